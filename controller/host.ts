@@ -1,0 +1,152 @@
+import type { BuildInput } from './desired.ts'
+
+/** One file of a build input, in the order of its path. */
+export interface BuildEntry {
+  /** Relative to the build context, `/`-separated. */
+  readonly path: string
+  /** git's mode: `100644`, `100755`, `120000` (a symlink, whose body is its target). */
+  readonly mode: string
+  readonly body: Buffer
+}
+
+export interface BuildRequest {
+  /** Name of the server, or `gateway` for the product image. */
+  readonly server: string
+  readonly input: BuildInput
+  /** Reads the input's files from git objects, in order; each call starts anew. */
+  readonly entries: (signal: AbortSignal) => AsyncIterable<BuildEntry>
+  /** Takes each line of the build's output. */
+  readonly log: (line: string) => void
+}
+
+/** A folder of the machine or a named volume, as a container sees it. */
+export type Mount =
+  | { readonly kind: 'folder'; readonly source: string; readonly target: string }
+  | { readonly kind: 'volume'; readonly source: string; readonly target: string }
+
+/** Everything that a container of a server is made from. Its identity is `spec`. */
+export interface Generation {
+  readonly server: string
+  /** 64 hex digits. */
+  readonly spec: string
+  /** First commit that asked for it. */
+  readonly origin: string
+  readonly image:
+    | { readonly kind: 'built'; readonly input: BuildInput }
+    | { readonly kind: 'ref'; readonly ref: string }
+  readonly command?: readonly string[]
+  readonly port: number
+  /** Without PORT and HOST, which the host adds; with the secrets' values. */
+  readonly env: Readonly<Record<string, string>>
+  readonly mounts: readonly Mount[]
+  readonly tmpfs: readonly string[]
+  readonly limits: { readonly memory: number; readonly cpus: number; readonly pids: number }
+  readonly egress: boolean
+  readonly user?: string
+  readonly seccomp: 'default' | 'chromium'
+}
+
+export type UnitState = 'created' | 'running' | 'exited'
+
+interface Unit {
+  readonly id: string
+  readonly name: string
+  readonly state: UnitState
+  /** ms since the epoch, 0 if it never started. */
+  readonly startedAt: number
+  readonly exitCode?: number
+}
+
+export interface ObservedGeneration extends Unit {
+  readonly server: string
+  readonly spec: string
+  readonly context?: string
+  readonly origin: string
+  /** Times that the host restarted it by itself. */
+  readonly restarts: number
+  /** `http://host:port` as the proxy reaches it; absent while it does not run. */
+  readonly upstream?: string
+}
+
+export interface ObservedProxy extends Unit {
+  readonly spec: string
+}
+
+export interface ObservedEdge extends Unit {
+  /** What identifies it: the published address. */
+  readonly address: string
+}
+
+/** One look at the host. Only what carries this instance's label is in it. */
+export interface Sight {
+  readonly edge: ObservedEdge | undefined
+  readonly proxies: readonly ObservedProxy[]
+  readonly generations: readonly ObservedGeneration[]
+  /** `<server>@<context hash>` of every build result that is there. */
+  readonly built: ReadonlySet<string>
+}
+
+/** What the host needs for itself: the edge's published address, and the identity of this version's proxy. */
+export interface Wanted {
+  readonly address: string
+  readonly proxy: string
+}
+
+/**
+ * Where servers run. Each verb re-checks the world and is safe to repeat: what is already so is success.
+ * A verb throws `HostDown` when the host does not answer (retried), any other error is the thing's own fault.
+ */
+export interface Host extends AsyncDisposable {
+  readonly wanted: Wanted
+  /** One look; throws `HostDown`, never returns a part. */
+  observe(signal: AbortSignal): Promise<Sight>
+  /** Makes `<server>@<input.hash>` exist; success means that it does. Throws `BuildFailed` with the last lines of output. */
+  build(request: BuildRequest, signal: AbortSignal): Promise<void>
+  /** Makes the product's image for edge and proxy exist. Quick when there is nothing to do. */
+  prepare(log: (line: string) => void, signal: AbortSignal): Promise<void>
+  /** Makes edge stand at `wanted.address`. Replacing one ends every open connection. */
+  startEdge(signal: AbortSignal): Promise<void>
+  /** Starts a proxy of spec `wanted.proxy` beside those that run. */
+  startProxy(signal: AbortSignal): Promise<void>
+  /** Creates (or adopts) and starts the generation's container, on its networks. Resolves once it runs, not once it is ready. */
+  start(generation: Generation, signal: AbortSignal): Promise<void>
+  /** Starts a stopped unit of this instance again. */
+  resume(id: string, signal: AbortSignal): Promise<void>
+  /** Asks it to end; kills it after ten seconds. Gone is fine. */
+  stop(id: string, signal: AbortSignal): Promise<void>
+  /** Removes a stopped unit. Gone is fine. */
+  remove(id: string, signal: AbortSignal): Promise<void>
+  /** Removes what a removed server leaves: its network, and builds that no container uses. Volumes stay. */
+  forget(server: string, signal: AbortSignal): Promise<void>
+  /** Last lines of a unit's output. */
+  logs(id: string, tail: number, signal: AbortSignal): Promise<string>
+  /** Yields whenever something of this instance may have changed by itself; ends with the signal. */
+  changes(signal: AbortSignal): AsyncIterable<void>
+  /** Removes everything of this instance; volumes only if asked. */
+  down(options: { readonly volumes: boolean }, signal: AbortSignal): Promise<void>
+}
+
+/** The host itself does not answer: ours, retried for ever, and nothing is concluded from it. */
+export class HostDown extends Error {
+  override readonly name = 'HostDown'
+}
+
+/** The author's fault: not retried until the input changes. */
+export class BuildFailed extends Error {
+  override readonly name = 'BuildFailed'
+  readonly tail: string
+  constructor(message: string, tail: string) {
+    super(message)
+    this.tail = tail
+  }
+}
+
+/** The name of a generation's container or process, and its host name on the engine. */
+export function generationName(instance: string, server: string, spec: string): string {
+  return `${instance}-${server}-${spec.slice(0, 8)}`
+}
+
+/** `<server>@<hash>`: how a table and a report name a generation. */
+export function generationKey(server: string, spec: string): string {
+  return `${server}@${spec}`
+}

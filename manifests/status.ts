@@ -1,0 +1,70 @@
+import { z } from 'zod'
+
+export const CommitPhase = z.enum([
+  'seen',
+  'verified',
+  'planned',
+  'applying',
+  'applied',
+  'degraded',
+  'rejected',
+  'held',
+  'superseded',
+])
+export type CommitPhase = z.infer<typeof CommitPhase>
+
+export const ServerPhase = z.enum(['ready', 'deploying', 'waiting', 'stalled', 'suspended', 'removed'])
+export type ServerPhase = z.infer<typeof ServerPhase>
+
+export const CommitStatus = z.strictObject({
+  commit: z.string(),
+  phase: CommitPhase,
+  /** When it was first seen, and when its phase last changed; ISO 8601. */
+  seen: z.string(),
+  since: z.string(),
+  reason: z.string(),
+  /** One line for each fault of its manifests. */
+  errors: z.array(z.string()),
+  /** The plan's text, a line each. */
+  plan: z.array(z.string()),
+  /** Servers that are not as the commit says, each with its reason. */
+  servers: z.record(z.string(), z.strictObject({ phase: ServerPhase, reason: z.string() })),
+})
+export type CommitStatus = Readonly<z.infer<typeof CommitStatus>>
+
+export const ServerStatus = z.strictObject({
+  name: z.string(),
+  phase: ServerPhase,
+  reason: z.string(),
+  description: z.string(),
+  /** Hash of the generation that serves, and of the one that the commit asks for. */
+  serving: z.string().optional(),
+  wanted: z.string().optional(),
+  /** First commit that asked for what serves. */
+  commit: z.string().optional(),
+  era: z.enum(['modern', 'legacy']).optional(),
+  tools: z.array(z.string()).optional(),
+  calls: z.number().optional(),
+  /** With the operator token only: last lines of the output of what failed. */
+  log: z.string().optional(),
+})
+export type ServerStatus = Readonly<z.infer<typeof ServerStatus>>
+
+export const Status = z.strictObject({
+  instance: z.string(),
+  version: z.string(),
+  repository: z.string(),
+  branch: z.string(),
+  /** The source: whether the last look at the repository succeeded. */
+  source: z.strictObject({ ok: z.boolean(), reason: z.string(), at: z.string().optional() }),
+  host: z.strictObject({ ok: z.boolean(), reason: z.string() }),
+  /** Attempted and applied are different facts. */
+  attempted: CommitStatus.optional(),
+  applied: z.string().optional(),
+  revision: z.number().int(),
+  proxies: z.array(z.strictObject({ name: z.string(), have: z.number().int(), live: z.boolean(), reason: z.string() })),
+  servers: z.array(ServerStatus),
+  /** With the operator token only: who may use what. */
+  access: z.record(z.string(), z.record(z.string(), z.array(z.string()))).optional(),
+})
+export type Status = Readonly<z.infer<typeof Status>>

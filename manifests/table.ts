@@ -1,0 +1,92 @@
+import { z } from 'zod'
+
+/** What of one server an agent may use: glob patterns (`*` matches any run of characters) of names, or of URIs for resources. */
+export const Grant = z.strictObject({
+  tools: z.array(z.string()),
+  prompts: z.array(z.string()),
+  resources: z.array(z.string()),
+})
+export type Grant = Readonly<z.infer<typeof Grant>>
+
+export const TableAgent = z.strictObject({
+  /** SHA-256 of each valid token, 64 hex digits. */
+  hashes: z.array(z.string()),
+  /** The last day the tokens are valid, UTC, `YYYY-MM-DD`. */
+  expires: z.string().optional(),
+  /** By server name; `*` is expanded before it gets here. */
+  grants: z.record(z.string(), Grant),
+})
+export type TableAgent = Readonly<z.infer<typeof TableAgent>>
+
+export const TableServer = z.strictObject({
+  /** `<server>@<spec hash>` of the generation that serves; `<server>@url` for one that runs elsewhere. */
+  generation: z.string(),
+  /** `http://host:port` of the generation that serves (a whole origin, without a path); absent while one is replaced stop-first. */
+  upstream: z.string().optional(),
+  /** Path of the MCP endpoint on the upstream, for example `/mcp`. */
+  path: z.string(),
+  /** Prefix of its tools on the joint endpoint; empty for none. */
+  prefix: z.string(),
+  description: z.string(),
+  /** Longest time of one call without progress, ms. */
+  timeout: z.number().int().positive(),
+  /** Optional HTTP path that must answer 2xx, on top of the MCP probe. */
+  health: z.string().optional(),
+})
+export type TableServer = Readonly<z.infer<typeof TableServer>>
+
+/** A generation that does not serve: one to probe, or one that only finishes what it has. */
+export const Standby = z.strictObject({
+  generation: z.string(),
+  server: z.string(),
+  upstream: z.string(),
+  path: z.string(),
+  health: z.string().optional(),
+})
+export type Standby = Readonly<z.infer<typeof Standby>>
+
+/** All that passes from controller to proxy. Replaced whole; `revision` only grows. */
+export const Table = z.strictObject({
+  revision: z.number().int().nonnegative(),
+  /** Where grants are written, in words for a refusal: `<repository> manifests/permissions.yaml`; never with a credential. */
+  grantsFile: z.string(),
+  agents: z.record(z.string(), TableAgent),
+  servers: z.record(z.string(), TableServer),
+  starting: z.array(Standby),
+  draining: z.array(Standby),
+})
+export type Table = Readonly<z.infer<typeof Table>>
+
+/** What a proxy last learned of a generation by asking it as an agent would. */
+export const Probe = z.strictObject({
+  ok: z.boolean(),
+  /** Good answers in a row, counted up to 3: three make a generation ready. */
+  good: z.number().int().nonnegative(),
+  /** When it was last asked, ms since the epoch. */
+  at: z.number(),
+  era: z.enum(['modern', 'legacy']).optional(),
+  tools: z.array(z.string()).optional(),
+  error: z.string().optional(),
+})
+export type Probe = Readonly<z.infer<typeof Probe>>
+
+export const GenerationReport = z.strictObject({
+  /** Calls in flight. */
+  calls: z.number().int().nonnegative(),
+  /** Legacy sessions that still live on it. */
+  sessions: z.number().int().nonnegative(),
+  probe: Probe.optional(),
+})
+export type GenerationReport = Readonly<z.infer<typeof GenerationReport>>
+
+/** The body of `POST /table`: who asks, which revision has taken effect there, and what it sees. */
+export const Report = z.strictObject({
+  proxy: z.string(),
+  have: z.number().int().nonnegative(),
+  counters: z.record(z.string(), z.number()),
+  generations: z.record(z.string(), GenerationReport),
+})
+export type Report = Readonly<z.infer<typeof Report>>
+
+/** The longest a poll is held open, ms; then it is answered 204. */
+export const pollHold = 25_000

@@ -1,0 +1,59 @@
+import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { request } from 'node:http'
+import { describe, inject, test } from 'vitest'
+import type { TestProject } from 'vitest/node'
+
+/** What a suite may need of the machine, each with the reason why it is absent. */
+export type Need = 'docker' | 'chromium' | 'sshd' | 'shared-data'
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    lacks: Partial<Record<Need, string>>
+  }
+}
+
+export const baseImage = 'node:24-bookworm-slim'
+export const engineSocket = '/var/run/docker.sock'
+
+/** vitest's global set-up: looks once at what this machine has. */
+export async function setup(project: TestProject): Promise<void> {
+  const lacks: Partial<Record<Need, string>> = {}
+  const docker = await lacksDocker()
+  if (docker !== undefined) lacks.docker = docker
+  if (!onPath('chromium-headless-shell', 'chromium')) lacks.chromium = 'no chromium-headless-shell on the PATH'
+  if (!existsSync('/usr/sbin/sshd')) lacks.sshd = 'no /usr/sbin/sshd'
+  if (!existsSync(new URL('../../../shared/data', import.meta.url))) lacks['shared-data'] = 'no ../shared/data'
+  project.provide('lacks', lacks)
+}
+
+async function lacksDocker(): Promise<string | undefined> {
+  const status = await new Promise<number | undefined>((done) => {
+    const asked = request({ socketPath: engineSocket, path: `/images/${baseImage}/json`, timeout: 3_000 }, (answer) => {
+      answer.resume()
+      done(answer.statusCode)
+    })
+    asked.on('error', () => done(undefined))
+    asked.on('timeout', () => asked.destroy())
+    asked.end()
+  })
+  if (status === undefined) return `no Docker engine answers at ${engineSocket}`
+  return status === 200 ? undefined : `the engine has no image ${baseImage} (test/support/base-image.sh makes one)`
+}
+
+function onPath(...programs: readonly string[]): boolean {
+  return programs.some((program) => spawnSync('which', [program]).status === 0)
+}
+
+/** A suite that needs something of the machine: skipped by name where that is absent, failed there if `GATEWAY_TEST_ALL` is set. */
+export function suite(name: string, needs: readonly Need[], body: () => void): void {
+  const reasons = needs.flatMap((need) => inject('lacks')[need] ?? [])
+  if (reasons.length === 0) describe(name, body)
+  else if (process.env.GATEWAY_TEST_ALL)
+    describe(name, () => {
+      test('has what it needs', () => {
+        throw new Error(reasons.join('; '))
+      })
+    })
+  else describe.skip(`${name} (skipped: ${reasons.join('; ')})`, body)
+}

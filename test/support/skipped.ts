@@ -1,0 +1,14 @@
+import type { Reporter, TestModule, TestSuite } from 'vitest/node'
+
+/** Names each suite that was skipped, and why, before vitest's own summary. */
+export class SkippedSuites implements Reporter {
+  onTestRunEnd(modules: readonly TestModule[]): void {
+    for (const module of modules)
+      for (const suite of module.children.suites())
+        if (wasSkipped(suite)) console.log(` ↓ ${module.relativeModuleId} ${suite.name}`)
+  }
+}
+
+function wasSkipped(suite: TestSuite): boolean {
+  return suite.options.mode === 'skip'
+}
