@@ -92,6 +92,29 @@ export interface Wanted {
   readonly proxy: string
 }
 
+/** What every host is opened with. */
+export interface HostOptions {
+  readonly instance: string
+  /** Absolute path of the state folder, as this process sees it. */
+  readonly state: string
+  /** Where agents connect. */
+  readonly listen: { readonly host: string; readonly port: number }
+  /** `GATEWAY_URL`: the same as agents write it; its host name is accepted by the proxy. */
+  readonly url?: string
+}
+
+/**
+ * What a host tells a proxy in its environment: GATEWAY_PROXY_NAME (the unit's name), GATEWAY_PROXY_LISTEN (`host:port`),
+ * GATEWAY_TABLE_SOCKET (path), GATEWAY_PROXY_STATE (the folder that the proxies share), GATEWAY_URL, LOG_LEVEL.
+ */
+export type ProxyVariable =
+  | 'GATEWAY_PROXY_NAME'
+  | 'GATEWAY_PROXY_LISTEN'
+  | 'GATEWAY_TABLE_SOCKET'
+  | 'GATEWAY_PROXY_STATE'
+  | 'GATEWAY_URL'
+  | 'LOG_LEVEL'
+
 /**
  * Where servers run. Each verb re-checks the world and is safe to repeat: what is already so is success.
  * A verb throws `HostDown` when the host does not answer (retried), any other error is the thing's own fault.
