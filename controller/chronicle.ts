@@ -1,0 +1,56 @@
+import type { CommitStatus } from '#manifests/status.ts'
+import type { Journal } from './journal.ts'
+import { isFinal } from './outcome.ts'
+
+/** What is told of commits: the current one, and what became of those before it. */
+export interface Chronicle {
+  readonly current: CommitStatus | undefined
+  /** A commit that is now the head of the branch; what it overtakes is superseded by it. */
+  see(commit: string, skipped: readonly string[]): void
+  /** Says more of the current commit; the same again changes nothing. */
+  tell(more: Partial<Pick<CommitStatus, 'phase' | 'reason' | 'errors' | 'plan' | 'servers'>>): void
+}
+
+export function createChronicle(journal: Journal, onChange: () => void): Chronicle {
+  let current: CommitStatus | undefined
+
+  function put(status: CommitStatus): void {
+    journal.record(status)
+    onChange()
+  }
+
+  return {
+    get current() {
+      return current
+    },
+    see(commit, skipped) {
+      const before = current ?? journal.history(1)[0]
+      if (before?.commit === commit) {
+        current = before
+        return
+      }
+      const reason = `superseded by ${commit.slice(0, 12)}`
+      if (before !== undefined && !isFinal(before.phase)) put({ ...before, phase: 'superseded', reason, since: now() })
+      for (const sha of skipped.toReversed())
+        if (sha !== before?.commit) put({ ...seen(sha), phase: 'superseded', reason })
+      current = seen(commit)
+      put(current)
+    },
+    tell(more) {
+      if (current === undefined) return
+      const next = { ...current, ...more }
+      if (JSON.stringify(next) === JSON.stringify(current)) return
+      current = next.phase === current.phase ? next : { ...next, since: now() }
+      put(current)
+    },
+  }
+}
+
+function seen(commit: string): CommitStatus {
+  const at = now()
+  return { commit, phase: 'seen', seen: at, since: at, reason: 'fetched', errors: [], plan: [], servers: {} }
+}
+
+function now(): string {
+  return new Date().toISOString()
+}

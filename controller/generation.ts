@@ -1,0 +1,166 @@
+import { createHash } from 'node:crypto'
+import type { BuildInput, Server } from './desired.ts'
+import { type Generation, generationKey, type Mount } from './host.ts'
+
+/** What the machine adds to a commit before a server can run. */
+export interface Machine {
+  readonly instance: string
+  readonly secrets: ReadonlyMap<string, string>
+  /** Why the secrets file could not be read; every server that needs a secret is held. */
+  readonly secretsFault?: string
+  /** Folders that the operator offers, by name. */
+  readonly mounts: ReadonlyMap<string, string>
+  /** HMAC of secret values with a key that never leaves the machine. */
+  readonly seal: (values: Readonly<Record<string, string>>) => string
+  /** Shown in what is missing: the path of the secrets file. */
+  readonly secretsFile: string
+}
+
+/** What a generation was made from, kept so that a later plan can say what changed. Holds no secret. */
+export interface Parts {
+  readonly image: string
+  /** `mode oid` by path; empty for an image that is not built. */
+  readonly files: Readonly<Record<string, string>>
+  readonly settings: Readonly<Record<string, string>>
+  readonly secrets: string
+}
+
+/** A server of the commit, made concrete on this machine; or held, with what is missing. */
+export type Target =
+  | { readonly kind: 'run'; readonly server: Server; readonly generation: Generation; readonly parts: Parts }
+  | { readonly kind: 'elsewhere'; readonly server: Server; readonly url: string }
+  | { readonly kind: 'held'; readonly server: Server; readonly because: string }
+
+/** The commit says what a server is, the machine adds values and folders; the hash of all of it is its identity. */
+export function target(server: Server, commit: string, machine: Machine): Target {
+  const { runs } = server
+  if (runs.kind === 'url') return { kind: 'elsewhere', server, url: runs.url }
+  const missing = missingParts(server, machine)
+  if (missing !== undefined) return { kind: 'held', server, because: missing }
+  const values = secretValues(server, machine)
+  const parts = partsOf(server, machine.seal(values))
+  const spec = createHash('sha256')
+    .update(JSON.stringify([1, parts.image, server.config, parts.secrets]))
+    .digest('hex')
+  const image =
+    runs.kind === 'build' ? { kind: 'built' as const, input: runs.input } : { kind: 'ref' as const, ref: runs.ref }
+  const generation: Generation = {
+    server: server.name,
+    spec,
+    origin: commit,
+    image,
+    ...(server.command === undefined ? {} : { command: server.command }),
+    port: server.port,
+    env: { ...server.env, ...values },
+    mounts: mountsOf(server, machine),
+    tmpfs: server.tmpfs,
+    limits: server.limits,
+    egress: server.egress,
+    ...(server.user === undefined ? {} : { user: server.user }),
+    seccomp: server.seccomp,
+  }
+  return { kind: 'run', server, generation, parts }
+}
+
+/** How the table names what a target runs as; undefined while it is held. */
+export function targetKey(wanted: Target): string | undefined {
+  switch (wanted.kind) {
+    case 'run':
+      return generationKey(wanted.server.name, wanted.generation.spec)
+    case 'elsewhere':
+      return generationKey(wanted.server.name, createHash('sha256').update(wanted.url).digest('hex'))
+    case 'held':
+      return undefined
+    default:
+      return wanted satisfies never
+  }
+}
+
+/** Whether two generations may not run at once, because they would write one volume. */
+export function isExclusive(server: Server): boolean {
+  return server.volumes.some((volume) => !volume.shared)
+}
+
+function missingParts(server: Server, machine: Machine): string | undefined {
+  const needed = Object.values(server.secrets)
+  if (needed.length > 0 && machine.secretsFault !== undefined) return machine.secretsFault
+  const secrets = needed.filter((name) => !machine.secrets.has(name))
+  if (secrets.length > 0) return `${secrets.join(', ')} is not in the secrets file ${machine.secretsFile}`
+  const mounts = server.mounts.filter(({ source }) => !machine.mounts.has(source))
+  if (mounts.length > 0)
+    return `this machine offers no folder named ${mounts.map(({ source }) => source).join(', ')} (GATEWAY_MOUNTS)`
+  return undefined
+}
+
+function secretValues(server: Server, machine: Machine): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(server.secrets).map(([variable, name]) => [variable, machine.secrets.get(name) ?? ''] as const),
+  )
+}
+
+function mountsOf(server: Server, machine: Machine): Mount[] {
+  const volumes = server.volumes.map(({ source, target }) => ({ kind: 'volume' as const, source, target }))
+  const folders = server.mounts.map(({ source, target }) => ({
+    kind: 'folder' as const,
+    source: machine.mounts.get(source) ?? '',
+    target,
+  }))
+  return [...volumes, ...folders]
+}
+
+function partsOf(server: Server, secrets: string): Parts {
+  const { runs } = server
+  const settings = {
+    command: server.command,
+    port: server.port,
+    secrets: server.secrets,
+    volumes: server.volumes,
+    mounts: server.mounts,
+    limits: server.limits,
+    egress: server.egress,
+    user: server.user,
+    tmpfs: server.tmpfs,
+    seccomp: server.seccomp,
+    ...Object.fromEntries(Object.entries(server.env).map(([name, value]) => [`env.${name}`, value])),
+  }
+  return {
+    image: runs.kind === 'build' ? runs.input.hash : runs.kind === 'image' ? runs.ref : runs.url,
+    files: runs.kind === 'build' ? filesOf(runs.input) : {},
+    settings: Object.fromEntries(
+      Object.entries(settings).flatMap(([key, value]) => (value === undefined ? [] : [[key, JSON.stringify(value)]])),
+    ),
+    secrets,
+  }
+}
+
+function filesOf(input: BuildInput): Record<string, string> {
+  const prefix = input.context === '' ? '' : `${input.context}/`
+  return Object.fromEntries(input.files.map(({ path, mode, oid }) => [`${prefix}${path}`, `${mode} ${oid}`]))
+}
+
+/** Why `after` is not `before`, in words: which files, settings or secrets differ. */
+export function difference(before: Parts | undefined, after: Parts): string {
+  if (before === undefined) return 'it differs from what runs'
+  const changes: string[] = []
+  if (before.image !== after.image) changes.push(imageChange(before, after))
+  const settings = changedKeys(before.settings, after.settings)
+  if (settings.length > 0) changes.push(`${few(settings)} changed`)
+  if (before.secrets !== after.secrets) changes.push('the value of a secret changed')
+  return changes.join('; ') || 'it differs from what runs'
+}
+
+function imageChange(before: Parts, after: Parts): string {
+  const files = changedKeys(before.files, after.files)
+  if (Object.keys(after.files).length === 0) return `image changed: ${after.image}`
+  return files.length === 0 ? 'how it is built changed' : `build input changed: ${few(files)}`
+}
+
+function changedKeys(before: Readonly<Record<string, string>>, after: Readonly<Record<string, string>>): string[] {
+  const keys = new Set([...Object.keys(before), ...Object.keys(after)])
+  return [...keys].filter((key) => before[key] !== after[key]).sort()
+}
+
+function few(names: readonly string[]): string {
+  const shown = names.slice(0, 3).join(', ')
+  return names.length > 3 ? `${shown} and ${names.length - 3} more` : shown
+}

@@ -1,0 +1,26 @@
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { setTimeout as pause } from 'node:timers/promises'
+
+/**
+ * The single-writer lease of a state folder: an exclusive transaction on an empty database, which the kernel lets go of
+ * when the process dies. Waits for another holder, telling `onWait` once.
+ */
+export async function acquireLease(state: string, onWait: () => void, signal: AbortSignal): Promise<Disposable> {
+  const db = new DatabaseSync(join(state, 'lease.db'))
+  for (let told = false; ; told = true) {
+    if (tryLock(db)) return { [Symbol.dispose]: () => db.close() }
+    if (!told) onWait()
+    await pause(500, undefined, { signal })
+  }
+}
+
+function tryLock(db: DatabaseSync): boolean {
+  try {
+    db.exec('begin exclusive')
+    return true
+  } catch (error) {
+    if (error instanceof Error && error.message.includes('locked')) return false
+    throw error
+  }
+}

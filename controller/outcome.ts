@@ -1,0 +1,92 @@
+import type { CommitPhase, CommitStatus, ServerPhase } from '#manifests/status.ts'
+import type { Table } from '#manifests/table.ts'
+import { type Target, targetKey } from './generation.ts'
+import type { Attempt } from './journal.ts'
+import type { Run } from './lanes.ts'
+import type { Aim } from './plan.ts'
+
+/** All that decides how far a commit is. */
+export interface Standing {
+  readonly aim: Aim
+  readonly table: Table | undefined
+  readonly runs: ReadonlyMap<string, Run>
+  readonly failures: ReadonlyMap<string, Attempt>
+  /** What failed through no fault of the commit and is tried again, by lane. */
+  readonly troubles: ReadonlyMap<string, string>
+  /** Names of live proxies that have not taken the last table. */
+  readonly behind: readonly string[]
+  readonly liveProxies: number
+}
+
+export interface ServerStanding {
+  readonly phase: ServerPhase
+  readonly reason: string
+}
+
+/** How one server of the commit stands. Pure. */
+export function serverStanding(target: Target, standing: Standing): ServerStanding {
+  const { name } = target.server
+  const key = targetKey(target)
+  const serving = standing.table?.servers[name]
+  const run = standing.runs.get(name)
+  if (target.kind === 'held') return { phase: 'waiting', reason: target.because }
+  if (key !== undefined && serving?.generation === key && serving.upstream !== undefined)
+    return { phase: 'ready', reason: run === undefined ? 'serves what the commit asks for' : run.doing }
+  if (run !== undefined) return { phase: 'deploying', reason: run.doing }
+  const failure = standing.failures.get(name)
+  if (target.kind === 'run' && failure?.spec === target.generation.spec && failure.commit === standing.aim.commit)
+    return { phase: 'stalled', reason: failure.reason }
+  const trouble = standing.troubles.get(name)
+  return { phase: 'deploying', reason: trouble === undefined ? 'queued' : `tried again: ${trouble}` }
+}
+
+/** What became of the commit so far: its phase, and every server that is not as it says. Pure. */
+export function outcome(standing: Standing): Pick<CommitStatus, 'phase' | 'reason' | 'servers'> {
+  const all = Object.values(standing.aim.targets).map(
+    (target) => [target.server.name, serverStanding(target, standing)] as const,
+  )
+  const servers = Object.fromEntries(all.filter(([, { phase }]) => phase !== 'ready'))
+  return { ...phaseOf(standing, servers), servers }
+}
+
+function phaseOf(
+  standing: Standing,
+  servers: Readonly<Record<string, ServerStanding>>,
+): { phase: CommitPhase; reason: string } {
+  const named = (phase: ServerPhase) => Object.keys(servers).filter((name) => servers[name]?.phase === phase)
+  const deploying = named('deploying')
+  if (deploying.length > 0) return { phase: 'applying', reason: `deploying ${deploying.join(', ')}` }
+  if (standing.liveProxies === 0)
+    return { phase: 'applying', reason: standing.troubles.get('gateway') ?? 'no proxy runs yet' }
+  if (standing.behind.length > 0)
+    return {
+      phase: 'applying',
+      reason: `${standing.behind.join(', ')} has yet to take revision ${standing.table?.revision}`,
+    }
+  const held = [...named('stalled'), ...named('waiting')]
+  if (held.length > 0)
+    return {
+      phase: 'degraded',
+      reason: `${held.join(', ')} ${held.length === 1 ? 'is' : 'are'} not as the commit says`,
+    }
+  return { phase: 'applied', reason: 'everything is as the commit says' }
+}
+
+/** Phases that only a newer commit, or the world, can change. */
+export function isFinal(phase: CommitPhase): boolean {
+  switch (phase) {
+    case 'applied':
+    case 'degraded':
+    case 'rejected':
+    case 'held':
+    case 'superseded':
+      return true
+    case 'seen':
+    case 'verified':
+    case 'planned':
+    case 'applying':
+      return false
+    default:
+      return phase satisfies never
+  }
+}

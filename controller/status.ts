@@ -1,0 +1,120 @@
+import type { CommitStatus, ServerStatus, Status } from '#manifests/status.ts'
+import type { Grant } from '#manifests/table.ts'
+import { find, liveReports } from './gate.ts'
+import { type Target, targetKey } from './generation.ts'
+import type { Sight } from './host.ts'
+import { type Standing, serverStanding } from './outcome.ts'
+import type { Heard } from './publish.ts'
+
+/** All facts that a status is made of. */
+export interface Facts {
+  readonly instance: string
+  readonly version: string
+  readonly repository: string
+  readonly branch: string
+  readonly source: Status['source']
+  readonly host: Status['host']
+  readonly attempted: CommitStatus | undefined
+  readonly applied: string | undefined
+  readonly heard: ReadonlyMap<string, Heard>
+  readonly revision: number
+  /** Absent until the first pass has looked at the host. */
+  readonly look?: { readonly standing: Standing; readonly sight: Sight }
+}
+
+/** What is true now, with reasons. The operator's view adds who may use what, and the output of what failed. Pure. */
+export function summarise(facts: Facts, view: 'public' | 'operator'): Status {
+  const { look } = facts
+  const targets = Object.values(look?.standing.aim.targets ?? {})
+  return {
+    instance: facts.instance,
+    version: facts.version,
+    repository: facts.repository,
+    branch: facts.branch,
+    source: facts.source,
+    host: facts.host,
+    ...(facts.attempted === undefined ? {} : { attempted: facts.attempted }),
+    ...(facts.applied === undefined ? {} : { applied: facts.applied }),
+    revision: facts.revision,
+    proxies: look === undefined ? [] : proxiesOf(facts, look.sight),
+    servers: look === undefined ? [] : targets.map((target) => serverOf(target, { ...facts, look }, view)),
+    ...(view === 'operator' && look !== undefined ? { access: accessOf(look.standing) } : {}),
+  }
+}
+
+function proxiesOf({ heard, revision }: Facts, sight: Sight): Status['proxies'] {
+  return sight.proxies.map(({ name, state }) => {
+    const have = heard.get(name)?.report.have ?? 0
+    const live = state === 'running'
+    return { name, have, live, reason: proxyReason({ live, have, revision, wasHeard: heard.has(name) }) }
+  })
+}
+
+function proxyReason(proxy: { live: boolean; have: number; revision: number; wasHeard: boolean }): string {
+  if (!proxy.live) return 'does not run'
+  if (!proxy.wasHeard) return 'has not called yet'
+  return proxy.have < proxy.revision ? `has yet to take revision ${proxy.revision}` : 'up to date'
+}
+
+function serverOf(
+  target: Target,
+  facts: Facts & { look: NonNullable<Facts['look']> },
+  view: 'public' | 'operator',
+): ServerStatus {
+  const { standing, sight } = facts.look
+  const { name, description } = target.server
+  const wanted = targetKey(target)
+  const serving = standing.table?.servers[name]
+  const [, spec] = serving?.generation.split('@') ?? []
+  const origin = spec === undefined ? undefined : find(sight, name, spec)?.origin
+  const failure = standing.failures.get(name)
+  return {
+    name,
+    ...answering(target, facts),
+    description,
+    ...(serving === undefined ? {} : { serving: serving.generation }),
+    ...(wanted === undefined ? {} : { wanted }),
+    ...(origin === undefined ? {} : { commit: origin }),
+    ...probed(serving?.generation, facts),
+    ...(view === 'operator' && failure !== undefined && failure.log !== '' ? { log: failure.log } : {}),
+  }
+}
+
+/** A server that the table has, but that does not answer its probes, is not ready. */
+function answering(
+  target: Target,
+  { look, heard }: Facts & { look: NonNullable<Facts['look']> },
+): Pick<ServerStatus, 'phase' | 'reason'> {
+  const now = serverStanding(target, look.standing)
+  const key = targetKey(target)
+  if (now.phase !== 'ready' || key === undefined) return now
+  const probes = liveReports(look.sight, heard).flatMap(({ report }) => report.generations[key]?.probe ?? [])
+  const bad = probes.find(({ ok }) => !ok)
+  if (bad !== undefined) return { phase: 'waiting', reason: `does not answer: ${bad.error ?? 'the probe failed'}` }
+  return now
+}
+
+function probed(key: string | undefined, { look, heard }: Facts & { look: NonNullable<Facts['look']> }) {
+  if (key === undefined) return {}
+  const reports = liveReports(look.sight, heard).flatMap(({ report }) => report.generations[key] ?? [])
+  const probe = reports.find((report) => report.probe?.tools !== undefined)?.probe
+  return {
+    ...(probe?.era === undefined ? {} : { era: probe.era }),
+    ...(probe?.tools === undefined ? {} : { tools: probe.tools }),
+    ...(reports.length === 0 ? {} : { calls: reports.reduce((sum, { calls }) => sum + calls, 0) }),
+  }
+}
+
+function accessOf({ table }: Standing): Status['access'] {
+  const words = ({ tools, prompts, resources }: Grant) => [
+    ...tools.map((glob) => `tool ${glob}`),
+    ...prompts.map((glob) => `prompt ${glob}`),
+    ...resources.map((glob) => `resource ${glob}`),
+  ]
+  return Object.fromEntries(
+    Object.entries(table?.agents ?? {}).map(([agent, { grants }]) => [
+      agent,
+      Object.fromEntries(Object.entries(grants).map(([server, grant]) => [server, words(grant)])),
+    ]),
+  )
+}
