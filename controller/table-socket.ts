@@ -15,7 +15,7 @@ export async function openTableSocket(folder: string, publisher: Publisher): Pro
     const report = Report.safeParse(request.body)
     if (!report.success) return reply.code(400).send({ error: report.error.message })
     const gone = new AbortController()
-    request.raw.socket.once('close', () => gone.abort())
+    reply.raw.once('close', () => gone.abort())
     const table = await publisher.poll(report.data, gone.signal)
     return table === undefined ? reply.code(204).send() : reply.send(table)
   })

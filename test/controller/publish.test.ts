@@ -1,0 +1,78 @@
+import { expect, test } from 'vitest'
+import type { Report, Table } from '#manifests/table.ts'
+import { createPublisher, type Publisher } from '../../controller/publish.ts'
+import { emptyDraft } from '../../controller/routes.ts'
+
+const never = new AbortController().signal
+
+function publisher(kept?: Table): { readonly tables: Publisher; readonly kept: () => Table | undefined } {
+  let table = kept
+  const keep = {
+    readTable: () => table,
+    writeTable(next: Table) {
+      table = next
+    },
+  }
+  return { tables: createPublisher(keep, emptyDraft('grants')), kept: () => table }
+}
+
+function report(have: number, proxy = 'p'): Report {
+  return { proxy, have, counters: {}, generations: {} }
+}
+
+const withAgent = (name: string) => (draft: ReturnType<typeof emptyDraft>) => ({
+  ...draft,
+  agents: { ...draft.agents, [name]: { hashes: [], grants: {} } },
+})
+
+test('gives a new revision only where something differs', () => {
+  const { tables } = publisher()
+  expect(tables.publish(withAgent('bob'))).toBe(1)
+  expect(tables.publish(withAgent('bob'))).toBe(1)
+  expect(tables.publish(withAgent('ann'))).toBe(2)
+})
+
+test('answers a poll at once where the proxy has an older table', async () => {
+  const { tables } = publisher()
+  tables.publish(withAgent('bob'))
+  expect((await tables.poll(report(0), never))?.revision).toBe(1)
+})
+
+test('answers a held poll as soon as there is a newer table', async () => {
+  const { tables } = publisher()
+  tables.publish(withAgent('bob'))
+  const held = tables.poll(report(1), never)
+  tables.publish(withAgent('ann'))
+  expect((await held)?.revision).toBe(2)
+})
+
+test('ends a held poll with its signal', async () => {
+  const { tables } = publisher()
+  const gone = new AbortController()
+  const held = tables.poll(report(0), gone.signal)
+  gone.abort()
+  expect(await held).toBeUndefined()
+})
+
+test('goes on above what a proxy has when the state was lost', async () => {
+  const { tables } = publisher()
+  const held = tables.poll(report(812), never)
+  tables.publish(withAgent('bob'))
+  expect((await held)?.revision).toBe(813)
+})
+
+test('climbs above a proxy that is heard only after the first publication', async () => {
+  const { tables, kept } = publisher()
+  tables.publish(withAgent('bob'))
+  const answer = await tables.poll(report(812), never)
+  expect(answer).toMatchObject({ revision: 813, agents: { bob: {} } })
+  expect(kept()?.revision).toBe(813)
+})
+
+test('goes on with the kept table after a restart', async () => {
+  const first = publisher()
+  first.tables.publish(withAgent('bob'))
+  const second = publisher(first.kept())
+  expect((await second.tables.poll(report(0), never))?.agents).toHaveProperty('bob')
+  expect(second.tables.publish(withAgent('ann'))).toBe(2)
+})
