@@ -1,0 +1,166 @@
+import type { Logger } from 'pino'
+import type { Status } from '#manifests/status.ts'
+import { type Backoff, createBackoff } from './backoff.ts'
+import { type Bell, createBell } from './bell.ts'
+import { type Chronicle, createChronicle } from './chronicle.ts'
+import { type Host, HostDown } from './host.ts'
+import type { Journal } from './journal.ts'
+import { createLanes, type Lanes } from './lanes.ts'
+import { createPublisher, type Publisher } from './publish.ts'
+import { createQueue, type Queue } from './queue.ts'
+import { conclude, type Means, type Memory, reconcile } from './reconcile.ts'
+import { emptyDraft } from './routes.ts'
+import { createTurn } from './turn.ts'
+
+/** What rounds are made with; they open nothing themselves. */
+export interface Charge extends Pick<Means, 'source' | 'compile' | 'machine'> {
+  /** The file in which grants are written, as refusals name it. */
+  readonly grantsFile: string
+  readonly journal: Journal
+  readonly log: Logger
+}
+
+const passKey = 'pass'
+
+/** Runs passes whenever something asks for one, tries again what failed through no fault of the commit, and remembers what it saw. */
+export class Rounds implements AsyncDisposable {
+  readonly bell: Bell = createBell()
+  readonly publisher: Publisher
+  readonly chronicle: Chronicle
+  readonly #charge: Charge
+  readonly #lanes: Lanes
+  readonly #queue: Queue
+  readonly #builds = createTurn()
+  readonly #troubles = new Map<string, string>()
+  readonly #backoffs = new Map<string, Backoff>()
+  readonly #stopping = new AbortController()
+  #means: Means | undefined
+  #memory: Memory = {}
+  /** Numbers of the pass that began last, and of the one that ended last. */
+  #begun = 0
+  #ended = 0
+  #host: Status['host'] = { ok: false, reason: 'not yet asked' }
+
+  constructor(charge: Charge) {
+    this.#charge = charge
+    this.publisher = createPublisher(charge.journal, emptyDraft(charge.grantsFile))
+    this.chronicle = createChronicle(charge.journal, () => this.bell.ring())
+    this.#lanes = createLanes(
+      (lane, error) => this.#laneEnded(lane, error),
+      () => this.bell.ring(),
+    )
+    this.#queue = createQueue((_, signal) => this.#pass(signal))
+    void this.#follow(this.#stopping.signal)
+  }
+
+  get means(): Means | undefined {
+    return this.#means
+  }
+
+  get memory(): Memory {
+    return this.#memory
+  }
+
+  get host(): Status['host'] {
+    return this.#host
+  }
+
+  /** Passes run on this host from now on. */
+  take(host: Host): void {
+    const { publisher, chronicle } = this
+    const { journal, log } = this.#charge
+    const buildLog = (server: string, line: string) => log.debug({ server, line }, 'build')
+    const world = { host, publisher, journal, builds: this.#builds, buildLog }
+    this.#means = { ...this.#charge, host, publisher, chronicle, lanes: this.#lanes, troubles: this.#troubles, world }
+    this.#tellHost({ ok: true, reason: 'answers' })
+    this.ask()
+  }
+
+  /** Says why there is no host yet. */
+  await(reason: string): void {
+    this.#tellHost({ ok: false, reason })
+  }
+
+  /** Asks for a pass; any number of questions before the next pass are one. */
+  ask(delay = 0): void {
+    this.#queue.add(passKey, delay)
+  }
+
+  /** Asks for a pass and resolves once one that began after this has ended, well or badly. */
+  async passed(signal: AbortSignal): Promise<void> {
+    const asked = this.#begun
+    this.ask()
+    while (this.#ended <= asked) {
+      signal.throwIfAborted()
+      await this.bell.next(1_000, signal)
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopping.abort(new Error('the controller stops'))
+    await this.#queue.close()
+    await this.#lanes.close()
+  }
+
+  async #pass(signal: AbortSignal): Promise<void> {
+    if (this.#means === undefined) return
+    const number = ++this.#begun
+    try {
+      this.#memory = await reconcile(this.#means, this.#memory, signal)
+      this.#backoff(passKey).reset()
+      this.#tellHost({ ok: true, reason: 'answers' })
+    } catch (error) {
+      if (!signal.aborted) this.#passFailed(error)
+    } finally {
+      this.#ended = number
+      this.bell.ring()
+    }
+  }
+
+  #passFailed(error: unknown): void {
+    const delay = this.#backoff(passKey).next()
+    const reason = messageOf(error)
+    if (error instanceof HostDown) this.#tellHost({ ok: false, reason })
+    this.#charge.log.error({ err: error, again: delay }, 'the pass failed')
+    this.ask(delay)
+  }
+
+  #laneEnded(lane: string, error: unknown): void {
+    if (error === undefined) {
+      this.#troubles.delete(lane)
+      this.#backoff(lane).reset()
+      this.ask()
+      return
+    }
+    const delay = this.#backoff(lane).next()
+    this.#troubles.set(lane, messageOf(error))
+    this.#charge.log.warn({ lane, err: error, again: delay }, 'tried again later')
+    this.ask(delay)
+    this.bell.ring()
+  }
+
+  #backoff(key: string): Backoff {
+    const known = this.#backoffs.get(key) ?? createBackoff(1_000, 30_000)
+    this.#backoffs.set(key, known)
+    return known
+  }
+
+  #tellHost(host: Status['host']): void {
+    if (host.ok === this.#host.ok && host.reason === this.#host.reason) return
+    this.#host = host
+    this.bell.ring()
+  }
+
+  /** A proxy's word can finish a commit without a pass. */
+  async #follow(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      await this.publisher.changed(60_000, signal)
+      if (this.#means !== undefined && !signal.aborted) conclude(this.#means, this.#memory)
+      this.bell.ring()
+    }
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

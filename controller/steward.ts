@@ -1,0 +1,97 @@
+import type { CommitStatus, Status } from '#manifests/status.ts'
+import type { Controller, Poke } from './controller.ts'
+import { HostDown } from './host.ts'
+import type { Journal } from './journal.ts'
+import { isFinal } from './outcome.ts'
+import { standing } from './reconcile.ts'
+import type { Rounds } from './rounds.ts'
+import { type Facts, summarise } from './status.ts'
+
+/** Facts of a controller that do not change while it runs, and where the changing ones are asked. */
+export interface Office extends Pick<Facts, 'instance' | 'version' | 'repository' | 'branch'> {
+  readonly sourceState: () => Status['source']
+  readonly journal: Journal
+}
+
+/** Answers for the rounds: what is true, what became of commits, and what people may ask for. */
+export class Steward implements Controller {
+  readonly #office: Office
+  readonly #rounds: Rounds
+
+  constructor(office: Office, rounds: Rounds) {
+    this.#office = office
+    this.#rounds = rounds
+  }
+
+  async status(view: 'public' | 'operator'): Promise<Status> {
+    const { instance, version, repository, branch, sourceState, journal } = this.#office
+    const { publisher, chronicle, host } = this.#rounds
+    const applied = journal.history(100).find(({ phase }) => phase === 'applied')?.commit
+    return summarise(
+      {
+        ...{ instance, version, repository, branch, host, applied },
+        source: sourceState(),
+        attempted: chronicle.current,
+        heard: publisher.heard,
+        revision: publisher.table?.revision ?? 0,
+        ...this.#look(),
+      },
+      view,
+    )
+  }
+
+  #look(): Pick<Facts, 'look'> {
+    const { means, memory } = this.#rounds
+    if (means === undefined || memory.aim === undefined || memory.sight === undefined) return {}
+    return { look: { standing: standing(means, memory.aim, memory.sight), sight: memory.sight } }
+  }
+
+  async commit(sha: string, wait: number, signal: AbortSignal): Promise<CommitStatus | undefined> {
+    const until = Date.now() + wait
+    for (;;) {
+      const found = this.#office.journal.commit(sha)
+      if ((found !== undefined && isFinal(found.phase)) || Date.now() >= until || signal.aborted) return found
+      await this.#rounds.bell.next(until - Date.now(), signal)
+    }
+  }
+
+  history(limit: number): readonly CommitStatus[] {
+    return this.#office.journal.history(limit)
+  }
+
+  poke(_: Poke): void {
+    this.#rounds.ask()
+  }
+
+  async reconcile(signal: AbortSignal): Promise<CommitStatus> {
+    await this.#rounds.passed(signal)
+    for (;;) {
+      const { current } = this.#rounds.chronicle
+      if (current !== undefined && isFinal(current.phase)) return current
+      await this.#rounds.bell.next(1_000, signal)
+      signal.throwIfAborted()
+    }
+  }
+
+  async changed(wait: number, signal: AbortSignal): Promise<void> {
+    await this.#rounds.bell.next(wait, signal)
+  }
+
+  ready(): { readonly ok: boolean; readonly reasons: readonly string[] } {
+    const source = this.#office.sourceState()
+    const { host, publisher } = this.#rounds
+    const reasons = [
+      ...(source.ok ? [] : [`repository: ${source.reason}`]),
+      ...(host.ok ? [] : [`host: ${host.reason}`]),
+      ...(publisher.heard.size > 0 ? [] : ['no proxy has called yet']),
+    ]
+    return { ok: reasons.length === 0, reasons }
+  }
+
+  async down(options: { readonly volumes: boolean }, signal: AbortSignal): Promise<void> {
+    const { means } = this.#rounds
+    if (means === undefined) throw new HostDown(this.#rounds.host.reason)
+    await this.#rounds[Symbol.asyncDispose]()
+    await means.host.down(options, signal)
+  }
+}
