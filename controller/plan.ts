@@ -1,7 +1,7 @@
 import type { Table } from '#manifests/table.ts'
+import { grantChanges } from './admission.ts'
 import type { Agent } from './desired.ts'
 import { difference, isExclusive, type Parts, type Target, targetKey } from './generation.ts'
-import { grantChanges } from './grants.ts'
 import { generationKey, type ObservedGeneration, type ObservedProxy, type Sight, type Wanted } from './host.ts'
 
 /** What a commit asks of this machine. */

@@ -1,7 +1,7 @@
 import type { Standby, Table, TableServer } from '#manifests/table.ts'
+import { admit, narrow } from './admission.ts'
 import type { Agent } from './desired.ts'
 import { type Target, targetKey } from './generation.ts'
-import { admit, narrow } from './grants.ts'
 import { generationKey, type ObservedGeneration, type Sight } from './host.ts'
 import type { Aim } from './plan.ts'
 

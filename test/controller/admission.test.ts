@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { admit, meet, narrow } from '../../controller/grants.ts'
+import { admit, meet, narrow } from '../../controller/admission.ts'
 import * as make from '../support/make.ts'
 
 const some = (...tools: string[]) => ({ tools, prompts: [], resources: [] })
