@@ -14,13 +14,17 @@ type Answer = (request: FastifyRequest, reply: FastifyReply) => unknown
 
 const methods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const
 
+/** ms for a request with its body; an answer may take longer. */
+const arriveWithin = 5_000
+
 /** An HTTP server whose every refusal is JSON, `{"error": "one line"}`, and which tells nobody its stack. */
 export function createDoor(log?: FastifyBaseLogger): FastifyInstance {
   const app = fastify({
     ...(log === undefined ? {} : { loggerInstance: log }),
     logController: new LogController({ disableRequestLogging: true }),
-    requestTimeout: 5_000,
-    http: { connectionsCheckingInterval: 1_000 },
+    requestTimeout: arriveWithin,
+    // Node takes the longer of the two for the whole request, whichever name it has.
+    http: { headersTimeout: arriveWithin, requestTimeout: arriveWithin, connectionsCheckingInterval: 1_000 },
     forceCloseConnections: true,
     frameworkErrors: refuse,
   })
