@@ -49,7 +49,7 @@ function step(key: PropertyKey): Step {
 function unknownKey(key: string, allowed: string, path: Path): string {
   const names = allowed.split(', ')
   const answer = path.length === 0 ? composeAnswer(key) : undefined
-  if (answer !== undefined) return `unknown key: ${answer}`
+  if (answer !== undefined) return answer
   const near = nearest(key, names)
   return near === undefined ? `unknown key, allowed are ${allowed}` : `unknown key${suggestion(key, names)}`
 }

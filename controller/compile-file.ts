@@ -7,7 +7,7 @@ import { check } from './check.ts'
 import type { ManifestFault, Server, Tree, TreeEntry } from './desired.ts'
 import { createServer, defaultPrefix } from './server.ts'
 import { faultsOfServer, salvage } from './server-faults.ts'
-import { type Manifest, type Path, type ReadOptions, readYaml } from './yaml.ts'
+import { join, type Manifest, type Path, type ReadOptions, readYaml } from './yaml.ts'
 
 /** What became of a server's file. */
 export interface ServerOutcome {
@@ -46,7 +46,7 @@ export async function compileServerFile(source: ServerSource, signal?: AbortSign
   const checked = check(manifest, ServerFile)
   const file = salvage(manifest.value)
   const { runs, faults: absent } = await whatRuns(source, manifest, file, signal)
-  const all = [...faults, ...checked.faults, ...faultsOfServer(manifest, file), ...absent]
+  const all = join(faults, [...checked.faults, ...faultsOfServer(manifest, file), ...absent])
   const server = all.length > 0 || runs === undefined ? undefined : createServer(name, file, runs)
   const prefix = file.prefix ?? defaultPrefix(name)
   return {
@@ -96,5 +96,5 @@ export function faultsOfGateway(file: string, body: Buffer): readonly ManifestFa
   if (manifest === undefined) return faults
   const idle = notEnforced.gateway.filter((key) => hasKey(manifest.value, key))
   const refused = idle.map((key) => manifest.fault([key], 'not enforced by this version', 'key'))
-  return [...faults, ...check(manifest, GatewayFile).faults, ...refused]
+  return join(faults, [...check(manifest, GatewayFile).faults, ...refused])
 }

@@ -4,7 +4,7 @@ import { type Compiled, describeFault, type ManifestFault, type Server, type Tre
 import { gatewayFile, type Layout, layOut, permissionsFile } from './layout.ts'
 import { type CompiledPermissions, compilePermissions } from './permissions.ts'
 import { createOutside, isLoopback } from './server.ts'
-import { type Path, readYaml } from './yaml.ts'
+import { join, type Path, readYaml } from './yaml.ts'
 
 const mostFaultsOfFile = 50
 
@@ -63,7 +63,7 @@ async function readPermissions(tree: Tree, layout: Layout, signal?: AbortSignal)
   const compiled = compilePermissions(manifest, layout.named)
   const warn = (path: Path, message: string) => describeFault(manifest.fault(path, message))
   if (faults.length === 0) return { ...compiled, warn }
-  return { known: compiled.known, faults: [...faults, ...compiled.faults], warn }
+  return { known: compiled.known, faults: join(faults, compiled.faults), warn }
 }
 
 function outsideServers({ access }: CompiledPermissions): readonly Server[] {

@@ -1,38 +1,38 @@
-const machine = 'it has no key here: a server is never given what is the machine’s'
-const hardened = 'it has no key here: every server runs without capabilities, new privileges or a writable root'
-const network = 'it has no key here: each server has a network of its own ("egress: false" closes the way out)'
-const init = 'it has no key here: the gateway starts, restarts and stops servers itself'
-const cause = (ours: string) => `here it is "${ours}"`
+const machine = 'not allowed: a server is never given what is the machine’s'
+const hardened = 'not allowed: every server runs without capabilities, new privileges or a writable root'
+const network = 'not allowed: each server has a network of its own ("egress: false" closes the way out)'
+const init = 'unknown key: the gateway starts, restarts and stops servers itself'
+const ours = (name: string) => `unknown key, here it is "${name}"`
 
 /** What an unknown key of a server's file is answered with, by the name that Compose or habit gives it. */
 const answers: Readonly<Record<string, string>> = {
-  environment: cause('env'),
-  ports: `${cause('port')}: one, which only the proxy reaches`,
-  expose: `${cause('port')}: one, which only the proxy reaches`,
-  env_file: `${cause('secrets')}: names, whose values are in the secrets file on the machine`,
-  healthcheck: `${cause('health')}: an HTTP path`,
-  mem_limit: cause('limits.memory'),
-  memory: cause('limits.memory'),
-  cpus: cause('limits.cpus'),
-  pids_limit: cause('limits.pids'),
-  pids: cause('limits.pids'),
-  deploy: cause('limits'),
-  resources: cause('limits'),
-  entrypoint: cause('command'),
-  cmd: cause('command'),
-  args: cause('build.args'),
-  context: cause('build.context'),
-  dockerfile: cause('build.dockerfile'),
-  dockerfile_inline: cause('build.dockerfile_inline'),
-  target: cause('build.target'),
-  paths: cause('build.paths'),
-  stop_grace_period: cause('drain'),
-  services: 'one file for each server here: manifests/servers/<name>.yaml',
-  name: 'the name of the file is the name of the server',
-  container_name: 'the name of the file is the name of the server',
-  hostname: 'the name of the file is the name of the server',
-  version: 'a manifest has no version',
-  working_dir: 'set it with WORKDIR in the Dockerfile',
+  environment: ours('env'),
+  ports: `${ours('port')}: one, which only the proxy reaches`,
+  expose: `${ours('port')}: one, which only the proxy reaches`,
+  env_file: `${ours('secrets')}: names, whose values are in the secrets file on the machine`,
+  healthcheck: `${ours('health')}: an HTTP path`,
+  mem_limit: ours('limits.memory'),
+  memory: ours('limits.memory'),
+  cpus: ours('limits.cpus'),
+  pids_limit: ours('limits.pids'),
+  pids: ours('limits.pids'),
+  deploy: ours('limits'),
+  resources: ours('limits'),
+  entrypoint: ours('command'),
+  cmd: ours('command'),
+  args: ours('build.args'),
+  context: ours('build.context'),
+  dockerfile: ours('build.dockerfile'),
+  dockerfile_inline: ours('build.dockerfile_inline'),
+  target: ours('build.target'),
+  paths: ours('build.paths'),
+  stop_grace_period: ours('drain'),
+  services: 'unknown key: one file for each server here: manifests/servers/<name>.yaml',
+  name: 'unknown key: the name of the file is the name of the server',
+  container_name: 'unknown key: the name of the file is the name of the server',
+  hostname: 'unknown key: the name of the file is the name of the server',
+  version: 'unknown key: a manifest has no version',
+  working_dir: 'unknown key: set it with WORKDIR in the Dockerfile',
   restart: init,
   depends_on: `${init}, each independently of the others`,
   init,
@@ -74,7 +74,7 @@ const answers: Readonly<Record<string, string>> = {
   socket: machine,
 }
 
-/** What is to be written instead of an unknown key, as a sentence; undefined where the name says nothing. */
+/** What is to be written instead of an unknown key, as a whole message; undefined where the name says nothing. */
 export function composeAnswer(key: string): string | undefined {
   return Object.hasOwn(answers, key) ? answers[key] : undefined
 }

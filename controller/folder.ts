@@ -37,12 +37,13 @@ export async function openFolder(folder: string, signal?: AbortSignal): Promise<
   }
 }
 
-/** Undefined where git is absent, or the folder is in no work tree. */
+/** Undefined where git is absent, or the folder is in no work tree, or is one that git ignores. */
 async function listByGit(folder: string, signal?: AbortSignal): Promise<readonly string[] | undefined> {
   const options = { cwd: folder, maxBuffer: 256 * 1024 ** 2, timeout: 60_000, ...(signal && { signal }) }
   try {
     const { stdout } = await run('git', ['ls-files', '-co', '--exclude-standard', '--deduplicate', '-z'], options)
-    return [...new Set(stdout.split('\0'))].filter((path) => path !== '').map((path) => path.replace(/\/$/, ''))
+    const paths = [...new Set(stdout.split('\0'))].filter((path) => path !== '')
+    return paths.length === 0 ? undefined : paths.map((path) => path.replace(/\/$/, ''))
   } catch {
     signal?.throwIfAborted()
     return undefined

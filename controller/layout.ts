@@ -18,7 +18,7 @@ export interface Layout {
 export const permissionsFile = 'manifests/permissions.yaml'
 export const gatewayFile = 'manifests/gateway.yaml'
 const largest = 1024 ** 2
-const serverPath = /^manifests\/servers\/([^/]*)\.yaml$/
+const serverPath = /^manifests\/servers\/([^/]*)\.ya?ml$/
 
 /** Sorts out `manifests/`: other files than YAML there are nobody's business. */
 export function layOut(entries: readonly TreeEntry[]): Layout {
@@ -90,7 +90,7 @@ function wrongName(path: string): readonly string[] | undefined {
     return [`unknown file${suggestion(path, known)}: a server’s is manifests/servers/<name>.yaml`]
   }
   const wrong = wrongServerName(name)
-  return wrong === undefined ? undefined : [wrong]
+  if (wrong !== undefined) return [wrong]
 }
 
 function missing(yaml: readonly TreeEntry[]): readonly ManifestFault[] {

@@ -1,3 +1,4 @@
+import type { z } from 'zod'
 import { ServerFile } from '#manifests/server.ts'
 import { notEnforced } from '#manifests/spec.ts'
 import type { ManifestFault } from './desired.ts'
@@ -25,12 +26,13 @@ const local = [
 export function salvage(value: unknown): ServerFile {
   const parsed = ServerFile.safeParse(value)
   if (parsed.success) return parsed.data
-  const wrong = new Set(
-    parsed.error.issues.flatMap((issue) =>
-      issue.code === 'unrecognized_keys' ? issue.keys : `${String(issue.path[0])}`,
-    ),
-  )
+  const wrong = new Set(parsed.error.issues.flatMap(topKeys))
   return ServerFile.parse(Object.fromEntries(entriesOf(value).filter(([key]) => !wrong.has(key))))
+}
+
+function topKeys(issue: z.core.$ZodIssue): readonly string[] {
+  if (issue.path.length > 0) return [String(issue.path[0])]
+  return issue.code === 'unrecognized_keys' ? issue.keys : []
 }
 
 function entriesOf(value: unknown): readonly (readonly [string, unknown])[] {

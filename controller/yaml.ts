@@ -42,6 +42,12 @@ const deepest = 64
 const mostAliased = 10_000
 const coreTags = /^tag:yaml\.org,2002:(?:map|seq|str|int|float|bool|null)$/
 
+/** Faults of reading a file and of what it says; where both speak of one place, the first said all. */
+export function join(reading: readonly ManifestFault[], meaning: readonly ManifestFault[]): readonly ManifestFault[] {
+  const said = new Set(reading.map(({ at }) => at))
+  return [...reading, ...meaning.filter(({ at }) => at === '' || !said.has(at))]
+}
+
 /** Parses one YAML 1.2 document. Never throws for what is in it. */
 export function readYaml(file: string, body: Buffer, options: ReadOptions): Reading {
   const decoded = decode(file, body)
@@ -77,6 +83,7 @@ function syntaxMessage({ code, message }: { readonly code: string; readonly mess
   if (code === 'TAB_AS_INDENT') return 'a tab cannot indent YAML: use spaces'
   if (code === 'BLOCK_AS_IMPLICIT_KEY')
     return 'a second ": " on one line: put text that contains it in quotes, or check the indentation'
+  if (code === 'MISSING_CHAR') return `not YAML: ${message.toLowerCase().replace('"quote', 'quote')}`
   return `not YAML: ${message.charAt(0).toLowerCase()}${message.slice(1, 200)}`
 }
 

@@ -32,8 +32,11 @@ function wrongImage(value: string): string | undefined {
   if (!imageForm.test(name)) return `expected an image such as ghcr.io/x/y@sha256:…, found ${quote(value)}`
   if (at < 0)
     return `${quote(value)} has no digest, so it could change by itself: write ${name}@sha256:…, which "docker buildx imagetools inspect ${name}" prints`
-  if (!/^sha256:[0-9a-f]{64}$/.test(value.slice(at + 1)))
-    return `expected a digest of sha256: and 64 lower-case hex digits after ${quote(name)}, found ${found(value.slice(at + 1))}`
+  const digest = value.slice(at + 1)
+  if (/^sha256:[0-9a-f]+$/.test(digest) && digest.length !== 71)
+    return `expected a digest of 64 hex digits after ${quote(name)}, found ${digest.length - 7}`
+  if (!/^sha256:[0-9a-f]{64}$/.test(digest))
+    return `expected a digest of sha256: and 64 lower-case hex digits after ${quote(name)}, found ${found(digest)}`
 }
 
 /** An image, by its digest. */

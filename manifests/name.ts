@@ -3,6 +3,7 @@ import { found, judged, quote, text } from './text.ts'
 
 const serverForm = /^[a-z0-9][a-z0-9-]{0,19}$/
 const variableForm = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/
+const given: Readonly<Record<string, string>> = { PORT: 'set it with "port"', HOST: 'always 0.0.0.0' }
 const ours = 'names that begin with GATEWAY_ are the gateway’s own'
 
 /** What is wrong with a server's name, as a whole sentence; undefined if nothing is. */
@@ -22,7 +23,7 @@ export const AgentName = text(
 function wrongVariable(name: string): string | undefined {
   if (!variableForm.test(name))
     return `${quote(name)} is no variable’s name: A-Z, a-z, 0-9 and _, not beginning with a digit`
-  if (name === 'PORT' || name === 'HOST') return `${name} is given by the gateway: set it with "port"`
+  if (Object.hasOwn(given, name)) return `${name} is given by the gateway: ${given[name]}`
   if (/^GATEWAY_/i.test(name)) return `${ours}: ${name}`
 }
 
@@ -33,7 +34,7 @@ export const VariableName = judged(wrongVariable).meta({ pattern: variableForm.s
 function wrongSecret(name: string): string | undefined {
   if (!variableForm.test(name))
     return 'expected the name of a secret: A-Z, a-z, 0-9 and _, not beginning with a digit; its value belongs in the secrets file on the machine'
-  if (name === 'PORT' || name === 'HOST') return `${name} is given by the gateway: set it with "port"`
+  if (Object.hasOwn(given, name)) return `${name} is given by the gateway: ${given[name]}`
   if (/^GATEWAY_/i.test(name)) return `${ours}: ${name}`
 }
 

@@ -92,7 +92,7 @@ function kindOf(schema: Schema): string {
     return [...new Set(schema.anyOf.map((inner) => (isSchema(inner) ? kindOf(inner) : '')))].join(' or ')
   const { items } = schema
   if (schema.type === 'array') return !Array.isArray(items) && isSchema(items) ? `list of ${kindOf(items)}` : 'list'
-  return kinds[schema.type ?? ''] ?? 'anything'
+  return kinds[`${schema.type}`] ?? 'anything'
 }
 
 const kinds: Readonly<Record<string, string>> = {

@@ -16,7 +16,9 @@ export function quote(text: string): string {
 
 /** Text of one form; a message names what is allowed and what was found. */
 export function text(form: RegExp, allowed: string) {
-  return z.string().regex(form, { error: ({ input }) => `expected ${allowed}, found ${found(input)}` })
+  const error = ({ input }: { readonly input?: unknown }) =>
+    input === undefined ? `required: ${allowed}` : `expected ${allowed}, found ${found(input)}`
+  return z.string({ error }).regex(form, { error })
 }
 
 /** Text that a sentence can be wrong about: `wrong` gives that sentence, or nothing when the text is right. */
