@@ -34,7 +34,10 @@ export async function* readBlobs(
   git.stdin.end(`${oids.join('\n')}\n`)
   try {
     const pieces = new Pieces(git.stdout)
-    for (const oid of oids) yield await readBlob(oid, pieces)
+    for (const oid of oids) {
+      yield await readBlob(oid, pieces)
+      signal?.throwIfAborted()
+    }
   } catch (error) {
     signal?.throwIfAborted()
     throw error

@@ -44,6 +44,7 @@ export function accessEnvironment(repository: Repository, access: GitAccess): Re
 function httpConfig(origin: string, { token, caFile }: GitAccess): Record<string, string> {
   return {
     'http.followRedirects': 'false',
+    // Also what ends the helper of a git that was stopped while the server was silent: it outlives it by this much.
     'http.lowSpeedLimit': '100',
     'http.lowSpeedTime': '20',
     ...(caFile === undefined ? {} : { 'http.sslCAInfo': caFile }),

@@ -74,7 +74,7 @@ const ofRemote: typeof ofMachine = [
     () => 'the server speaks no TLS at this port; check http or https in GATEWAY_REPO',
   ],
   [
-    /certificate|error (setting|reading) ca/i,
+    /certificate|SSL CA cert|error (setting|reading) ca/i,
     (_, { input }) => `its certificate is not trusted (${detail(input)}); give the CA's certificate in GATEWAY_CA_FILE`,
   ],
   [
