@@ -7,6 +7,11 @@ export class WrongValue extends Error {
   override readonly name = 'WrongValue'
 }
 
+/** On one line, and without what a URL may carry before its host. */
+export function quoted(text: string): string {
+  return JSON.stringify(text.replace(/\/\/.*@/s, '//…@'))
+}
+
 export interface Address {
   /** An IP address, IPv6 without brackets. */
   readonly host: string
@@ -26,7 +31,7 @@ export function readAddress(text: string): Address {
   const bare = host === 'localhost' ? '127.0.0.1' : host.replace(/^\[(.+:.*)\]$/, '$1')
   const bracketed = bare !== host || !host.includes(':')
   if (isIP(bare) === 0 || !bracketed || Number(port) > 65_535)
-    throw new WrongValue(`found "${text}", allowed is <IP address>:<port>, as 0.0.0.0:3100 or [::]:3100`)
+    throw new WrongValue(`found ${quoted(text)}, allowed is <IP address>:<port>, as 0.0.0.0:3100 or [::]:3100`)
   return { host: bare, port: Number(port) }
 }
 
@@ -41,16 +46,17 @@ export function readFixedAddress(text: string): Address {
 export function readBaseUrl(text: string): string {
   const url = URL.parse(text)
   const allowed = 'allowed is http(s)://<host>, without credentials, query or fragment'
-  if (url === null || !/^https?:$/.test(url.protocol)) throw new WrongValue(`found "${text}", ${allowed}`)
+  if (url === null || !/^https?:$/.test(url.protocol)) throw new WrongValue(`found ${quoted(text)}, ${allowed}`)
   if (url.username !== '' || url.password !== '') throw new WrongValue(`found credentials in the URL, ${allowed}`)
-  if (url.search !== '' || url.hash !== '') throw new WrongValue(`found "${text}", ${allowed}`)
+  if (url.search !== '' || url.hash !== '') throw new WrongValue(`found ${quoted(text)}, ${allowed}`)
   return `${url.origin}${url.pathname.replace(/\/+$/, '')}`
 }
 
 /** Where agents' paths begin: `/mcp` is added to it. */
 export function readAgentsUrl(text: string): string {
   const url = readBaseUrl(text)
-  if (url.endsWith('/mcp')) throw new WrongValue(`found "${text}", allowed is the address without /mcp at its end`)
+  if (url.endsWith('/mcp'))
+    throw new WrongValue(`found ${quoted(text)}, allowed is the address without /mcp at its end`)
   return url
 }
 
@@ -61,7 +67,7 @@ export function readCron(text: string): string {
   const reason = errors[0]?.message
   if (!valid || fields < 5 || fields > 6)
     throw new WrongValue(
-      `found "${text}"${reason === undefined ? '' : ` (${reason})`}, allowed is a cron expression of 5 or 6 fields, as */30 * * * * *`,
+      `found ${quoted(text)}${reason === undefined ? '' : ` (${reason})`}, allowed is a cron expression of 5 or 6 fields, as */30 * * * * *`,
     )
   return text.trim()
 }
@@ -71,10 +77,12 @@ export function readSubnets(text: string): Subnets {
   const [, address = '', bits = ''] = /^([\d.]+)\/(\d{1,2})$/.exec(text) ?? []
   const prefix = Number(bits)
   if (isIP(address) !== 4 || prefix < 8 || prefix > 24)
-    throw new WrongValue(`found "${text}", allowed is an IPv4 range of at least a /24 (to a /8), as 10.213.0.0/16`)
+    throw new WrongValue(
+      `found ${quoted(text)}, allowed is an IPv4 range of at least a /24 (to a /8), as 10.213.0.0/16`,
+    )
   const value = address.split('.').reduce((sum, part) => sum * 256 + Number(part), 0)
   if (value % 2 ** (32 - prefix) !== 0)
-    throw new WrongValue(`found "${text}", which does not begin at the first address of a /${prefix}`)
+    throw new WrongValue(`found ${quoted(text)}, which does not begin at the first address of a /${prefix}`)
   return { address, prefix }
 }
 
@@ -85,9 +93,9 @@ export function readMounts(text: string): Readonly<Record<string, string>> {
     const [, name, folder] = /^\s*([a-z0-9][a-z0-9-]{0,19})=(\/.*?)\s*$/.exec(part) ?? []
     if (name === undefined || folder === undefined)
       throw new WrongValue(
-        `found "${part}", allowed is name=/absolute/path, comma-separated, as personal=/srv/personal`,
+        `found ${quoted(part)}, allowed is name=/absolute/path, comma-separated, as personal=/srv/personal`,
       )
-    if (Object.hasOwn(mounts, name)) throw new WrongValue(`"${name}" is given twice`)
+    if (Object.hasOwn(mounts, name)) throw new WrongValue(`${quoted(name)} is given twice`)
     mounts[name] = resolve(folder)
   }
   return mounts
@@ -98,13 +106,13 @@ export function readNetworks(text: string): readonly string[] {
   const names = text.split(',').map((name) => name.trim())
   const wrong = names.find((name) => !/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(name))
   if (wrong !== undefined)
-    throw new WrongValue(`found "${wrong}", allowed are names of engine networks, comma-separated`)
+    throw new WrongValue(`found ${quoted(wrong)}, allowed are names of engine networks, comma-separated`)
   return [...new Set(names)]
 }
 
 export function readInstance(text: string): string {
   if (!/^[a-z0-9][a-z0-9-]{0,30}$/.test(text))
-    throw new WrongValue(`found "${text}", allowed are 1 to 31 of a-z, 0-9 and -, not beginning with -`)
+    throw new WrongValue(`found ${quoted(text)}, allowed are 1 to 31 of a-z, 0-9 and -, not beginning with -`)
   return text
 }
 
@@ -113,14 +121,14 @@ export function readState(text: string): string {
   const folder = resolve(text)
   const bytes = Buffer.byteLength(folder)
   if (bytes > 80)
-    throw new WrongValue(`"${folder}" has ${bytes} bytes, allowed are 80: the path of a socket in it ends at 107`)
+    throw new WrongValue(`${quoted(folder)} has ${bytes} bytes, allowed are 80: the path of a socket in it ends at 107`)
   return folder
 }
 
 /** A branch as people write it, without `refs/heads/`. */
 export function readBranch(text: string): string {
   const wrong = /^[-/]|^refs\/|\.\.|\/\/|@\{|[\s~^:?*[\\]|\p{Cc}|(^|\/)\.|\.lock(\/|$)|[/.]$/u
-  if (wrong.test(text)) throw new WrongValue(`found "${text}", allowed is the name of a branch, as main`)
+  if (wrong.test(text)) throw new WrongValue(`found ${quoted(text)}, allowed is the name of a branch, as main`)
   return text
 }
 
@@ -128,7 +136,7 @@ export function readBranch(text: string): string {
 export function readPath(text: string): string {
   const parts = text.split('/').filter((part) => part !== '' && part !== '.')
   if (parts.includes('..') || text.includes('\\') || /\p{Cc}/u.test(text))
-    throw new WrongValue(`found "${text}", allowed is a folder inside the repository, as deploy/gateway`)
+    throw new WrongValue(`found ${quoted(text)}, allowed is a folder inside the repository, as deploy/gateway`)
   return parts.join('/')
 }
 

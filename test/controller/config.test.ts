@@ -1,0 +1,233 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { type Config, ConfigError, readConfig } from '../../controller/config.ts'
+
+const repo = { GATEWAY_REPO: 'https://forge.example/owner/gateway.git' }
+
+function faults(env: NodeJS.ProcessEnv): readonly string[] {
+  try {
+    readConfig(env)
+  } catch (error) {
+    if (error instanceof ConfigError) return error.lines
+    throw error
+  }
+  return []
+}
+
+describe('the environment', () => {
+  test('has a default for all but the repository', () => {
+    expect(readConfig({ ...repo, PATH: '/bin', LANG: 'C', GATEWAY_URL: '', OTHER: 'x' })).toEqual({
+      source: {
+        repo: repo.GATEWAY_REPO,
+        branch: 'main',
+        path: '',
+        state: '/var/lib/gateway',
+        inherited: { PATH: '/bin', LANG: 'C' },
+      },
+      poll: '*/30 * * * * *',
+      state: '/var/lib/gateway',
+      secrets: '/opt/gateway/.env',
+      mounts: {},
+      networks: [],
+      subnets: { address: '10.213.0.0', prefix: 16 },
+      runtime: 'docker',
+      instance: 'gateway',
+      proxy: { listen: { host: '0.0.0.0', port: 3100 } },
+      status: { listen: { host: '0.0.0.0', port: 3110 } },
+      webhookSecrets: [],
+      logLevel: 'info',
+      inherited: { PATH: '/bin', LANG: 'C' },
+    } satisfies Config)
+  })
+
+  test('may set everything', () => {
+    const config = readConfig({
+      GATEWAY_REPO: 'ssh://git@forge.example:2222/owner/gateway.git',
+      GATEWAY_BRANCH: 'release/1.x',
+      GATEWAY_PATH: '/deploy//gateway/./',
+      GATEWAY_POLL: '*/5 * * * *',
+      GATEWAY_GIT_TOKEN: 'git-token',
+      GATEWAY_SSH_KEY_FILE: '/keys/id',
+      GATEWAY_SSH_KNOWN_HOSTS: '/keys/known_hosts',
+      GATEWAY_CA_FILE: '/keys/ca.pem',
+      GATEWAY_STATE: '/srv/state/',
+      GATEWAY_SECRETS: '/srv/secrets/.env',
+      GATEWAY_MOUNTS: 'personal=/srv/personal,5etools=/srv/5etools/',
+      GATEWAY_NETWORKS: 'wiki_default, other',
+      GATEWAY_SUBNETS: '172.30.0.0/20',
+      GATEWAY_RUNTIME: 'process',
+      GATEWAY_INSTANCE: 'dev-1a2b3c',
+      GATEWAY_PROXY_LISTEN: '[::1]:3200',
+      GATEWAY_URL: 'https://mcp.example/',
+      GATEWAY_LISTEN: 'localhost:0',
+      GATEWAY_STATUS_URL: 'https://status.example/gateway/',
+      GATEWAY_OPERATOR_TOKEN: 'operator-token',
+      GATEWAY_WEBHOOK_SECRET: 'new, old',
+      LOG_LEVEL: 'debug',
+    })
+    expect(config).toEqual({
+      source: {
+        repo: 'ssh://git@forge.example:2222/owner/gateway.git',
+        branch: 'release/1.x',
+        path: 'deploy/gateway',
+        state: '/srv/state',
+        token: 'git-token',
+        sshKeyFile: '/keys/id',
+        sshKnownHosts: '/keys/known_hosts',
+        caFile: '/keys/ca.pem',
+        inherited: {},
+      },
+      poll: '*/5 * * * *',
+      state: '/srv/state',
+      secrets: '/srv/secrets/.env',
+      mounts: { personal: '/srv/personal', '5etools': '/srv/5etools' },
+      networks: ['wiki_default', 'other'],
+      subnets: { address: '172.30.0.0', prefix: 20 },
+      runtime: 'process',
+      instance: 'dev-1a2b3c',
+      proxy: { listen: { host: '::1', port: 3200 }, url: 'https://mcp.example' },
+      status: {
+        listen: { host: '127.0.0.1', port: 0 },
+        url: 'https://status.example/gateway',
+        operatorToken: 'operator-token',
+      },
+      webhookSecrets: ['new', 'old'],
+      logLevel: 'debug',
+      inherited: {},
+    } satisfies Config)
+  })
+
+  test('has every fault named at once, a line each', () => {
+    expect(
+      faults({ GATEWAY_POLL: 'often', GATEWAY_POL: 'x', GATEWAY_RUNTIME: 'podman', GATEWAY_SELF_UPDATE: 'on' }),
+    ).toEqual([
+      'GATEWAY_POL: unknown (did you mean "GATEWAY_POLL"?)',
+      'GATEWAY_SELF_UPDATE: not enforced by this version',
+      'GATEWAY_REPO: not given, required is the URL or path of the gateway repository',
+      expect.stringMatching(/^GATEWAY_POLL: found "often".*allowed is a cron expression of 5 or 6 fields/),
+      'GATEWAY_RUNTIME: found "podman", allowed is docker, process',
+    ])
+  })
+
+  test.each([
+    ['GATEWAY_REPO', 'git://forge.example/x', 'found "git://…", allowed is https://'],
+    ['GATEWAY_REPO', 'ext::sh -c id', 'found "ext::sh -c id", allowed is https://'],
+    ['GATEWAY_REPO', '--upload-pack=id', 'allowed is https://'],
+    ['GATEWAY_REPO', 'ssh://-oProxyCommand=id/x', 'allowed is https://'],
+    ['GATEWAY_REPO', 'https://forge.example/x?token=hidden', 'found a query or fragment in the URL'],
+    ['GATEWAY_REPO', 'https://hidden@forge.example/x', 'found credentials in the URL'],
+    ['GATEWAY_REPO', 'https://user:hidden@forge.example/x', 'found credentials in the URL'],
+    ['GATEWAY_REPO', 'ssh://git:hidden@forge.example/x', 'found credentials in the URL'],
+    ['GATEWAY_REPO', 'git:hidden@forge.example:x', 'found credentials in the URL'],
+    ['GATEWAY_REPO', ' https://user:hidden@forge.example/x', 'allowed is https://'],
+    ['GATEWAY_BRANCH', 'refs/heads/main', 'found "refs/heads/main", allowed is the name of a branch'],
+    ['GATEWAY_BRANCH', '-x', 'allowed is the name of a branch'],
+    ['GATEWAY_BRANCH', 'a..b', 'allowed is the name of a branch'],
+    ['GATEWAY_BRANCH', 'main\n', 'found "main\\n", allowed is the name of a branch'],
+    ['GATEWAY_PATH', '../elsewhere', 'found "../elsewhere", allowed is a folder inside the repository'],
+    ['GATEWAY_PATH', 'a/../../b', 'allowed is a folder inside the repository'],
+    ['GATEWAY_POLL', '* * * * * * *', 'allowed is a cron expression'],
+    ['GATEWAY_POLL', '61 * * * *', 'allowed is a cron expression'],
+    ['GATEWAY_GIT_TOKEN', 'hidden hidden', 'allowed is the token alone'],
+    ['GATEWAY_GIT_TOKEN', 'hidden\r\nX: y', 'allowed is the token alone'],
+    ['GATEWAY_STATE', `/${'s'.repeat(80)}`, 'has 81 bytes, allowed are 80'],
+    ['GATEWAY_STATE', `/${'ü'.repeat(40)}`, 'has 81 bytes, allowed are 80'],
+    ['GATEWAY_MOUNTS', 'personal=srv', 'found "personal=srv", allowed is name=/absolute/path'],
+    ['GATEWAY_MOUNTS', 'a=/x,a=/y', '"a" is given twice'],
+    ['GATEWAY_NETWORKS', 'a,,b', 'found "", allowed are names of engine networks'],
+    ['GATEWAY_NETWORKS', 'wiki,0-a', '"0-a" sorts before the gateway\'s own "0-gateway"'],
+    ['GATEWAY_NETWORKS', '0-gateway', 'sorts before'],
+    ['GATEWAY_SUBNETS', '10.213.0.0/25', 'allowed is an IPv4 range of at least a /24'],
+    ['GATEWAY_SUBNETS', '10.213.1.0/16', 'does not begin at the first address of a /16'],
+    ['GATEWAY_SUBNETS', '10.213.0.0', 'allowed is an IPv4 range'],
+    ['GATEWAY_SUBNETS', '10.213.0.300/24', 'allowed is an IPv4 range'],
+    ['GATEWAY_INSTANCE', 'Gateway', 'found "Gateway", allowed are 1 to 31 of a-z, 0-9 and -'],
+    ['GATEWAY_INSTANCE', '-a', 'allowed are 1 to 31'],
+    ['GATEWAY_INSTANCE', 'a'.repeat(32), 'allowed are 1 to 31'],
+    ['GATEWAY_PROXY_LISTEN', '3100', 'found "3100", allowed is <IP address>:<port>'],
+    ['GATEWAY_PROXY_LISTEN', '0.0.0.0:0', 'found port 0, allowed is 1 to 65535'],
+    ['GATEWAY_PROXY_LISTEN', '0.0.0.0:65536', 'allowed is <IP address>:<port>'],
+    ['GATEWAY_PROXY_LISTEN', '::1:3100', 'allowed is <IP address>:<port>'],
+    ['GATEWAY_LISTEN', 'forge.example:1', 'allowed is <IP address>:<port>'],
+    ['GATEWAY_LISTEN', '127.0.0.1:3100', 'port 3100 is that of GATEWAY_PROXY_LISTEN'],
+    ['GATEWAY_URL', 'mcp.example', 'allowed is http(s)://<host>'],
+    ['GATEWAY_URL', 'https://mcp.example/mcp', 'allowed is the address without /mcp'],
+    ['GATEWAY_STATUS_URL', 'https://user:hidden@status.example', 'found credentials in the URL'],
+    ['GATEWAY_STATUS_URL', 'ftp://user:hidden@status.example', 'allowed is http(s)://<host>'],
+    ['GATEWAY_WEBHOOK_SECRET', 'hidden,,hidden', 'holds an empty secret'],
+    ['LOG_LEVEL', 'loud', 'found "loud", allowed is trace, debug, info, warn, error, fatal, silent'],
+    ['DEBUG', 'simple-git:*', 'allowed is *,-simple-git*'],
+    ['DEBUG', 'express,*', 'allowed is *,-simple-git*'],
+  ])('is refused with one line: %s=%j', (name, text, expected) => {
+    const lines = faults({ ...repo, [name]: text })
+    expect(lines).toEqual([expect.stringContaining(expected)])
+    expect(lines[0]).toMatch(new RegExp(`^${name}: `))
+    expect(lines[0]).not.toMatch(/hidden|\n/)
+  })
+
+  test('refuses what this version does not enforce', () => {
+    const names = [
+      'ALLOWED_SIGNERS',
+      'FORGE_URL',
+      'FORGE_TOKEN',
+      'FORGE_TOKEN_FILE',
+      'REGISTRY_AUTH',
+      'BREAK_GLASS',
+      'SELF_UPDATE',
+    ]
+    for (const name of names)
+      expect(faults({ ...repo, [`GATEWAY_${name}`]: 'x' })).toEqual([`GATEWAY_${name}: not enforced by this version`])
+  })
+
+  test('needs a key and a known host for ssh', () => {
+    expect(faults({ GATEWAY_REPO: 'git@forge.example:owner/gateway.git' })).toEqual([
+      'GATEWAY_SSH_KEY_FILE: not given, required for a repository that is reached by ssh',
+      'GATEWAY_SSH_KNOWN_HOSTS: not given, required for a repository that is reached by ssh',
+    ])
+  })
+
+  test('may let others debug', () => {
+    for (const DEBUG of ['express:*', '*,-simple-git*', 'simple']) expect(faults({ ...repo, DEBUG })).toEqual([])
+  })
+})
+
+describe('a secret in a file', () => {
+  let folder: string
+
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'gateway-config-'))
+  })
+
+  afterEach(() => rm(folder, { recursive: true, force: true }))
+
+  test('is read without its line end', async () => {
+    const file = join(folder, 'token')
+    await writeFile(file, 'from-a-file\r\n')
+    const config = readConfig({
+      ...repo,
+      GATEWAY_GIT_TOKEN_FILE: file,
+      GATEWAY_OPERATOR_TOKEN_FILE: file,
+      GATEWAY_WEBHOOK_SECRET_FILE: file,
+    })
+    expect(config.source.token).toBe('from-a-file')
+    expect(config.status.operatorToken).toBe('from-a-file')
+    expect(config.webhookSecrets).toEqual(['from-a-file'])
+  })
+
+  test('excludes the same in the environment', async () => {
+    await writeFile(join(folder, 'token'), 'a')
+    expect(faults({ ...repo, GATEWAY_GIT_TOKEN: 'a', GATEWAY_GIT_TOKEN_FILE: join(folder, 'token') })).toEqual([
+      'GATEWAY_GIT_TOKEN_FILE: given beside GATEWAY_GIT_TOKEN, allowed is one of the two',
+    ])
+  })
+
+  test('must be there, be a file and hold something', async () => {
+    await writeFile(join(folder, 'empty'), '\n')
+    const fault = (name: string) => faults({ ...repo, GATEWAY_GIT_TOKEN_FILE: join(folder, name) })
+    expect(fault('none')).toEqual([`GATEWAY_GIT_TOKEN_FILE: ${folder}/none cannot be read (ENOENT)`])
+    expect(fault('')).toEqual([`GATEWAY_GIT_TOKEN_FILE: ${folder} cannot be read (EISDIR)`])
+    expect(fault('empty')).toEqual([`GATEWAY_GIT_TOKEN_FILE: ${folder}/empty is empty`])
+  })
+})
