@@ -1,12 +1,17 @@
-/** The candidate that a typo was probably meant to be, or undefined if none is near. */
+/** The candidate that a typo was probably meant to be: a few edits away, or the beginning or the whole of it. */
 export function nearest(word: string, candidates: Iterable<string>): string | undefined {
-  const limit = Math.max(1, Math.floor(word.length / 3))
-  const near = [...candidates]
-    .slice(0, 1_000)
-    .map((candidate) => ({ candidate, far: farness(word.toLowerCase().slice(0, 64), candidate.toLowerCase()) }))
+  const written = word.toLowerCase().slice(0, 128)
+  const all = [...candidates].slice(0, 1_000).map((candidate) => ({ candidate, known: candidate.toLowerCase() }))
+  const limit = Math.min(3, Math.max(1, Math.floor(word.length / 3)))
+  const near = all
+    .map(({ candidate, known }) => ({ candidate, far: farness(written, known) }))
     .filter(({ far }) => far <= limit)
     .sort((a, b) => a.far - b.far || (a.candidate < b.candidate ? -1 : 1))
-  return near[0]?.candidate
+  return (near[0] ?? all.find(({ known }) => isBeginning(written, known)))?.candidate
+}
+
+function isBeginning(a: string, b: string): boolean {
+  return Math.min(a.length, b.length) >= 3 && (a.startsWith(b) || b.startsWith(a))
 }
 
 /** ` (did you mean "outline"?)`, or nothing. */
@@ -15,10 +20,8 @@ export function suggestion(word: string, candidates: Iterable<string>): string {
   return near === undefined ? '' : ` (did you mean "${near}"?)`
 }
 
-/** Edits between two words, where a beginning that is the whole of one counts as one edit. */
+/** Characters to add, drop, change or swap to make one word of the other. */
 function farness(a: string, b: string): number {
-  const shorter = Math.min(a.length, b.length)
-  if (shorter >= 3 && (a.startsWith(b) || b.startsWith(a))) return a === b ? 0 : 1
   let before = Array.from({ length: b.length + 1 }, (_, i) => i)
   let swapped: readonly number[] = []
   for (let i = 1; i <= a.length; i++) {
