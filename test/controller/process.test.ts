@@ -1,0 +1,4 @@
+import { openProcessFixture } from '../support/process-fixture.ts'
+import { hostContract } from './host-contract.ts'
+
+hostContract('process host', openProcessFixture)
