@@ -4,6 +4,7 @@ import { mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promis
 import { dirname, join, relative } from 'node:path'
 import type { BuildInput } from './desired.ts'
 import { type BuildRequest, generationKey } from './host.ts'
+import type { Environment } from './process-child.ts'
 import { Modules, readLock } from './process-modules.ts'
 import { modulesFolder, settle, unpack, workFolder } from './process-tree.ts'
 
@@ -17,11 +18,11 @@ export class Builds {
   readonly #npm: string
   readonly #modules: Modules
 
-  constructor(state: string) {
+  constructor({ state, environment }: { readonly state: string; readonly environment: Environment }) {
     this.#tree = join(state, 'tree')
     this.#built = join(state, 'built')
     this.#npm = join(state, 'npm')
-    this.#modules = new Modules(join(state, 'modules'), this.#npm)
+    this.#modules = new Modules({ folder: join(state, 'modules'), cache: this.#npm, environment })
   }
 
   /** Makes the folders, and removes what an interrupted build has left. */

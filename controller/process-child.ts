@@ -55,9 +55,12 @@ export function exitCodeOf(code: number | null, signal: NodeJS.Signals | null): 
   return code ?? 128 + (signal === null ? 0 : constants.signals[signal])
 }
 
-/** What every child gets, beside its own. */
-export function childEnvironment(home: string): Readonly<Record<string, string>> {
-  const { PATH = '/usr/local/bin:/usr/bin:/bin', LANG = 'C.UTF-8', TZ } = process.env
+/** What a process of this machine finds around it. */
+export type Environment = Readonly<Record<string, string | undefined>>
+
+/** What every child gets of the controller's environment, beside its own. */
+export function childEnvironment(home: string, environment: Environment): Readonly<Record<string, string>> {
+  const { PATH = '/usr/local/bin:/usr/bin:/bin', LANG = 'C.UTF-8', TZ } = environment
   const always = { PATH, HOME: home, LANG }
   return TZ === undefined ? always : { ...always, TZ }
 }

@@ -6,6 +6,7 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { BuildFailed, HostDown } from './host.ts'
+import type { Environment } from './process-child.ts'
 import { birthOf, isCode, signalGroup } from './process-life.ts'
 import { settle } from './process-tree.ts'
 
@@ -37,14 +38,21 @@ async function textOf(path: string): Promise<string | undefined> {
   }
 }
 
+export interface Npm {
+  /** Folder that npm keeps what it has fetched in. */
+  readonly cache: string
+  /** The controller's. */
+  readonly environment: Environment
+}
+
 /** Folders of modules, one for each lock, made once. */
 export class Modules {
   readonly folder: string
-  readonly #cache: string
+  readonly #npm: Npm
 
-  constructor(folder: string, cache: string) {
+  constructor({ folder, ...npm }: Npm & { readonly folder: string }) {
     this.folder = folder
-    this.#cache = cache
+    this.#npm = npm
   }
 
   /** Path of the `node_modules` of a lock, which `ensure` makes. */
@@ -60,7 +68,7 @@ export class Modules {
       await mkdir(join(made, 'node_modules'), { recursive: true })
       await writeFile(join(made, 'package.json'), lock.manifest)
       await writeFile(join(made, 'package-lock.json'), lock.lockfile)
-      await install({ folder: made, cache: this.#cache, log }, signal)
+      await install({ ...this.#npm, folder: made, log }, signal)
       await settle(made, join(this.folder, lock.hash.slice(0, 12)))
     } finally {
       await rm(made, { recursive: true, force: true })
@@ -68,34 +76,36 @@ export class Modules {
   }
 }
 
-interface Install {
+interface Install extends Npm {
   readonly folder: string
-  readonly cache: string
   readonly log: (line: string) => void
 }
 
-async function install({ folder, cache, log }: Install, signal: AbortSignal): Promise<void> {
+async function install(install: Install, signal: AbortSignal): Promise<void> {
   const tail: string[] = []
   const keep = (line: string) => {
     tail.push(line)
-    log(line)
+    install.log(line)
   }
-  const code = await runNpm({ folder, cache, log: keep }, signal)
+  const code = await runNpm({ ...install, log: keep }, signal)
   signal.throwIfAborted()
   if (code === 0) return
   const output = tail.slice(-tailLines).join('\n')
   if (/code (ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|EHOSTUNREACH)\b/.test(output))
     throw new HostDown(`npm does not reach its registry:\n${output}`)
-  throw new BuildFailed(`npm ci ${code === undefined ? `took more than ${limit / 1000} s` : 'failed'}`, output)
+  throw new BuildFailed(
+    `npm ci ${code === undefined ? `was killed, or took more than ${limit / 1000} s` : 'failed'}`,
+    output,
+  )
 }
 
 /** npm's exit code; undefined if it was ended, by the signal or because it took too long. */
-async function runNpm({ folder, cache, log }: Install, signal: AbortSignal): Promise<number | undefined> {
+async function runNpm({ folder, cache, environment, log }: Install, signal: AbortSignal): Promise<number | undefined> {
   const quiet = ['--no-audit', '--no-fund', '--no-update-notifier', '--no-progress', '--logs-max=0']
   const args = ['ci', '--omit=dev', '--ignore-scripts', ...quiet, '--prefix', folder, '--cache', cache]
   const child = spawn('npm', args, {
     cwd: folder,
-    env: environment(),
+    env: npmEnvironment(environment),
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
   })
@@ -112,7 +122,7 @@ async function runNpm({ folder, cache, log }: Install, signal: AbortSignal): Pro
 }
 
 /** npm needs its user's configuration and the way out; nothing else of the controller's environment is its business. */
-function environment(): NodeJS.ProcessEnv {
+function npmEnvironment(environment: Environment): Environment {
   const wanted = /^(PATH|HOME|LANG|TZ|NODE_EXTRA_CA_CERTS|SSL_CERT_FILE|npm_config_.+|https?_proxy|no_proxy)$/i
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => wanted.test(name)))
+  return Object.fromEntries(Object.entries(environment).filter(([name]) => wanted.test(name)))
 }

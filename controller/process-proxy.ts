@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import type { HostOptions, ProxyVariable } from './host.ts'
+import type { Environment } from './process-child.ts'
 
 /** Hash of all that a proxy of this checkout is made from, and of where it listens. */
 export async function proxySpec(product: string, { listen, url }: HostOptions): Promise<string> {
@@ -21,9 +22,12 @@ async function sourcesOf(product: string): Promise<readonly string[]> {
   return [...files.sort(), 'package-lock.json']
 }
 
-export function proxyEnvironment(name: string, options: HostOptions): Readonly<Record<string, string>> {
+export function proxyEnvironment(
+  name: string,
+  options: HostOptions,
+  { LOG_LEVEL }: Environment,
+): Readonly<Record<string, string>> {
   const { state, url } = options
-  const { LOG_LEVEL } = process.env
   return {
     GATEWAY_PROXY_NAME: name,
     GATEWAY_PROXY_LISTEN: addressOf(options),

@@ -1,7 +1,7 @@
 import { EventEmitter, once } from 'node:events'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { childEnvironment, exitCodeOf, freePort, startChild, whereToListen } from './process-child.ts'
+import { childEnvironment, type Environment, exitCodeOf, freePort, startChild, whereToListen } from './process-child.ts'
 import { isAlive, signalGroup } from './process-life.ts'
 import { readTail, trimLog } from './process-log.ts'
 import { type UnitRecord, UnitTable } from './process-table.ts'
@@ -14,16 +14,26 @@ const glance = 500
 /** A unit that is to run: what it is, and what from. */
 export type UnitPlan = Pick<UnitRecord, 'name' | 'is' | 'launch'>
 
+export interface UnitsOptions {
+  readonly state: string
+  /** The controller's. */
+  readonly environment: Environment
+  /** Takes what no verb can tell: that an exit code could not be recorded. */
+  readonly log?: (line: string) => void
+}
+
 /** The children of an instance: those that this process has started, and those of earlier controllers. */
 export class Units {
   readonly #table: UnitTable
+  readonly #environment: Environment
   readonly #log: (line: string) => void
   /** Pids of children that were started here and whose exit has not been heard of. */
   readonly #own = new Set<number>()
   readonly #exits = new EventEmitter()
 
-  constructor(state: string, log: (line: string) => void) {
+  constructor({ state, environment, log = () => {} }: UnitsOptions) {
     this.#table = new UnitTable(join(state, 'units'))
+    this.#environment = environment
     this.#log = log
   }
 
@@ -47,7 +57,7 @@ export class Units {
     const before = this.find(name)
     if (before !== undefined && this.runs(before)) return
     if (before !== undefined) signalGroup(before.life, 'SIGKILL')
-    const env = { ...childEnvironment(home), ...launch.env, ...whereToListen(port) }
+    const env = { ...childEnvironment(home, this.#environment), ...launch.env, ...whereToListen(port) }
     await startChild({ ...launch, env, log }, (birth, child) => {
       this.#table.write({ name, is, launch, life: { ...birth, startedAt: Date.now(), port } })
       this.#own.add(birth.pid)

@@ -6,34 +6,34 @@ import {
   type Generation,
   generationName,
   type Host,
+  HostDown,
   type HostOptions,
   type Sight,
   type Wanted,
 } from './host.ts'
 import { Builds } from './process-builds.ts'
+import { blameMachine } from './process-fault.ts'
 import { findPlaces, rewritePaths } from './process-mounts.ts'
 import { addressOf, proxyEnvironment, proxySpec } from './process-proxy.ts'
 import { seeEdge, seeGeneration, seeProxy } from './process-sight.ts'
-import { Units } from './process-units.ts'
+import { Units, type UnitsOptions } from './process-units.ts'
 
 /** What `npm start` prints before it runs anything on this host. */
 export const noSandbox =
   'No sandbox: servers run as plain processes and may read, write and reach all that this user may; limits and egress do not bind them.'
 
-export interface ProcessHostOptions extends HostOptions {
+export interface ProcessHostOptions extends HostOptions, UnitsOptions {
   /** Folder of the checkout that proxies are started from. */
   readonly product: string
-  /** Takes what no verb can tell: that an exit code could not be recorded. */
-  readonly log?: (line: string) => void
 }
 
 /** A host whose units are child processes. They outlive it: only `stop` and `down` end them. Needs Linux. */
 export async function openProcessHost(options: ProcessHostOptions): Promise<Host> {
   if (!existsSync('/proc/self/stat'))
     throw new Error('the process runtime needs Linux: only /proc tells its own processes from strangers; use docker')
-  const builds = new Builds(options.state)
+  const builds = new Builds(options)
   await builds.open()
-  const units = new Units(options.state, options.log ?? (() => {}))
+  const units = new Units(options)
   const wanted = { address: addressOf(options), proxy: await proxySpec(options.product, options) }
   return new ProcessHost({ options, builds, units, wanted })
 }
@@ -60,6 +60,13 @@ class ProcessHost implements Host {
 
   async observe(signal: AbortSignal): Promise<Sight> {
     signal.throwIfAborted()
+    const { state } = this.#options
+    return await this.#look().catch((cause) => {
+      throw cause instanceof HostDown ? cause : new HostDown(`cannot read ${state}: ${cause}`, { cause })
+    })
+  }
+
+  async #look(): Promise<Sight> {
     const built = await this.#builds.list()
     const units = this.#units.list().map((record) => ({ record, runs: this.#units.runs(record) }))
     return {
@@ -71,7 +78,7 @@ class ProcessHost implements Host {
   }
 
   build(request: BuildRequest, signal: AbortSignal): Promise<void> {
-    return this.#builds.build(request, signal)
+    return blameMachine(() => this.#builds.build(request, signal))
   }
 
   /** Proxies run from the checkout as it is. */
@@ -86,8 +93,12 @@ class ProcessHost implements Host {
     const spec = this.wanted.proxy
     const name = `${instance}-proxy-${spec.slice(0, 8)}`
     for (const folder of ['run', 'proxy']) await mkdir(join(state, folder), { recursive: true, mode: 0o700 })
-    const launch = { command: ['node', 'proxy/main.ts'], folder: product, env: proxyEnvironment(name, this.#options) }
-    await this.#units.run({ name, is: { role: 'proxy', spec }, launch })
+    const launch = {
+      command: ['node', 'proxy/main.ts'],
+      folder: product,
+      env: proxyEnvironment(name, this.#options, this.#options.environment),
+    }
+    await blameMachine(() => this.#units.run({ name, is: { role: 'proxy', spec }, launch }))
   }
 
   async start(generation: Generation, signal: AbortSignal): Promise<void> {
@@ -98,11 +109,13 @@ class ProcessHost implements Host {
     const folder = this.#builds.folderOf(server, image.input)
     if (folder === undefined) throw new Error(`${server}: there is no build of ${image.input.hash}`)
     const { instance, state } = this.#options
-    const places = await findPlaces(mounts, { volumes: join(state, 'volumes'), prefix: `${instance}-${server}` })
-    await this.#units.run({
-      name: generationName(instance, server, spec),
-      is: { role: 'server', server, spec, context: image.input.hash, origin },
-      launch: { command: [...command], folder, env: rewritePaths(env, places) },
+    const where = { volumes: join(state, 'volumes'), prefix: `${instance}-${server}` }
+    const name = generationName(instance, server, spec)
+    const is = { role: 'server', server, spec, context: image.input.hash, origin } as const
+    await blameMachine(async () => {
+      const places = await findPlaces(mounts, where)
+      const launch = { command: [...command], folder, env: rewritePaths(env, places) }
+      await this.#units.run({ name, is, launch })
     })
   }
 
@@ -110,7 +123,7 @@ class ProcessHost implements Host {
     signal.throwIfAborted()
     const record = this.#units.find(id)
     if (record === undefined) throw new Error(`there is no ${id} to resume`)
-    await this.#units.run(record)
+    await blameMachine(() => this.#units.run(record))
   }
 
   stop(id: string, signal: AbortSignal): Promise<void> {

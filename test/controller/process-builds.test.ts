@@ -1,6 +1,6 @@
-import { lstat, readdir, readFile, readlink, stat } from 'node:fs/promises'
+import { lstat, mkdir, readdir, readFile, readlink, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { BuildFailed, HostDown } from '../../controller/host.ts'
 import { buildInputOf, type MadeInput } from '../support/build-input.ts'
 import { openPackageShelf, type PackageShelf } from '../support/package-shelf.ts'
@@ -14,7 +14,7 @@ const patient = { timeout: 20_000, interval: 20 }
 describe('a build of the process host', { timeout: 60_000 }, () => {
   let fixture: ProcessFixture
   beforeEach(async () => {
-    fixture = await openProcessFixture()
+    fixture = await openProcessFixture({ npm_config_fetch_retries: '0' })
   })
   afterEach(() => fixture.close())
 
@@ -44,7 +44,7 @@ describe('a build of the process host', { timeout: 60_000 }, () => {
     expect(await leftOvers()).toEqual([])
   })
 
-  test('removes what an interrupted one has left when it is opened again', async () => {
+  test('leaves nothing when it is cut off', async () => {
     const made = buildInputOf(witness)
     const cut = async function* () {
       yield* made.entries(signal)
@@ -54,14 +54,28 @@ describe('a build of the process host', { timeout: 60_000 }, () => {
     expect(await leftOvers()).toEqual([])
   })
 
+  test('is swept by the next controller when its own was killed', async () => {
+    await mkdir(inState('tree', '.new-half', 'servers'), { recursive: true })
+    await mkdir(inState('modules', '.new-half'))
+    await fixture.reopen()
+    expect(await leftOvers()).toEqual([])
+  })
+
+  test('is ours to retry where the disk is full', async () => {
+    const full = async function* () {
+      yield { path: 'Dockerfile', mode: '100644', body: Buffer.from('') }
+      await writeFile('/dev/full', 'x')
+    }
+    const request = { ...requestOf('a', buildInputOf(witness)), entries: full }
+    await expect(fixture.host.build(request, signal)).rejects.toThrow(HostDown)
+  })
+
   describe('with a lockfile', () => {
     const open: PackageShelf[] = []
     afterEach(async () => {
-      vi.unstubAllEnvs()
       for (const shelf of open.splice(0)) await shelf[Symbol.asyncDispose]()
     })
     async function shelf(answer: Parameters<typeof openPackageShelf>[0]): Promise<PackageShelf> {
-      vi.stubEnv('npm_config_fetch_retries', '0')
       const opened = await openPackageShelf(answer)
       open.push(opened)
       return opened

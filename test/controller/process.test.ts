@@ -15,7 +15,7 @@ import { find, generationOf, requestOf, specOf } from '../support/stage.ts'
 import { witness } from '../support/witness.ts'
 import { hostContract } from './host-contract.ts'
 
-hostContract('process host', openProcessFixture)
+hostContract('process host', () => openProcessFixture())
 
 const signal = new AbortController().signal
 const made = buildInputOf(witness)
@@ -24,7 +24,7 @@ const patient = { timeout: 20_000, interval: 20 }
 describe('process host', () => {
   let fixture: ProcessFixture
   beforeEach(async () => {
-    fixture = await openProcessFixture()
+    fixture = await openProcessFixture({ GATEWAY_TEST_ONLY: 'ours' })
   })
   afterEach(() => fixture.close())
 
@@ -131,17 +131,12 @@ describe('process host', () => {
   }
 
   test('gives a server nothing of its own environment but the path, the language and the time zone', async () => {
-    process.env.GATEWAY_TEST_ONLY = 'ours'
-    try {
-      const own = await envOf(await start({ env: { PORT: '1', MINE: 'yes' } }))
-      delete own.PWD // a shell's
-      delete own.TZ // if there is one
-      expect(Object.keys(own).sort()).toEqual(['HOME', 'HOST', 'LANG', 'MINE', 'PATH', 'PORT'])
-      expect(own.PORT).not.toBe('1')
-      expect(own.HOME).toMatch(fixture.state)
-    } finally {
-      delete process.env.GATEWAY_TEST_ONLY
-    }
+    const own = await envOf(await start({ env: { PORT: '1', MINE: 'yes' } }))
+    delete own.PWD // a shell's
+    delete own.TZ // if there is one
+    expect(Object.keys(own).sort()).toEqual(['HOME', 'HOST', 'LANG', 'MINE', 'PATH', 'PORT'])
+    expect(own.PORT).not.toBe('1')
+    expect(own.HOME).toMatch(fixture.state)
   })
 
   test('puts real paths where the environment names what is mounted', async () => {

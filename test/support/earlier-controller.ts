@@ -14,6 +14,7 @@ const host = await openProcessHost({
   instance: 'test',
   state,
   product,
+  environment: process.env,
   listen: { host: '127.0.0.1', port: Number(port) },
 })
 await host.build(requestOf('witness', made), signal)

@@ -1,9 +1,11 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { vi } from 'vitest'
 import type { Host } from '../../controller/host.ts'
 import { openProcessHost } from '../../controller/process.ts'
 import { freePort } from '../../controller/process-child.ts'
+import { UnitTable } from '../../controller/process-table.ts'
 import type { Fixture } from '../controller/host-contract.ts'
 import { stubProduct } from './stub-product.ts'
 
@@ -13,16 +15,17 @@ export interface ProcessFixture extends Fixture {
   readonly product: string
 }
 
-/** A process host in a folder of its own. Closing it fails if a process of it is left. */
-export async function openProcessFixture(): Promise<ProcessFixture> {
+/** A process host in a folder of its own, whose controller has `more` in its environment. Closing it fails if a process of it is left. */
+export async function openProcessFixture(more: Readonly<Record<string, string>> = {}): Promise<ProcessFixture> {
   const root = await mkdtemp(join(tmpdir(), 'gateway-process-'))
   const state = join(root, 'state')
   const product = await writeProduct(join(root, 'one'), 'one')
   const listen = { host: '127.0.0.1', port: await freePort() }
+  const environment = { ...process.env, ...more }
   const opened: Host[] = []
   const reopen = async (which: 'same' | 'newer' = 'same') => {
     const from = which === 'same' ? product : await writeProduct(join(root, 'two'), 'two')
-    const host = await openProcessHost({ instance: 'test', state, listen, product: from })
+    const host = await openProcessHost({ instance: 'test', state, listen, product: from, environment })
     opened.push(host)
     return host
   }
@@ -37,9 +40,11 @@ export async function openProcessFixture(): Promise<ProcessFixture> {
     published: `http://127.0.0.1:${listen.port}`,
     mountsReadOnly: false,
     async close() {
+      const groups = new UnitTable(join(state, 'units')).list().map(({ life }) => life.pid)
       await host.down({ volumes: true }, new AbortController().signal)
       for (const host of opened) await host[Symbol.asyncDispose]()
       await rm(root, { recursive: true })
+      await vi.waitFor(() => demandNobody(groups), { timeout: 5_000 })
     },
   }
 }
@@ -56,4 +61,15 @@ async function writeProduct(folder: string, version: string): Promise<string> {
     await writeFile(join(folder, path), text)
   }
   return folder
+}
+
+/** Fails while a process of one of these groups lives; one that ended and waits to be buried does not. */
+async function demandNobody(groups: readonly number[]): Promise<void> {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name))
+  const stats = await Promise.all(pids.map((pid) => readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')))
+  const left = stats.filter((text) => {
+    const [state, , group] = text.slice(text.lastIndexOf(')') + 2).split(' ')
+    return state !== 'Z' && groups.includes(Number(group))
+  })
+  if (left.length > 0) throw new Error(`left behind: ${left.map((text) => text.split(' ', 2).join(' ')).join(', ')}`)
 }
