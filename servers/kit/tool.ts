@@ -1,6 +1,9 @@
 import type { CallToolResult, McpServer, StandardSchemaWithJSON, ToolAnnotations } from '@modelcontextprotocol/server'
 import { log } from './log.ts'
 
+/** For servers, so that only the kit knows the SDK. */
+export type { McpServer }
+
 /** The caller can do something about it: its message is the tool's answer, with `isError`. */
 export class ToolFailure extends Error {}
 
