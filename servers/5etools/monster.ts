@@ -27,6 +27,16 @@ const alignments: Readonly<Record<string, string>> = {
   A: 'any alignment',
 }
 
+/** 5etools spells "any" out as all that it allows. */
+const anyAlignments: Readonly<Record<string, string>> = {
+  'L NX C E': 'any evil alignment',
+  'L NX C G': 'any good alignment',
+  'C G NY E': 'any chaotic alignment',
+  'L G NY E': 'any lawful alignment',
+  'L NX C NY E': 'any non-good alignment',
+  'NX C G NY E': 'any non-lawful alignment',
+}
+
 /** What monsters are chosen by. */
 export interface MonsterFacts {
   /** As a number, 0.125 for 1/8; absent for what has none. */
@@ -90,8 +100,9 @@ function alignment(codes: readonly unknown[]): string {
     })
     return options.join(' or ')
   }
-  const words = codes.map(textOf).map((code) => wordOf(alignments, code) ?? code)
-  return [...new Set(words)].join(' ')
+  const letters = codes.map(textOf)
+  const words = letters.map((letter) => wordOf(alignments, letter) ?? letter)
+  return wordOf(anyAlignments, letters.join(' ')) ?? [...new Set(words)].join(' ')
 }
 
 function statistics(raw: Fields): string {

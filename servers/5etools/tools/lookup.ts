@@ -7,7 +7,7 @@ import { type Kind, kinds } from '../kind.ts'
 import { type Content, renderAll, type Shelf } from '../shelf.ts'
 import { markdownTable } from '../text.ts'
 
-export const query = z.string().max(500, 'at most 500 characters: a name or a few words')
+export const query = z.string('give a name or a few words').max(500, 'at most 500 characters: a name or a few words')
 export const source = z.string().max(50).describe('Short name of a book, as list_sources shows it')
 export const edition = z.enum(['2014', '2024', 'any']).describe('Which rules; homebrew goes with both')
 export const limit = z.coerce.number().int().min(1).max(50).describe('How many at most, 1 to 50')
