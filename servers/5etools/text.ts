@@ -134,7 +134,9 @@ function renderSpellcasting(entry: Fields, depth: number): string {
   const perLevel = Object.entries(fieldsOf(entry.spells)).map(([level, known]) => {
     const slots = numberOf(fieldsOf(known).slots)
     const title =
-      level === '0' ? 'Cantrips (at will)' : `Level ${level}${slots === undefined ? '' : ` (${slots} ${slots === 1 ? 'slot' : 'slots'})`}`
+      level === '0'
+        ? 'Cantrips (at will)'
+        : `Level ${level}${slots === undefined ? '' : ` (${slots} ${slots === 1 ? 'slot' : 'slots'})`}`
     return `- ${title}: ${spells(fieldsOf(known).spells)}`
   })
   const atWill = entry.will === undefined ? [] : [`- At will: ${spells(entry.will)}`]
