@@ -2,9 +2,12 @@ import type { Page } from 'playwright-core'
 import { RenderFailure } from './render-failure.ts'
 import type { Stage } from './stage.ts'
 
+/** What is done on a page, for a result that is no part of it. */
+export type Draw<Drawn> = (page: Page) => Promise<Drawn>
+
 export interface Performance<Drawn> {
   readonly stage: Stage
-  readonly draw: (page: Page) => Promise<Drawn>
+  readonly draw: Draw<Drawn>
   readonly limit: number
   readonly signal?: AbortSignal
 }
@@ -18,7 +21,7 @@ export async function perform<Drawn>({ stage, draw, limit, signal }: Performance
     cut.reject(
       new RenderFailure(
         'crashed',
-        'The browser ended while it was rendering. Try again; if that fails too, make the input smaller.',
+        'The browser ended while it was rendering this, twice. Make the input smaller or simpler.',
       ),
     )
   const aborted = () => cut.reject(signal?.reason)

@@ -1,21 +1,20 @@
-import type { Page } from 'playwright-core'
 import { usualWear, type Wear } from './browser.ts'
 import { type BrowserSupply, createBrowserSupply } from './browser-supply.ts'
 import type { ChromiumProgram } from './chromium.ts'
-import { perform } from './perform.ts'
+import { type Draw, perform } from './perform.ts'
 import { RenderFailure, stopped } from './render-failure.ts'
 import { createRenderQueue, type RenderQueue } from './render-queue.ts'
 import type { Stage, StageFiles } from './stage.ts'
 
 const queuePlaces = 16
-const patience = 30_000
+const patience = 20_000
 const freshness = 60_000
 
 export interface RenderPoolSettings {
   readonly program: ChromiumProgram
   readonly files: StageFiles
   /** A throw-away render that makes the first real one on a page quick; a page that fails it is not used. */
-  readonly warm: (page: Page) => Promise<unknown>
+  readonly warm: Draw<unknown>
   readonly slots: number
   /** Milliseconds that one render may take. */
   readonly limit: number
@@ -28,11 +27,11 @@ export interface RenderPoolSettings {
 export interface RenderPool {
   /**
    * Runs `draw` on a page of its own. What `draw` throws is passed on; user text must reach the page as an argument of
-   * `page.evaluate`, never as code.
+   * `page.evaluate`, never as code. It runs a second time if the browser ended under it, which may be another's fault.
    *
    * @throws RenderFailure when the pool is full, the time is over or the browser has ended.
    */
-  render<Drawn>(draw: (page: Page) => Promise<Drawn>, signal?: AbortSignal): Promise<Drawn>
+  render<Drawn>(draw: Draw<Drawn>, signal?: AbortSignal): Promise<Drawn>
   /** Resolves if something was rendered within the last minute, or can be now. */
   check(): Promise<void>
   /** Process ids of the browsers that run. */
@@ -58,7 +57,7 @@ export function openRenderPool(settings: RenderPoolSettings): RenderPool {
     lastGood = Date.now()
   }
   const slots = Array.from({ length: settings.slots }, () => serve({ settings, supply, queue, good }))
-  const render = async <Drawn>(draw: (page: Page) => Promise<Drawn>, signal?: AbortSignal): Promise<Drawn> => {
+  const attempt = async <Drawn>(draw: Draw<Drawn>, signal?: AbortSignal): Promise<Drawn> => {
     const { promise, resolve, reject } = Promise.withResolvers<Drawn>()
     // It may be refused before anybody waits for it.
     promise.catch(() => undefined)
@@ -71,6 +70,11 @@ export function openRenderPool(settings: RenderPoolSettings): RenderPool {
     await queue.offer({ run, refuse: reject }, ends)
     return await promise
   }
+  const render = async <Drawn>(draw: Draw<Drawn>, signal?: AbortSignal): Promise<Drawn> =>
+    await attempt(draw, signal).catch((error: unknown) => {
+      if (!isCrash(error)) throw error
+      return attempt(draw, signal)
+    })
   const check = async () => {
     if (Date.now() - lastGood < freshness) return
     checking ??= render(settings.warm)
@@ -87,6 +91,10 @@ export function openRenderPool(settings: RenderPoolSettings): RenderPool {
     await Promise.all(slots)
   }
   return { render, check, pids: supply.pids, close }
+}
+
+function isCrash(error: unknown): boolean {
+  return error instanceof RenderFailure && error.reason === 'crashed'
 }
 
 function isDrawsOwn(error: unknown): boolean {
@@ -108,23 +116,33 @@ interface Slot {
 /** One slot's life: a page is made ready, a job is taken, the page is closed. Ends when the queue is closed. */
 async function serve(slot: Slot): Promise<void> {
   for (;;) {
-    const prepared = await prepare(slot).catch((error: unknown) => slot.settings.onTrouble?.(error))
+    const prepared = await prepare(slot).catch((error: unknown) => report(slot, error))
     const job = await slot.queue.take()
     if (job === undefined) return await prepared?.close()
-    await useFor(job, slot, prepared ?? undefined)
+    await useFor(job, slot, prepared)
   }
 }
 
 /** Does the job on the prepared stage, or on another one where that is missing or has ended. */
 async function useFor(job: Job, slot: Slot, prepared: Stage | undefined): Promise<void> {
   try {
-    const stage = prepared?.gone.aborted === false ? prepared : await prepare(slot)
+    const stage = (await usable(prepared)) ?? (await prepare(slot))
     if (await job.run(stage)) slot.good()
     await stage.close()
   } catch (cause) {
-    slot.settings.onTrouble?.(cause)
+    report(slot, cause)
     job.refuse(new RenderFailure('unavailable', `The renderer cannot start: ${words(cause)}`, { cause }))
   }
+}
+
+/** The stage if it still answers: a browser's end is known a little later than it happens. */
+async function usable(stage: Stage | undefined): Promise<Stage | undefined> {
+  const draw: Draw<Stage | undefined> = (page) => page.evaluate(() => undefined).then(() => stage)
+  return stage === undefined ? undefined : await perform({ stage, draw, limit: 1_000 }).catch(() => undefined)
+}
+
+function report({ settings }: Slot, error: unknown): undefined {
+  if (!(error instanceof RenderFailure && error.reason === 'stopped')) settings.onTrouble?.(error)
 }
 
 /** Opens a page, and warms it unless somebody is waiting already. */

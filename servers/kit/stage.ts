@@ -47,7 +47,11 @@ async function serveFiles(context: BrowserContext, files: StageFiles): Promise<v
     const url = new URL(route.request().url())
     const file = url.origin === origin ? files.get(url.pathname) : undefined
     if (file === undefined) return await route.abort()
-    const headers = { 'content-security-policy': policy, 'x-content-type-options': 'nosniff' }
+    const headers = {
+      'content-security-policy': policy,
+      'x-content-type-options': 'nosniff',
+      'access-control-allow-origin': '*',
+    }
     await route.fulfill({ contentType: file.type, body: file.body, headers })
   })
 }
