@@ -1,6 +1,7 @@
 import { accessSync, constants } from 'node:fs'
 import { delimiter, isAbsolute, join } from 'node:path'
 import { type Browser, chromium } from 'playwright-core'
+import type { Environment } from './environment.ts'
 
 const programs = ['chromium-headless-shell', 'chromium']
 const launchLimit = 20_000
@@ -16,7 +17,7 @@ export interface ChromiumProgram {
  *
  * @throws Error that says what to install or to set.
  */
-export function findChromium(env: NodeJS.ProcessEnv, uid = process.getuid?.()): ChromiumProgram {
+export function findChromium(env: Environment, uid = process.getuid?.()): ChromiumProgram {
   const path = env.CHROMIUM_PATH ? chosen(env.CHROMIUM_PATH) : onPath(env.PATH ?? '')
   if (env.RENDER_NO_SANDBOX === '1') return { path, unsandboxed: 'RENDER_NO_SANDBOX=1' }
   if (uid === 0) return { path, unsandboxed: 'started by root, for whom Chromium has no sandbox' }

@@ -56,7 +56,10 @@ export function openRenderPool(settings: RenderPoolSettings): RenderPool {
   const good = () => {
     lastGood = Date.now()
   }
-  const slots = Array.from({ length: settings.slots }, () => serve({ settings, supply, queue, good }))
+  const report = (error: unknown): undefined => {
+    if (!ending.signal.aborted) settings.onTrouble?.(error)
+  }
+  const slots = Array.from({ length: settings.slots }, () => serve({ settings, supply, queue, good, report }))
   const attempt = async <Drawn>(draw: Draw<Drawn>, signal?: AbortSignal): Promise<Drawn> => {
     const { promise, resolve, reject } = Promise.withResolvers<Drawn>()
     // It may be refused before anybody waits for it.
@@ -111,12 +114,13 @@ interface Slot {
   readonly supply: BrowserSupply
   readonly queue: RenderQueue<Job>
   readonly good: () => void
+  readonly report: (error: unknown) => undefined
 }
 
 /** One slot's life: a page is made ready, a job is taken, the page is closed. Ends when the queue is closed. */
 async function serve(slot: Slot): Promise<void> {
   for (;;) {
-    const prepared = await prepare(slot).catch((error: unknown) => report(slot, error))
+    const prepared = await prepare(slot).catch(slot.report)
     const job = await slot.queue.take()
     if (job === undefined) return await prepared?.close()
     await useFor(job, slot, prepared)
@@ -130,7 +134,7 @@ async function useFor(job: Job, slot: Slot, prepared: Stage | undefined): Promis
     if (await job.run(stage)) slot.good()
     await stage.close()
   } catch (cause) {
-    report(slot, cause)
+    slot.report(cause)
     job.refuse(new RenderFailure('unavailable', `The renderer cannot start: ${words(cause)}`, { cause }))
   }
 }
@@ -139,10 +143,6 @@ async function useFor(job: Job, slot: Slot, prepared: Stage | undefined): Promis
 async function usable(stage: Stage | undefined): Promise<Stage | undefined> {
   const draw: Draw<Stage | undefined> = (page) => page.evaluate(() => undefined).then(() => stage)
   return stage === undefined ? undefined : await perform({ stage, draw, limit: 1_000 }).catch(() => undefined)
-}
-
-function report({ settings }: Slot, error: unknown): undefined {
-  if (!(error instanceof RenderFailure && error.reason === 'stopped')) settings.onTrouble?.(error)
 }
 
 /** Opens a page, and warms it unless somebody is waiting already. */
@@ -160,5 +160,6 @@ async function prepare({ settings, supply, queue, good }: Slot): Promise<Stage> 
 }
 
 function words(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+  // Playwright's messages go on with the browser's whole log.
+  return (error instanceof Error ? error.message : String(error)).split('\n', 1)[0] ?? ''
 }

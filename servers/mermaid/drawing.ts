@@ -7,6 +7,9 @@ const maxPixels = 16e6
 const maxPngBytes = 3_750_000
 const maxSvgBytes = 2_000_000
 
+/** What a diagram that takes the width it is given finds. */
+const paper = { width: 1280, height: 800 }
+
 /** Sizes are CSS pixels, before `scale`. */
 export interface DrawingRequest {
   readonly code: string
@@ -47,6 +50,7 @@ export async function check(page: Page, request: Pick<DrawingRequest, 'code' | '
 
 /** Draws on the page, from its top left corner. @throws ToolFailure with mermaid's words. */
 export async function draw(page: Page, request: DrawingRequest): Promise<Drawing> {
+  await page.setViewportSize(paper)
   const answer = drawn.parse(await page.evaluate((input) => Reflect.get(globalThis, 'drawDiagram')(input), request))
   if ('problem' in answer) throw rejected(answer)
   return answer
