@@ -3,6 +3,9 @@ import type { ChromiumProgram } from './chromium.ts'
 import { stopped } from './render-failure.ts'
 import { openStage, type Stage, type StageFiles } from './stage.ts'
 
+/** Milliseconds before a browser that did not start is tried again. */
+const rest = 5_000
+
 /** Opens stages in one browser at a time: started when first needed, replaced when it is worn or has ended. */
 export interface BrowserSupply {
   /** @throws Error that says why Chromium does not start. */
@@ -15,10 +18,15 @@ export interface BrowserSupply {
 export function createBrowserSupply(program: ChromiumProgram, wear: Wear): BrowserSupply {
   const running = new Set<RunningBrowser>()
   let current: Promise<RunningBrowser> | undefined
+  let failure: { readonly until: number; readonly error: unknown } | undefined
   let closed = false
 
   const start = async (): Promise<RunningBrowser> => {
-    const browser = await startBrowser(program)
+    if (failure !== undefined && Date.now() < failure.until) throw failure.error
+    const browser = await startBrowser(program).catch((error: unknown) => {
+      failure = { until: Date.now() + rest, error }
+      throw error
+    })
     for (const other of running) if (!other.isAlive()) running.delete(other)
     running.add(browser)
     return browser

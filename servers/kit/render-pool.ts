@@ -19,8 +19,8 @@ export interface RenderPoolSettings {
   /** Milliseconds that one render may take. */
   readonly limit: number
   readonly wear?: Wear
-  /** Told of what the pool survived: a browser that does not start, a page that was not used. */
-  readonly onTrouble?: (error: unknown) => void
+  /** Told, once each, of what the pool survived: a browser that does not start, a page that was not used. */
+  readonly onTrouble?: (words: string) => void
 }
 
 /** A few warm pages of one browser; each is used for one render and then closed, so that nothing passes to the next. */
@@ -51,13 +51,15 @@ export function openRenderPool(settings: RenderPoolSettings): RenderPool {
   const queue = createRenderQueue<Job>(queuePlaces, patience)
   const ending = new AbortController()
   let lastGood = 0
+  let reported: unknown
   let checking: Promise<void> | undefined
 
   const good = () => {
     lastGood = Date.now()
   }
   const report = (error: unknown): undefined => {
-    if (!ending.signal.aborted) settings.onTrouble?.(error)
+    if (error !== reported && !ending.signal.aborted) settings.onTrouble?.(words(error))
+    reported = error
   }
   const slots = Array.from({ length: settings.slots }, () => serve({ settings, supply, queue, good, report }))
   const attempt = async <Drawn>(draw: Draw<Drawn>, signal?: AbortSignal): Promise<Drawn> => {

@@ -45,7 +45,7 @@ export function renderInput(maxText: number) {
     background: z
       .string()
       .regex(
-        /^(?:transparent|[a-z]{1,30}|#(?:[0-9a-f]{3,4}|[0-9a-f]{6}|[0-9a-f]{8}))$/i,
+        /^(?:transparent|[a-zA-Z]{1,30}|#(?:[0-9a-fA-F]{3,4}|[0-9a-fA-F]{6}|[0-9a-fA-F]{8}))$/,
         'give transparent, a CSS colour name or #rrggbb',
       )
       .optional()

@@ -25,7 +25,7 @@ export function openStudio(environment: Environment): Studio {
     warm: drawOnce,
     slots: settings.RENDER_CONCURRENCY,
     limit: settings.RENDER_TIMEOUT_MS,
-    onTrouble: (err) => log.error({ err }, 'a page for drawing could not be made ready'),
+    onTrouble: (reason) => log.error({ reason }, 'a page for drawing could not be made ready'),
   })
   return { pool, kinds: readDiagramKinds(), maxText: settings.MERMAID_MAX_TEXT }
 }
