@@ -2,6 +2,7 @@ import { accessSync, constants } from 'node:fs'
 import { delimiter, isAbsolute, join } from 'node:path'
 import { type Browser, chromium } from 'playwright-core'
 import type { Environment } from './environment.ts'
+import { firstLine } from './first-line.ts'
 
 const programs = ['chromium-headless-shell', 'chromium']
 const launchLimit = 20_000
@@ -80,5 +81,5 @@ function whyNot(program: ChromiumProgram, cause: unknown): string {
   const said = cause instanceof Error ? cause.message : String(cause)
   if (/sandbox|clone|namespace/i.test(said) && program.unsandboxed === undefined)
     return `${program.path}: its sandbox cannot start, because user namespaces are not permitted here; run it with a seccomp profile that permits them (seccomp: chromium in the manifest), or set RENDER_NO_SANDBOX=1`
-  return `${program.path} does not start: ${said.split('\n', 1)[0]}`
+  return `${program.path} does not start: ${firstLine(cause)}`
 }

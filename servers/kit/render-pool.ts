@@ -1,9 +1,11 @@
 import { usualWear, type Wear } from './browser.ts'
-import { type BrowserSupply, createBrowserSupply } from './browser-supply.ts'
+import { createBrowserSupply } from './browser-supply.ts'
 import type { ChromiumProgram } from './chromium.ts'
+import { firstLine } from './first-line.ts'
 import { type Draw, perform } from './perform.ts'
 import { RenderFailure, stopped } from './render-failure.ts'
 import { createRenderQueue, type RenderQueue } from './render-queue.ts'
+import { type Job, serve } from './render-slot.ts'
 import type { Stage, StageFiles } from './stage.ts'
 
 const queuePlaces = 16
@@ -39,12 +41,6 @@ export interface RenderPool {
   close(): Promise<void>
 }
 
-interface Job {
-  /** Resolves to whether the stage held. */
-  readonly run: (stage: Stage) => Promise<boolean>
-  readonly refuse: (error: unknown) => void
-}
-
 /** Starts warming its pages at once. */
 export function openRenderPool(settings: RenderPoolSettings): RenderPool {
   const supply = createBrowserSupply(settings.program, settings.wear ?? usualWear)
@@ -58,23 +54,12 @@ export function openRenderPool(settings: RenderPoolSettings): RenderPool {
     lastGood = Date.now()
   }
   const report = (error: unknown): undefined => {
-    if (error !== reported && !ending.signal.aborted) settings.onTrouble?.(words(error))
+    if (error !== reported && !ending.signal.aborted) settings.onTrouble?.(firstLine(error))
     reported = error
   }
-  const slots = Array.from({ length: settings.slots }, () => serve({ settings, supply, queue, good, report }))
-  const attempt = async <Drawn>(draw: Draw<Drawn>, signal?: AbortSignal): Promise<Drawn> => {
-    const { promise, resolve, reject } = Promise.withResolvers<Drawn>()
-    // It may be refused before anybody waits for it.
-    promise.catch(() => undefined)
-    const ends = signal === undefined ? ending.signal : AbortSignal.any([signal, ending.signal])
-    const run = async (stage: Stage) => {
-      const performed = perform({ stage, draw, limit: settings.limit, signal: ends })
-      performed.then(resolve, reject)
-      return await performed.then(() => true, isDrawsOwn)
-    }
-    await queue.offer({ run, refuse: reject }, ends)
-    return await promise
-  }
+  const slots = Array.from({ length: settings.slots }, () => serve({ ...settings, supply, queue, good, report }))
+  const attempt = <Drawn>(draw: Draw<Drawn>, signal?: AbortSignal) =>
+    drawOnce(queue, draw, { limit: settings.limit, ending: ending.signal, signal })
   const render = async <Drawn>(draw: Draw<Drawn>, signal?: AbortSignal): Promise<Drawn> =>
     await attempt(draw, signal).catch((error: unknown) => {
       if (!isCrash(error)) throw error
@@ -98,6 +83,26 @@ export function openRenderPool(settings: RenderPoolSettings): RenderPool {
   return { render, check, pids: supply.pids, close }
 }
 
+interface Ends {
+  readonly limit: number
+  readonly ending: AbortSignal
+  readonly signal: AbortSignal | undefined
+}
+
+async function drawOnce<Drawn>(queue: RenderQueue<Job>, draw: Draw<Drawn>, ends: Ends): Promise<Drawn> {
+  const { promise, resolve, reject } = Promise.withResolvers<Drawn>()
+  // It may be refused before anybody waits for it.
+  promise.catch(() => undefined)
+  const signal = ends.signal === undefined ? ends.ending : AbortSignal.any([ends.signal, ends.ending])
+  const run = async (stage: Stage) => {
+    const performed = perform({ stage, draw, limit: ends.limit, signal })
+    performed.then(resolve, reject)
+    return await performed.then(() => true, isDrawsOwn)
+  }
+  await queue.offer({ run, refuse: reject }, signal)
+  return await promise
+}
+
 function isCrash(error: unknown): boolean {
   return error instanceof RenderFailure && error.reason === 'crashed'
 }
@@ -109,59 +114,4 @@ function isDrawsOwn(error: unknown): boolean {
 function unlessBusy(error: unknown): void {
   if (error instanceof RenderFailure && error.reason === 'busy') return
   throw error
-}
-
-interface Slot {
-  readonly settings: RenderPoolSettings
-  readonly supply: BrowserSupply
-  readonly queue: RenderQueue<Job>
-  readonly good: () => void
-  readonly report: (error: unknown) => undefined
-}
-
-/** One slot's life: a page is made ready, a job is taken, the page is closed. Ends when the queue is closed. */
-async function serve(slot: Slot): Promise<void> {
-  for (;;) {
-    const prepared = await prepare(slot).catch(slot.report)
-    const job = await slot.queue.take()
-    if (job === undefined) return await prepared?.close()
-    await useFor(job, slot, prepared)
-  }
-}
-
-/** Does the job on the prepared stage, or on another one where that is missing or has ended. */
-async function useFor(job: Job, slot: Slot, prepared: Stage | undefined): Promise<void> {
-  try {
-    const stage = (await usable(prepared)) ?? (await prepare(slot))
-    if (await job.run(stage)) slot.good()
-    await stage.close()
-  } catch (cause) {
-    slot.report(cause)
-    job.refuse(new RenderFailure('unavailable', `The renderer cannot start: ${words(cause)}`, { cause }))
-  }
-}
-
-/** The stage if it still answers: a browser's end is known a little later than it happens. */
-async function usable(stage: Stage | undefined): Promise<Stage | undefined> {
-  const draw: Draw<Stage | undefined> = (page) => page.evaluate(() => undefined).then(() => stage)
-  return stage === undefined ? undefined : await perform({ stage, draw, limit: 1_000 }).catch(() => undefined)
-}
-
-/** Opens a page, and warms it unless somebody is waiting already. */
-async function prepare({ settings, supply, queue, good }: Slot): Promise<Stage> {
-  const stage = await supply.openStage(settings.files, settings.limit)
-  if (queue.waiting() > 0) return stage
-  try {
-    await perform({ stage, draw: settings.warm, limit: settings.limit })
-    good()
-    return stage
-  } catch (error) {
-    await stage.close()
-    throw error
-  }
-}
-
-function words(error: unknown): string {
-  // Playwright's messages go on with the browser's whole log.
-  return (error instanceof Error ? error.message : String(error)).split('\n', 1)[0] ?? ''
 }
