@@ -41,8 +41,12 @@ async function useFor(job: Job, slot: Slot, prepared: Stage | undefined): Promis
     await stage.close()
   } catch (cause) {
     slot.report(cause)
-    job.refuse(new RenderFailure('unavailable', `The renderer cannot start: ${firstLine(cause)}`, { cause }))
+    job.refuse(cause instanceof RenderFailure ? cause : unavailable(cause))
   }
+}
+
+function unavailable(cause: unknown): RenderFailure {
+  return new RenderFailure('unavailable', `The renderer cannot start: ${firstLine(cause)}`, { cause })
 }
 
 /** The stage if it still answers: a browser's end is known a little later than it happens. */
