@@ -85,6 +85,8 @@ export interface Desired {
   readonly commit: string
   readonly agents: Readonly<Record<string, Agent>>
   readonly servers: Readonly<Record<string, Server>>
+  /** What is allowed and probably not meant, a line each. */
+  readonly warnings: readonly string[]
 }
 
 /** The committer must act; there is no retry. Prints as `file:line:column where: what`. */

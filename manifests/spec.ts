@@ -1,0 +1,20 @@
+import { GatewayFile } from './gateway.ts'
+import { PermissionsFile } from './permissions.ts'
+import { ServerFile } from './server.ts'
+
+/** The files that people commit, by the name of their schema. */
+export const documents = {
+  permissions: { file: 'manifests/permissions.yaml', schema: PermissionsFile },
+  server: { file: 'manifests/servers/<name>.yaml', schema: ServerFile },
+  gateway: { file: 'manifests/gateway.yaml', schema: GatewayFile },
+} as const
+
+/**
+ * Keys that are known and have no effect yet, so they are refused where they say more than the default.
+ * Whoever builds an effect deletes its name here.
+ */
+export const notEnforced = {
+  server: ['stdio', 'budget', 'auth', 'tools'],
+  gateway: ['proxy', 'governance', 'notifications', 'bake', 'prune'],
+  files: ['manifests/tools.lock.yaml'],
+} as const
