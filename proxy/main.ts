@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import type { Server } from 'node:http'
 import { type Logger, pino } from 'pino'
 import type { Table } from '#manifests/table.ts'
 import { createApp } from './app.ts'
@@ -25,8 +26,7 @@ async function main(config: Config, log: Logger): Promise<void> {
   await app.ready()
   const leave = prepareLeaving(app.server, gateway.exchanges)
   const told = Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')])
-  app.server.listen({ ...config.listen, reusePort: true, exclusive: true })
-  await once(app.server, 'listening')
+  await listen(app.server, config.listen)
   log.info({ address: app.server.address(), revision: gateway.holder.current?.table.revision }, 'listening')
   const polling = poll.run(stop.signal)
   await told
@@ -37,6 +37,16 @@ async function main(config: Config, log: Logger): Promise<void> {
   await polling
   await gateway.upstreams[Symbol.asyncDispose]()
   log.info('left')
+}
+
+/** Shares the port with the proxies before and after it. */
+async function listen(server: Server, { host, port }: Config['listen']): Promise<void> {
+  server.listen({ host, port, reusePort: true, exclusive: true })
+  await once(server, 'listening').catch((cause: unknown) => {
+    const taken = cause instanceof Error && 'code' in cause && cause.code === 'EADDRINUSE'
+    const why = taken ? 'is already in use by another program' : `cannot be listened on: ${String(cause)}`
+    throw new ConfigError([`GATEWAY_PROXY_LISTEN: ${host}:${port} ${why}`])
+  })
 }
 
 interface Taking {
