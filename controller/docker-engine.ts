@@ -1,0 +1,144 @@
+import type { Readable } from 'node:stream'
+
+export type Labels = Readonly<Record<string, string>>
+
+export interface EngineContainer {
+  readonly Id: string
+  /** With a leading slash. */
+  readonly Name: string
+  /** Id of its image. */
+  readonly Image: string
+  readonly RestartCount: number
+  readonly State: { readonly Status: string; readonly StartedAt: string; readonly ExitCode: number }
+  readonly Config: { readonly Labels: Labels; readonly Env: readonly string[] | null }
+  readonly HostConfig: {
+    readonly NetworkMode?: string | undefined
+    readonly PortBindings?: Readonly<Record<string, readonly { HostIp: string; HostPort: string }[]>> | null
+  }
+  readonly NetworkSettings: { readonly Networks: Readonly<Record<string, unknown>> }
+  readonly Mounts: readonly EngineMount[]
+}
+
+export interface EngineMount {
+  readonly Type: string
+  /** Of a volume. */
+  readonly Name?: string | undefined
+  /** A folder of the machine. */
+  readonly Source: string
+  readonly Destination: string
+}
+
+export interface EngineImage {
+  readonly Id: string
+  readonly Config: { readonly User: string; readonly Labels: Labels | null }
+}
+
+export interface ListedImage {
+  readonly Id: string
+  readonly RepoTags?: readonly string[] | null | undefined
+  readonly Labels: Labels | null
+}
+
+export interface EngineNetwork {
+  readonly Id: string
+  readonly Name: string
+  readonly Internal: boolean
+  readonly Labels?: Labels | undefined
+  readonly IPAM?: { readonly Config?: readonly { readonly [field: string]: unknown }[] | undefined } | undefined
+}
+
+export interface NetworkOptions {
+  readonly Name: string
+  readonly Internal: boolean
+  readonly Labels: Record<string, string>
+  readonly Options: Record<string, string>
+  /** CIDR; the engine chooses one where it is absent. */
+  readonly subnet?: string
+}
+
+/** The engine's options of `POST /containers/create`, as far as we set any. */
+export interface ContainerOptions {
+  readonly Image: string
+  readonly Labels: Record<string, string>
+  readonly User?: string
+  readonly Entrypoint?: string[]
+  readonly Cmd?: string[]
+  readonly Env?: string[]
+  readonly StopTimeout?: number
+  readonly ExposedPorts?: Record<string, object>
+  readonly HostConfig: {
+    readonly NetworkMode: string
+    readonly Init?: boolean
+    readonly ReadonlyRootfs?: boolean
+    readonly CapDrop?: string[]
+    readonly SecurityOpt?: string[]
+    readonly Tmpfs?: Record<string, string>
+    readonly Mounts?: { Type: 'bind' | 'volume'; Source: string; Target: string; ReadOnly: boolean }[]
+    readonly Memory?: number
+    readonly MemorySwap?: number
+    readonly NanoCpus?: number
+    readonly PidsLimit?: number
+    readonly RestartPolicy?: { Name: string }
+    readonly Sysctls?: Record<string, string>
+    readonly PortBindings?: Record<string, { HostIp: string; HostPort: string }[]>
+    readonly Dns?: string[]
+    readonly DnsOptions?: string[]
+  }
+}
+
+export interface BuildOptions {
+  readonly t: string
+  readonly dockerfile: string
+  readonly labels: Record<string, string>
+  readonly buildargs: Record<string, string>
+  readonly target?: string
+}
+
+/**
+ * The calls of the engine that the Docker host makes. Each has a limit, and ends with the signal.
+ * Throws `HostDown` when the engine does not answer, `EngineRefusal` when it says no.
+ */
+export interface Engine {
+  /** Every container, running or not, that carries the labels. */
+  containers(labels: Labels, signal: AbortSignal): Promise<readonly EngineContainer[]>
+  container(id: string, signal: AbortSignal): Promise<EngineContainer | undefined>
+  /** Its id, or `taken` when another container has the name. */
+  createContainer(name: string, options: ContainerOptions, signal: AbortSignal): Promise<{ id: string } | 'taken'>
+  startContainer(id: string, signal: AbortSignal): Promise<void>
+  stopContainer(id: string, seconds: number, signal: AbortSignal): Promise<void>
+  removeContainer(id: string, how: 'stopped' | 'even running', signal: AbortSignal): Promise<void>
+  /** Its output as the engine frames it. */
+  logs(id: string, tail: number, signal: AbortSignal): Promise<Buffer>
+  /** A path of a container as a tar; undefined where there is no such path. */
+  download(id: string, path: string, signal: AbortSignal): Promise<NodeJS.ReadableStream | undefined>
+  upload(id: string, folder: string, tar: Readable, signal: AbortSignal): Promise<void>
+  images(labels: Labels, signal: AbortSignal): Promise<readonly ListedImage[]>
+  image(ref: string, signal: AbortSignal): Promise<EngineImage | undefined>
+  /** Ends when the build does, well or not; errors of the build itself are in the returned text. */
+  build(tar: Readable, options: BuildOptions, log: (line: string) => void, signal: AbortSignal): Promise<string>
+  pull(ref: string, log: (line: string) => void, signal: AbortSignal): Promise<string>
+  /** `kept` where a container uses it. */
+  removeImage(ref: string, signal: AbortSignal): Promise<'removed' | 'kept'>
+  networks(signal: AbortSignal): Promise<readonly EngineNetwork[]>
+  createNetwork(options: NetworkOptions, signal: AbortSignal): Promise<void>
+  connect(network: string, container: string, signal: AbortSignal): Promise<void>
+  disconnect(network: string, container: string, signal: AbortSignal): Promise<void>
+  removeNetwork(network: string, signal: AbortSignal): Promise<void>
+  volumes(labels: Labels, signal: AbortSignal): Promise<readonly string[]>
+  /** The labels of a volume, undefined where there is none of that name. */
+  volume(name: string, signal: AbortSignal): Promise<Labels | undefined>
+  createVolume(name: string, labels: Record<string, string>, signal: AbortSignal): Promise<void>
+  removeVolume(name: string, signal: AbortSignal): Promise<void>
+  /** One chunk whenever a container with the labels started, died or was removed; lives until the signal. */
+  events(labels: Labels, signal: AbortSignal): Promise<AsyncIterable<unknown>>
+}
+
+/** The engine answers, and says no. `status` is HTTP's. */
+export class EngineRefusal extends Error {
+  override readonly name = 'EngineRefusal'
+  readonly status: number
+  constructor(status: number, message: string, cause: unknown) {
+    super(message, { cause })
+    this.status = status
+  }
+}
