@@ -1,0 +1,106 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Command } from 'commander'
+import { type CommitStatus, ServerStatus, Status } from '#manifests/status.ts'
+import { addWhere, ask, type Where } from './ask.ts'
+import { Fault } from './fault.ts'
+import { columns, print, printJson } from './print.ts'
+
+interface Options extends Where {
+  readonly watch?: boolean
+  readonly json?: boolean
+}
+
+/** ms between two looks of --watch */
+const interval = 1_000
+
+export function addStatus(program: Command): void {
+  addWhere(program.command('status'))
+    .description('what is true now: commit, servers, proxies')
+    .argument('[server]', 'only this server, with its tools and the log of what failed')
+    .option('--watch', 'again whenever it changes, until Ctrl-C')
+    .option('--json', 'as JSON, one document a line')
+    .action((server: string | undefined, options: Options) =>
+      options.watch ? watch(server, options) : show(server, options),
+    )
+}
+
+async function show(server: string | undefined, options: Options): Promise<void> {
+  const { text, value } = await look(server, options)
+  if (options.json) printJson(value)
+  else print(text)
+}
+
+/** Goes on when the controller restarts: that is what one wants to watch. */
+async function watch(server: string | undefined, options: Options): Promise<void> {
+  let last = ''
+  while (true) {
+    const seen = await look(server, options).catch((error: unknown) => {
+      if (!(error instanceof Fault)) throw error
+      return { text: error.message, value: { error: error.message } }
+    })
+    if (seen.text !== last) {
+      if (process.stdout.isTTY && !options.json) process.stdout.write('\x1b[2J\x1b[H')
+      if (options.json) printJson(seen.value)
+      else print(seen.text)
+    }
+    last = seen.text
+    await sleep(interval)
+  }
+}
+
+async function look(
+  server: string | undefined,
+  where: Where,
+): Promise<{ readonly text: string; readonly value: unknown }> {
+  if (server !== undefined) {
+    const value = ServerStatus.parse(await ask(where, { path: `/status/${encodeURIComponent(server)}` }))
+    return { text: describeServer(value), value }
+  }
+  const value = Status.parse(await ask(where, { path: '/status' }))
+  return { text: describeStatus(value), value }
+}
+
+function describeStatus(status: Status): string {
+  const troubles = [
+    ...(status.source.ok ? [] : [`repository  ${status.source.reason}`]),
+    ...(status.host.ok ? [] : [`host  ${status.host.reason}`]),
+  ]
+  const servers = status.servers.map(({ name, phase, tools, reason }) => [
+    name,
+    phase,
+    tools === undefined ? '' : `${tools.length} tools`,
+    reason,
+  ])
+  const proxies = status.proxies.map(({ name, live, have, reason }) => [
+    name,
+    live ? 'live' : 'not live',
+    `revision ${have}`,
+    reason,
+  ])
+  return [
+    `${status.instance}  ${status.repository} ${status.branch}`,
+    ...troubles,
+    ...(status.attempted === undefined ? ['no commit was seen yet'] : describeCommit(status.attempted)),
+    ...(servers.length === 0 ? [] : ['', columns(servers)]),
+    ...(proxies.length === 0 ? [] : ['', columns(proxies)]),
+  ].join('\n')
+}
+
+/** A commit with its faults, a line each. */
+export function describeCommit({ commit, phase, reason, errors }: CommitStatus): readonly string[] {
+  return [`commit ${commit.slice(0, 12)}  ${phase}  ${reason}`, ...errors.map((error) => `  ${error}`)]
+}
+
+function describeServer(server: ServerStatus): string {
+  const fields = [
+    ['state', `${server.phase}  ${server.reason}`],
+    ['description', server.description],
+    ['serving', server.serving],
+    ['wanted', server.wanted],
+    ['commit', server.commit],
+    ['era', server.era],
+    ['tools', server.tools?.join(', ')],
+    ['calls', server.calls?.toString()],
+  ].flatMap(([name = '', value]) => (value === undefined ? [] : [[name, value]]))
+  return [server.name, columns(fields), ...(server.log === undefined ? [] : ['', server.log])].join('\n')
+}

@@ -1,0 +1,73 @@
+import {
+  type FastifyBaseLogger,
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  fastify,
+  LogController,
+} from 'fastify'
+import { ZodError } from 'zod'
+
+type Method = 'GET' | 'POST'
+type Answer = (request: FastifyRequest, reply: FastifyReply) => unknown
+
+const methods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const
+
+/** ms for a request with its body; an answer may take longer. */
+const arriveWithin = 5_000
+
+/** An HTTP server whose every refusal is JSON, `{"error": "one line"}`, and which tells nobody its stack. */
+export function createDoor(log?: FastifyBaseLogger): FastifyInstance {
+  const app = fastify({
+    ...(log === undefined ? {} : { loggerInstance: log }),
+    logController: new LogController({ disableRequestLogging: true }),
+    requestTimeout: arriveWithin,
+    // Node takes the longer of the two for the whole request, whichever name it has.
+    http: { headersTimeout: arriveWithin, requestTimeout: arriveWithin, connectionsCheckingInterval: 1_000 },
+    forceCloseConnections: true,
+    frameworkErrors: refuse,
+  })
+  app.setErrorHandler(refuse)
+  app.setNotFoundHandler((request, reply) => reply.code(404).send({ error: `nothing at ${pathOf(request)}` }))
+  return app
+}
+
+/** Answers one method at `url` (GET includes HEAD), and 405 to every other. */
+export function addRoute(app: FastifyInstance, method: Method, url: string, answer: Answer): void {
+  const allowed: readonly string[] = method === 'GET' ? ['GET', 'HEAD'] : [method]
+  app.route({ method, url, handler: answer })
+  app.route({
+    method: methods.filter((other) => !allowed.includes(other)),
+    url,
+    onRequest: async (request, reply) =>
+      reply
+        .code(405)
+        .header('allow', allowed.join(', '))
+        .send({ error: `${request.method} is not possible at ${pathOf(request)}, only ${allowed.join(' and ')}` }),
+    handler: () => undefined,
+  })
+}
+
+function pathOf(request: FastifyRequest): string {
+  return request.url.replace(/\?.*/s, '')
+}
+
+function refuse(error: FastifyError | ZodError, request: FastifyRequest, reply: FastifyReply): unknown {
+  if (error instanceof ZodError) return reply.code(400).send({ error: describeIssues(error) })
+  if (isTimeout(error)) return reply.code(504).send({ error: 'this took longer than was waited for' })
+  if (error.name === 'AbortError') return reply.code(503).send({ error: 'the controller is stopping' })
+  const code = error.statusCode ?? 500
+  if (code < 500) return reply.code(code).send({ error: error.message })
+  request.log.error({ err: error, url: pathOf(request) }, 'an answer failed')
+  return reply.code(code).send({ error: 'the controller failed to answer; its log says why' })
+}
+
+function describeIssues(error: ZodError): string {
+  return error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; ')
+}
+
+/** A wait that its signal ended says AbortError, and only its cause tells that the time was over. */
+function isTimeout({ name, cause }: Error): boolean {
+  return name === 'TimeoutError' || (cause instanceof Error && cause.name === 'TimeoutError')
+}

@@ -1,0 +1,93 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { CommitStatus, ServerStatus, Status } from '#manifests/status.ts'
+import type { Controller, Poke } from '../../controller/controller.ts'
+
+/** A controller without repository and host: what it tells is what a test puts into it. */
+export interface MemoryController extends Controller {
+  readonly pokes: Poke[]
+  readonly downs: { readonly volumes: boolean }[]
+  readonly commits: CommitStatus[]
+  readonly servers: ServerStatus[]
+  readyReasons: string[]
+  /** Lets whoever waits see what a test has just changed. */
+  announce(): void
+}
+
+export function commitStatus(commit: string, fields: Partial<CommitStatus> = {}): CommitStatus {
+  const at = '2030-01-02T03:04:05.678Z'
+  return {
+    commit,
+    phase: 'applied',
+    seen: at,
+    since: at,
+    reason: 'as it says',
+    errors: [],
+    plan: [],
+    servers: {},
+    ...fields,
+  }
+}
+
+export function serverStatus(name: string, fields: Partial<ServerStatus> = {}): ServerStatus {
+  return { name, phase: 'ready', reason: 'serves', description: `the server ${name}`, ...fields }
+}
+
+const final: readonly string[] = ['applied', 'degraded', 'rejected', 'held', 'superseded']
+
+export function createMemoryController(): MemoryController {
+  let waiting: (() => void)[] = []
+  const controller: MemoryController = {
+    pokes: [],
+    downs: [],
+    commits: [],
+    servers: [],
+    readyReasons: [],
+    announce() {
+      for (const wake of waiting) wake()
+      waiting = []
+    },
+    async status(view) {
+      return statusOf(controller, view)
+    },
+    async commit(sha, wait, signal) {
+      const find = () => controller.commits.find(({ commit }) => commit === sha)
+      const end = Date.now() + wait
+      while (Date.now() < end && find() !== undefined && !final.includes(find()!.phase))
+        await controller.changed(end - Date.now(), signal)
+      return find()
+    },
+    history: (limit) => controller.commits.slice(0, limit),
+    poke: (why) => void controller.pokes.push(why),
+    async reconcile(signal) {
+      controller.pokes.push('cli')
+      while (!final.includes(controller.commits[0]?.phase ?? '')) await controller.changed(60_000, signal)
+      return controller.commits[0]!
+    },
+    async changed(wait, signal) {
+      const woken = new Promise<void>((wake) => waiting.push(wake))
+      await Promise.race([woken, sleep(wait, undefined, { signal })])
+    },
+    ready: () => ({ ok: controller.readyReasons.length === 0, reasons: controller.readyReasons }),
+    async down(options) {
+      controller.downs.push(options)
+    },
+  }
+  return controller
+}
+
+function statusOf({ commits, servers }: MemoryController, view: 'public' | 'operator'): Status {
+  return {
+    instance: 'gateway',
+    version: '0.0.0',
+    repository: 'https://forge.example/homelab/gateway.git',
+    branch: 'main',
+    source: { ok: true, reason: 'read' },
+    host: { ok: true, reason: 'answers' },
+    attempted: commits[0],
+    applied: commits.find(({ phase }) => phase === 'applied')?.commit,
+    revision: 7,
+    proxies: [{ name: 'gateway-proxy', have: 7, live: true, reason: 'has the table' }],
+    servers: servers.map(({ log, ...shown }) => (view === 'operator' ? { ...shown, log } : shown)),
+    ...(view === 'operator' ? { access: { 'agent-a': { wiki: ['*'] } } } : {}),
+  }
+}
