@@ -2,14 +2,14 @@ import { stat } from 'node:fs/promises'
 import { setInterval as ticks } from 'node:timers/promises'
 import type { Config } from './config.ts'
 import type { Machine } from './generation.ts'
-import { openSealer, readSecrets } from './secrets.ts'
+import { readSecrets, sealer } from './secrets.ts'
 
 /** How often the secrets file is looked at, ms. */
 const lookEvery = 2_000
 
 /** What the machine adds to a commit, read anew for each pass: a secrets file that cannot be read holds who needs it. */
 export async function openMachine({ instance, secrets: file, mounts, state }: Config): Promise<() => Promise<Machine>> {
-  const seal = await openSealer(state)
+  const { hmac: seal } = await sealer(state)
   const fixed = { instance, mounts: new Map(Object.entries(mounts)), seal, secretsFile: file }
   return async () => {
     try {

@@ -15,7 +15,7 @@ for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => stop
 try {
   const config = readConfig(process.env)
   const log = pino({ level: config.logLevel })
-  const openHost = (signal: AbortSignal) => openConfiguredHost(config, { product, log }, signal)
+  const openHost = (signal: AbortSignal) => openConfiguredHost(config, { folder: product, log }, signal)
   await runController(config, { version, log, signal: stopping.signal, openHost })
 } catch (error) {
   if (!stopping.signal.aborted) {

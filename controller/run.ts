@@ -39,12 +39,21 @@ export async function runController(config: Config, options: RunOptions): Promis
   const { state, instance } = config
   await using end = new AsyncDisposableStack()
   await mkdir(join(state, 'run'), { recursive: true })
-  end.use(await acquireLease(state, () => log.warn({ state }, 'waiting for the other controller of this state'), signal))
+  end.use(
+    await acquireLease(state, () => log.warn({ state }, 'waiting for the other controller of this state'), signal),
+  )
   const journal = end.use(openJournal(state))
   const source = await openSource(config.source)
   const watched = watchSource(source, log)
   const rounds = end.use(
-    new Rounds({ source: watched, compile, machine: await openMachine(config), journal, log, grantsFile: grantsFile(config, source) }),
+    new Rounds({
+      source: watched,
+      compile,
+      machine: await openMachine(config),
+      journal,
+      log,
+      grantsFile: grantsFile(config, source),
+    }),
   )
   const office = { instance, version, repository: source.label, branch: config.source.branch, journal }
   const steward = new Steward({ ...office, sourceState: watched.state }, rounds)
@@ -74,7 +83,9 @@ async function listen(config: Config, controller: Controller, log: Logger): Prom
     const taken = cause instanceof Error && 'code' in cause && cause.code === 'EADDRINUSE'
     const where = `${address.host}:${address.port}`
     if (!taken) throw cause
-    throw new Error(`GATEWAY_LISTEN: ${where} is in use by another process; stop that, or choose another port`, { cause })
+    throw new Error(`GATEWAY_LISTEN: ${where} is in use by another process; stop that, or choose another port`, {
+      cause,
+    })
   })
   return face
 }

@@ -13,7 +13,8 @@ export function watchSource(source: Source, log: Logger): WatchedSource {
   let state: Status['source'] = { ok: false, reason: 'not yet asked' }
 
   function down(error: SourceDown): undefined {
-    if (state.ok || state.reason !== error.message) log.warn({ reason: error.message }, 'the repository does not answer')
+    if (state.ok || state.reason !== error.message)
+      log.warn({ reason: error.message }, 'the repository does not answer')
     state = { ...state, ok: false, reason: error.message }
   }
 

@@ -7,7 +7,7 @@ suite('the main job on the Docker engine', ['docker'], () => {
   journey('docker', ({ instance }) => async () => {
     const containers = await openEngine().containers(labelsOf({ instance }), AbortSignal.timeout(30_000))
     return containers
-      .filter(({ State }) => State.Running)
+      .filter(({ State }) => State.Status === 'running')
       .map(({ Id, Config: { Labels } }) => `${mark(Labels, 'server') ?? mark(Labels, 'role')} ${Id}`)
       .sort()
   })

@@ -12,7 +12,9 @@ export async function checkoutFiles(...paths: readonly string[]): Promise<Record
   const list = ['ls-files', '-co', '--exclude-standard', '-z', '--', ...paths]
   const { stdout } = await promisify(execFile)('git', list, { cwd: root, maxBuffer: 2 ** 24 })
   const files = stdout.split('\0').filter((path) => path !== '')
-  return Object.fromEntries(await Promise.all(files.map(async (path) => [path, await changeOf(join(root, path))] as const)))
+  return Object.fromEntries(
+    await Promise.all(files.map(async (path) => [path, await changeOf(join(root, path))] as const)),
+  )
 }
 
 async function changeOf(file: string): Promise<Change> {

@@ -37,7 +37,8 @@ async function connectModern(url: string, token: string): Promise<Caller> {
 }
 
 async function connectCurl(url: string, token: string): Promise<Caller> {
-  const ask = async (method: string, params?: unknown) => answerOf(await curl(url, token, { jsonrpc: '2.0', id: 1, method, params }))
+  const ask = async (method: string, params?: unknown) =>
+    answerOf(await curl(url, token, { jsonrpc: '2.0', id: 1, method, params }))
   return {
     tools: async () => {
       const { tools } = await ask('tools/list')
@@ -49,7 +50,16 @@ async function connectCurl(url: string, token: string): Promise<Caller> {
 }
 
 async function curl(url: string, token: string, body: unknown): Promise<string> {
-  const args = ['-sS', '-X', 'POST', url, '-H', `Authorization: Bearer ${token}`, '-H', 'Content-Type: application/json']
+  const args = [
+    '-sS',
+    '-X',
+    'POST',
+    url,
+    '-H',
+    `Authorization: Bearer ${token}`,
+    '-H',
+    'Content-Type: application/json',
+  ]
   const { stdout } = await promisify(execFile)('curl', [...args, '-d', JSON.stringify(body)], { maxBuffer: 2 ** 26 })
   return stdout
 }

@@ -7,8 +7,8 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { CommitStatus, Status } from '#manifests/status.ts'
 import { expect } from 'vitest'
+import { CommitStatus, Status } from '#manifests/status.ts'
 import { portOf } from './port.ts'
 
 export type Runtime = 'docker' | 'process'
@@ -70,7 +70,9 @@ export async function startGateway(runtime: Runtime, env: Readonly<Record<string
 function networkVariables(): Record<string, string> {
   const wanted = /^(https?_proxy|no_proxy|npm_config_\w+|NODE_EXTRA_CA_CERTS|SSL_CERT_FILE)$/i
   return Object.fromEntries(
-    Object.entries(process.env).flatMap(([name, value]) => (wanted.test(name) && value !== undefined ? [[name, value]] : [])),
+    Object.entries(process.env).flatMap(([name, value]) =>
+      wanted.test(name) && value !== undefined ? [[name, value]] : [],
+    ),
   )
 }
 
@@ -103,10 +105,15 @@ class TestGateway implements Gateway {
   }
 
   async start(): Promise<void> {
-    const child = spawn(process.execPath, [join(checkout, 'controller/main.ts')], { env: this.#env, stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawn(process.execPath, [join(checkout, 'controller/main.ts')], {
+      env: this.#env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
     this.#child = child
     for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk) => (this.#output += String(chunk)))
-    await expect.poll(() => this.#isUp(), { timeout: 60_000, message: `the controller starts: ${this.#output}` }).toBe(true)
+    await expect
+      .poll(() => this.#isUp(), { timeout: 60_000, message: `the controller starts: ${this.#output}` })
+      .toBe(true)
   }
 
   async #isUp(): Promise<boolean> {
@@ -137,7 +144,10 @@ class TestGateway implements Gateway {
         const status = CommitStatus.parse(await answer.json())
         if (['applied', 'degraded', 'rejected', 'held', 'superseded'].includes(status.phase)) return status
       } else await new Promise((done) => setTimeout(done, 100))
-      if (Date.now() > limit) throw new Error(`${commit} has no final phase:\n${JSON.stringify(await this.status(), null, 1)}\n${this.#output.slice(-5_000)}`)
+      if (Date.now() > limit)
+        throw new Error(
+          `${commit} has no final phase:\n${JSON.stringify(await this.status(), null, 1)}\n${this.#output.slice(-5_000)}`,
+        )
     }
   }
 
