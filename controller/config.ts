@@ -181,8 +181,11 @@ function overlap(a: string, b: string): boolean {
   return a === b || [a, b].some((host) => host === '0.0.0.0' || host === '::')
 }
 
+/** Where programs and people's settings are, and the way out: for git as for npm. */
+const child = /^(PATH|HOME|LANG|TZ|NODE_EXTRA_CA_CERTS|SSL_CERT_FILE|npm_config_.+|(https?|no|all)_proxy)$/i
+
 function inherit(given: ReadonlyMap<string, string>): Config['inherited'] {
-  return Object.fromEntries([...given].filter(([name]) => /^(PATH|HOME|LANG|TZ|(https?|no|all)_proxy)$/i.test(name)))
+  return Object.fromEntries([...given].filter(([name]) => child.test(name)))
 }
 
 function repository(text: string): string {

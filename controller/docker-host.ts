@@ -44,7 +44,7 @@ export async function createDockerHost(engine: Engine, options: DockerHostOption
   await refuseForeign(edges, identity, state)
   for (const edge of edges) await joinForeign(estate, edge, options.networks, signal)
   const made = 'input' in product ? product.input.hash : (await ensurePulled(estate, product.image, signal)).Id
-  const proxy = { product: made, url: options.url, logLevel: process.env.LOG_LEVEL, run: runMount(own, state) }
+  const proxy = { product: made, url: options.url, logLevel: options.logLevel, run: runMount(own, state) }
   return new DockerHost({ options, estate, state: identity, proxy })
 }
 

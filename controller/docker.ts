@@ -4,6 +4,9 @@ import Docker from 'dockerode'
 import { absent, ask, either, look } from './docker-call.ts'
 import type { BuildOptions, Engine, Labels, NetworkOptions } from './docker-engine.ts'
 import { createDockerHost, type DockerHostOptions } from './docker-host.ts'
+
+export type { DockerHostOptions }
+
 import { type OwnContainer, readOwnContainer } from './docker-own.ts'
 import { progressLines } from './docker-progress.ts'
 import type { Host } from './host.ts'

@@ -101,6 +101,8 @@ export interface HostOptions {
   readonly listen: { readonly host: string; readonly port: number }
   /** `GATEWAY_URL`: the same as agents write it; its host name is accepted by the proxy. */
   readonly url?: string
+  /** `LOG_LEVEL` of the proxies, as in pino. */
+  readonly logLevel?: string
 }
 
 /**

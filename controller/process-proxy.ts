@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import type { HostOptions, ProxyVariable } from './host.ts'
-import type { Environment } from './process-child.ts'
 
 /** Hash of all that a proxy of this checkout is made from, and of where it listens. */
 export async function proxySpec(product: string, { listen, url }: HostOptions): Promise<string> {
@@ -22,19 +21,15 @@ async function sourcesOf(product: string): Promise<readonly string[]> {
   return [...files.sort(), 'package-lock.json']
 }
 
-export function proxyEnvironment(
-  name: string,
-  options: HostOptions,
-  { LOG_LEVEL }: Environment,
-): Readonly<Record<string, string>> {
-  const { state, url } = options
+export function proxyEnvironment(name: string, options: HostOptions): Readonly<Record<string, string>> {
+  const { state, url, logLevel } = options
   return {
     GATEWAY_PROXY_NAME: name,
     GATEWAY_PROXY_LISTEN: addressOf(options),
     GATEWAY_TABLE_SOCKET: join(state, 'run', 'table.sock'),
     GATEWAY_PROXY_STATE: join(state, 'proxy'),
     ...(url === undefined ? {} : { GATEWAY_URL: url }),
-    ...(LOG_LEVEL === undefined ? {} : { LOG_LEVEL }),
+    ...(logLevel === undefined ? {} : { LOG_LEVEL: logLevel }),
   } satisfies Partial<Record<ProxyVariable, string>>
 }
 

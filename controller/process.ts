@@ -96,7 +96,7 @@ class ProcessHost implements Host {
     const launch = {
       command: ['node', 'proxy/main.ts'],
       folder: product,
-      env: proxyEnvironment(name, this.#options, this.#options.environment),
+      env: proxyEnvironment(name, this.#options),
     }
     await blameMachine(() => this.#units.run({ name, is: { role: 'proxy', spec }, launch }))
   }

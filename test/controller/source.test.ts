@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { chmod, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -185,6 +186,16 @@ describe('a folder of this machine', () => {
     expect(await readdir(state)).not.toContain('ran')
   })
 
+  test('refuses a history with a path that leads out of it', async () => {
+    const blob = (await repository.publish({ a: '1' }).then(() => repository.git('rev-parse', 'HEAD:a'))).trim()
+    const body = Buffer.concat([Buffer.from('100644 ..\0'), Buffer.from(blob, 'hex')])
+    const input = { cwd: repository.work, input: body }
+    const tree = execFileSync('git', ['hash-object', '-t', 'tree', '-w', '--literally', '--stdin'], input)
+    const commit = await repository.git('commit-tree', String(tree).trim(), '-p', 'HEAD', '-m', 'Climb')
+    await repository.git('push', '--quiet', repository.bare, `${commit}:refs/heads/main`)
+    expect(await complaint()).toContain('its history holds what git refuses as unsafe')
+  })
+
   test.runIf(process.getuid?.() === 0)('refuses the folder of another user until the operator trusts it', async () => {
     await repository.publish({ a: '1' })
     execFileSync('chown', ['-R', '12345', repository.bare])
@@ -258,7 +269,7 @@ describe('reading blobs', () => {
     for await (const blob of tree.read(oids, limit())) sizes.push(blob.length)
     expect(sizes).toEqual([big.length, 0, 3, big.length])
     for await (const _ of tree.read(oids)) break
-    await expect.poll(() => processes('cat-file')).toEqual([])
+    await expect.poll(readers).toEqual([])
   })
 
   test('stops with the signal', async () => {
@@ -270,7 +281,7 @@ describe('reading blobs', () => {
     await blobs.next()
     abort.abort(new Error('enough'))
     await expect(blobs.next()).rejects.toThrow('enough')
-    await expect.poll(() => processes('cat-file')).toEqual([])
+    await expect.poll(readers).toEqual([])
   })
 
   test('refuses what is no blob', async () => {
@@ -312,6 +323,16 @@ describe('over HTTP', () => {
       'refs?service=git-upload-pack',
       'git-upload-pack',
     ])
+  })
+
+  test('sees what was pushed over HTTP', async () => {
+    await repository.publish({ a: '1' })
+    await using server = await serveGit(repository.bare, { token })
+    const opened = await source({ repo: server.url, token })
+    await opened.fetch(limit())
+    const commit = await repository.commit({ a: Buffer.alloc(2 ** 21, randomBytes(2 ** 21)) })
+    await repository.git('push', '--quiet', server.url.replace('//', `//user:${token}@`), 'HEAD:main')
+    expect((await opened.fetch(limit())).commit).toBe(commit)
   })
 
   test('says what is wrong with access', async () => {
@@ -430,14 +451,22 @@ suite('over SSH', ['sshd'], () => {
 
 /** Command lines of running processes that contain a text. */
 function processes(text: string): readonly string[] {
+  return running('cmdline').filter((line) => line.includes(text))
+}
+
+/** Environments of the processes that read this test's mirror. */
+function readers(): readonly string[] {
+  return running('environ').filter((line) => line.includes(`GIT_DIR=${state}`))
+}
+
+function running(file: 'cmdline' | 'environ'): readonly string[] {
   return readdirSync('/proc')
     .filter((entry) => /^\d+$/.test(entry))
     .flatMap((pid) => {
       try {
-        return [readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')]
+        return [readFileSync(`/proc/${pid}/${file}`, 'utf8').replaceAll('\0', ' ')]
       } catch {
         return []
       }
     })
-    .filter((line) => line.includes(text))
 }

@@ -1,0 +1,119 @@
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
+import { schedule } from 'node-cron'
+import type { Logger } from 'pino'
+import { openAdmin } from './admin.ts'
+import { createBackoff } from './backoff.ts'
+import { compile } from './compile.ts'
+import type { Config } from './config.ts'
+import type { Controller } from './controller.ts'
+import { type Host, HostDown } from './host.ts'
+import { createFace } from './http.ts'
+import { openJournal } from './journal.ts'
+import { acquireLease } from './lease.ts'
+import { openMachine, secretsChanges } from './machine.ts'
+import { Rounds } from './rounds.ts'
+import { openSource, type Source } from './source.ts'
+import { Steward } from './steward.ts'
+import { openTableSocket } from './table-socket.ts'
+import { watchSource } from './watched-source.ts'
+
+export interface RunOptions {
+  readonly version: string
+  readonly log: Logger
+  /** Ends the controller; what it runs goes on. */
+  readonly signal: AbortSignal
+  /** Opens the host that the configuration names; throws `HostDown` while it does not answer. */
+  readonly openHost: (signal: AbortSignal) => Promise<Host>
+  /** Called once people can reach the controller. */
+  readonly onListening?: (controller: Controller) => void
+}
+
+/**
+ * Runs a controller until the signal ends it. Throws one clear line for what an operator must put right: an address in use, a
+ * state folder that cannot be written, an instance of another state.
+ */
+export async function runController(config: Config, options: RunOptions): Promise<void> {
+  const { log, signal, version } = options
+  const { state, instance } = config
+  await using end = new AsyncDisposableStack()
+  await mkdir(join(state, 'run'), { recursive: true })
+  end.use(
+    await acquireLease(state, () => log.warn({ state }, 'waiting for the other controller of this state'), signal),
+  )
+  const journal = end.use(openJournal(state))
+  const source = await openSource(config.source)
+  const watched = watchSource(source, log)
+  const rounds = end.use(
+    new Rounds({
+      source: watched,
+      compile,
+      machine: await openMachine(config),
+      journal,
+      log,
+      grantsFile: grantsFile(config, source),
+    }),
+  )
+  const office = { instance, version, repository: source.label, branch: config.source.branch, journal }
+  const steward = new Steward({ ...office, sourceState: watched.state }, rounds)
+  end.use(await openTableSocket(join(state, 'run'), rounds.publisher))
+  end.use(closing(await openAdmin(steward, state, log)))
+  end.use(closing(await listen(config, steward, log)))
+  options.onListening?.(steward)
+  const host = end.use(await untilHost(options, rounds))
+  rounds.take(host)
+  const poll = schedule(config.poll, () => rounds.ask())
+  end.defer(() => poll.destroy())
+  await Promise.all([askOn(host.changes(signal), rounds), askOn(secretsChanges(config.secrets, signal), rounds)])
+}
+
+function grantsFile({ source }: Config, { label }: Source): string {
+  return `${label} ${join(source.path, 'manifests/permissions.yaml')}`
+}
+
+async function listen(config: Config, controller: Controller, log: Logger): Promise<ReturnType<typeof createFace>> {
+  const { operatorToken, listen: address } = config.status
+  const face = createFace(controller, {
+    webhookSecrets: config.webhookSecrets,
+    log,
+    ...(operatorToken === undefined ? {} : { operatorToken }),
+  })
+  await face.listen(address).catch((cause: unknown) => {
+    const taken = cause instanceof Error && 'code' in cause && cause.code === 'EADDRINUSE'
+    const where = `${address.host}:${address.port}`
+    if (!taken) throw cause
+    throw new Error(`GATEWAY_LISTEN: ${where} is in use by another process; stop that, or choose another port`, {
+      cause,
+    })
+  })
+  return face
+}
+
+/** The host may not answer yet: then people are told, and it is asked again for as long as it takes. */
+async function untilHost({ openHost, log, signal }: RunOptions, rounds: Rounds): Promise<Host> {
+  const backoff = createBackoff(1_000, 30_000)
+  for (;;) {
+    try {
+      return await openHost(signal)
+    } catch (error) {
+      if (!(error instanceof HostDown)) throw error
+      const again = backoff.next()
+      rounds.await(error.message)
+      log.warn({ reason: error.message, again }, 'the host does not answer')
+      await pause(again, undefined, { signal })
+    }
+  }
+}
+
+async function askOn(changes: AsyncIterable<void>, rounds: Rounds): Promise<void> {
+  for await (const _ of changes) rounds.ask()
+}
+
+function closing(app: { close(): Promise<unknown> }): AsyncDisposable {
+  return {
+    async [Symbol.asyncDispose]() {
+      await app.close()
+    },
+  }
+}

@@ -1,0 +1,122 @@
+import { metaKeys, ownEnvelope } from './envelope.ts'
+import type { Era } from './inquire.ts'
+import { isRecord, type Message } from './message.ts'
+import { type Edit, type Member, members, objectOf, splice } from './splice.ts'
+
+/** How a client's request is changed on its way to an upstream. */
+export interface Rewording {
+  /** The upstream's era. */
+  readonly era: Era
+  /** JSON text of another id. */
+  readonly id?: string
+  /** What the tool is called at its upstream. */
+  readonly name?: string
+  /** JSON text of another progress token, where there is one. */
+  readonly token?: string
+}
+
+const envelopeKeys: ReadonlySet<string> = new Set([metaKeys.version, metaKeys.capabilities])
+const modernOnly: ReadonlySet<string> = new Set(['resultType', 'ttlMs', 'cacheScope'])
+
+/** A request in the words of an upstream's era; all else of it stays as it was written. */
+export function toUpstream({ text }: Message, rewording: Rewording): string {
+  const found = members(text)
+  const params = found.find(({ key }) => key === 'params')
+  const edits: Edit[] = []
+  const id = found.find(({ key }) => key === 'id')
+  if (id !== undefined && rewording.id !== undefined) edits.push({ ...id, from: id.at, text: rewording.id })
+  if (params !== undefined) edits.push(...paramsEdits(text, params, rewording))
+  else if (rewording.era === 'modern') edits.push(insert(found, `"params":{"_meta":${JSON.stringify(ownEnvelope)}}`))
+  return splice(text, edits)
+}
+
+function paramsEdits(text: string, params: Member, { era, name, token }: Rewording): readonly Edit[] {
+  const inner = members(text, params.at)
+  const edits: Edit[] = []
+  const named = inner.find(({ key }) => key === 'name')
+  if (named !== undefined && name !== undefined) edits.push({ ...named, from: named.at, text: JSON.stringify(name) })
+  const meta = inner.find(({ key }) => key === '_meta')
+  const metaText = metaFor(era, text, meta === undefined || text[meta.at] !== '{' ? [] : members(text, meta.at), token)
+  if (meta !== undefined) edits.push({ ...meta, from: meta.at, text: metaText })
+  else if (era === 'modern') edits.push(insertInto(text, params, inner, `"_meta":${metaText}`))
+  return edits
+}
+
+/** Upstreams are offered no capability of the client here, so that they never ask it for something. */
+function metaFor(era: Era, text: string, found: readonly Member[], token: string | undefined): string {
+  const kept = found.filter(({ key }) =>
+    era === 'modern' ? !envelopeKeys.has(key) : !key.startsWith('io.modelcontextprotocol/'),
+  )
+  const tokens = kept.filter(({ key }) => token !== undefined && key === 'progressToken')
+  const rest = kept.filter((member) => !tokens.includes(member))
+  const added = tokens.map(() => `"progressToken":${token}`)
+  if (era === 'modern') added.push(...envelopeMembers(rest.some(({ key }) => key === metaKeys.client)))
+  return objectOf(text, rest, added)
+}
+
+function envelopeMembers(named: boolean): readonly string[] {
+  return Object.entries(ownEnvelope)
+    .filter(([key]) => !(named && key === metaKeys.client))
+    .map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`)
+}
+
+/** An upstream's response in the words of the client's era, with the client's id. */
+export function toClient(text: string, eras: { readonly from: Era; readonly to: Era }, id: string): string {
+  const found = members(text)
+  const edits: Edit[] = []
+  const own = found.find(({ key }) => key === 'id')
+  if (own !== undefined) edits.push({ ...own, from: own.at, text: id })
+  const result = found.find(({ key }) => key === 'result')
+  if (result !== undefined && text[result.at] === '{' && eras.from !== eras.to)
+    edits.push({
+      ...result,
+      from: result.at,
+      text: eras.to === 'legacy' ? legacyResult(text, result) : modernResult(text, result),
+    })
+  return splice(text, edits)
+}
+
+function modernResult(text: string, result: Member): string {
+  const inner = members(text, result.at)
+  const added = inner.some(({ key }) => key === 'resultType') ? [] : ['"resultType":"complete"']
+  return objectOf(text, inner, added)
+}
+
+function legacyResult(text: string, result: Member): string {
+  const inner = members(text, result.at).filter(({ key }) => !modernOnly.has(key))
+  const kept = inner.filter(({ key }) => key !== '_meta' && key !== 'structuredContent')
+  const added = inner.flatMap((member) => {
+    const value = text.slice(member.at, member.to)
+    if (member.key === '_meta') return legacyMeta(text, member)
+    if (member.key === 'structuredContent')
+      return [`"structuredContent":${value.startsWith('{') ? value : `{"result":${value}}`}`]
+    return []
+  })
+  return objectOf(text, kept, added)
+}
+
+function legacyMeta(text: string, meta: Member): readonly string[] {
+  if (text[meta.at] !== '{') return []
+  const kept = members(text, meta.at).filter(({ key }) => key !== metaKeys.server)
+  return kept.length === 0 ? [] : [`"_meta":${objectOf(text, kept)}`]
+}
+
+/** A notification with the client's own progress token in the place of ours. */
+export function restoreToken(text: string, ours: string, theirs: string): string {
+  const message: unknown = JSON.parse(text)
+  if (!isRecord(message) || !isRecord(message.params) || JSON.stringify(message.params.progressToken) !== ours)
+    return text
+  const params = members(text).find(({ key }) => key === 'params')
+  const token = params && members(text, params.at).find(({ key }) => key === 'progressToken')
+  return token === undefined ? text : splice(text, [{ ...token, from: token.at, text: theirs }])
+}
+
+function insert(found: readonly Member[], member: string): Edit {
+  const at = found.at(-1)?.to ?? 0
+  return { from: at, to: at, text: `,${member}` }
+}
+
+function insertInto(text: string, object: Member, inner: readonly Member[], member: string): Edit {
+  if (inner.length > 0) return insert(inner, member)
+  return { from: object.at, to: text.indexOf('}', object.at) + 1, text: `{${member}}` }
+}

@@ -1,0 +1,115 @@
+import type { ServerResponse } from 'node:http'
+import type { Grant } from '#manifests/table.ts'
+import { isWhole } from './grant.ts'
+import { isRecord } from './message.ts'
+import { clientHeaders } from './pass.ts'
+import { streamReceiver, textReceiver } from './post.ts'
+import { sendJson } from './reply.ts'
+import type { Session } from './session.ts'
+import { sift } from './sift.ts'
+import { eventOf } from './sse.ts'
+import type { Head, Receiver } from './upstream.ts'
+
+/** Where and how an upstream's answer is carried to the client. */
+export interface Carriage {
+  readonly response: ServerResponse
+  readonly grant: Grant
+  readonly session: Session | undefined
+  /** Whether the client reads event streams. */
+  readonly streams: boolean
+  readonly batch: boolean
+  /** Called with each piece that is more than a sign of life. */
+  readonly progress: (bytes: number) => void
+}
+
+/** Begins to carry an answer: as it is where it can be, sifted where the grant leaves something out, as one JSON body where the client takes no stream. */
+export function carry(head: Head, carriage: Carriage): Receiver {
+  const stream = head.type === 'text/event-stream'
+  const sifting = isWhole(carriage.grant) ? (text: string) => text : (text: string) => sift(carriage.grant, text)
+  if (stream && !carriage.streams) return observed(collapse(head, carriage, sifting), carriage)
+  if (isWhole(carriage.grant)) return observed(asItIs(head, carriage), carriage)
+  return observed(stream ? siftStream(head, carriage, sifting) : siftText(head, carriage, sifting), carriage)
+}
+
+const colon = 0x3a
+
+/** A comment of an event stream keeps a connection open and is no progress. */
+function observed(receiver: Receiver, { progress }: Carriage): Receiver {
+  return {
+    ...receiver,
+    write: (chunk) => {
+      if (chunk[0] !== colon) progress(chunk.length)
+      return receiver.write(chunk)
+    },
+  }
+}
+
+function asItIs(head: Head, { response, session }: Carriage): Receiver {
+  response.writeHead(head.status, clientHeaders(head, session))
+  if (head.type === 'text/event-stream') response.flushHeaders()
+  return {
+    write: (chunk) => response.write(chunk),
+    drained: (resume) => void response.once('drain', resume),
+    end: () => void response.end(),
+  }
+}
+
+function setSession({ response, session }: Carriage): void {
+  if (session !== undefined) response.setHeader('mcp-session-id', session.id)
+}
+
+function siftText(head: Head, carriage: Carriage, sifting: (text: string) => string): Receiver {
+  return textReceiver((text) => {
+    setSession(carriage)
+    if (text === '') carriage.response.writeHead(head.status).end()
+    else sendJson(carriage.response, head.status, sifting(text))
+  })
+}
+
+function collapse(head: Head, carriage: Carriage, sifting: (text: string) => string): Receiver {
+  const answers: string[] = []
+  const take = (text: string) => {
+    const parsed: unknown = JSON.parse(text)
+    if (Array.isArray(parsed) || (isRecord(parsed) && parsed.method === undefined)) answers.push(sifting(text))
+  }
+  return streamReceiver(take, () => {
+    setSession(carriage)
+    const [first] = answers
+    if (first === undefined) throw new Error('its stream ended without an answer')
+    sendJson(
+      carriage.response,
+      head.status,
+      carriage.batch && !first.startsWith('[') ? `[${answers.join(',')}]` : first,
+    )
+  })
+}
+
+/** Events are cut at blank lines and only their data is looked at, so that ids for resuming and retry times stay as they are. */
+function siftStream(head: Head, carriage: Carriage, sifting: (text: string) => string): Receiver {
+  const { response } = carriage
+  response.writeHead(head.status, clientHeaders(head, carriage.session))
+  response.flushHeaders()
+  const decoder = new TextDecoder()
+  let rest = ''
+  return {
+    write: (chunk) => {
+      rest += decoder.decode(chunk, { stream: true }).replaceAll('\r', '')
+      const events = rest.split('\n\n')
+      rest = events.pop() ?? ''
+      return events.map((event) => response.write(`${siftEvent(event, sifting)}\n\n`)).every(Boolean)
+    },
+    drained: (resume) => void response.once('drain', resume),
+    end: () => void response.end(rest === '' ? '' : siftEvent(rest, sifting)),
+  }
+}
+
+function siftEvent(event: string, sifting: (text: string) => string): string {
+  const lines = event.split('\n')
+  const data = lines.filter((line) => line.startsWith('data:')).map((line) => line.slice(5).replace(/^ /, ''))
+  const text = data.join('\n')
+  if (text.trim() === '') return event
+  const sifted = sifting(text)
+  if (sifted === text) return event
+  const others = lines.filter((line) => !line.startsWith('data:') && !line.startsWith('event:'))
+  return [...others, eventOf(sifted).trimEnd()].join('\n')
+}

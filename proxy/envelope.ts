@@ -1,0 +1,62 @@
+import about from '../package.json' with { type: 'json' }
+
+/** How the gateway names itself to both sides. */
+export const self = { name: about.name, version: about.version } as const
+
+export const modernVersion = '2026-07-28'
+/** Newest first. */
+export const legacyVersions: readonly string[] = ['2025-11-25', '2025-06-18', '2025-03-26', '2024-11-05', '2024-10-07']
+export const newestLegacy = '2025-11-25'
+
+export const metaKeys = {
+  version: 'io.modelcontextprotocol/protocolVersion',
+  capabilities: 'io.modelcontextprotocol/clientCapabilities',
+  client: 'io.modelcontextprotocol/clientInfo',
+  level: 'io.modelcontextprotocol/logLevel',
+  server: 'io.modelcontextprotocol/serverInfo',
+} as const
+
+/** The envelope of a request that the gateway makes for itself, or for a client that has none. It offers no capability. */
+export const ownEnvelope = {
+  [metaKeys.version]: modernVersion,
+  [metaKeys.capabilities]: {},
+  [metaKeys.client]: self,
+} as const
+
+const accept = { accept: 'application/json, text/event-stream', 'content-type': 'application/json' } as const
+
+/** Headers of a modern request; `name` is what `Mcp-Name` must say, if the method has one. */
+export function modernHeaders(method: string, name?: string): Readonly<Record<string, string>> {
+  const headers = { ...accept, 'mcp-protocol-version': modernVersion, 'mcp-method': method }
+  return name === undefined ? headers : { ...headers, 'mcp-name': encodeHeader(name) }
+}
+
+/** Headers of a legacy request; without a session for `initialize` and stateless servers. */
+export function legacyHeaders(session?: {
+  readonly id: string | undefined
+  readonly version: string
+}): Readonly<Record<string, string>> {
+  if (session === undefined) return accept
+  const headers = { ...accept, 'mcp-protocol-version': session.version }
+  return session.id === undefined ? headers : { ...headers, 'mcp-session-id': session.id }
+}
+
+const sentinel = /^=\?base64\?(.*)\?=$/s
+const plain = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/
+
+/** A header's value as 2026-07-28 writes it: as it is where HTTP can carry it, else base64. */
+export function encodeHeader(value: string): string {
+  if (plain.test(value) && !sentinel.test(value)) return value
+  return `=?base64?${Buffer.from(value).toString('base64')}?=`
+}
+
+/** The value that a header stands for; undefined if its encoding is not exact. */
+export function decodeHeader(header: string): string | undefined {
+  const trimmed = header.replace(/^[ \t]+|[ \t]+$/g, '')
+  const encoded = sentinel.exec(trimmed)?.[1]
+  if (encoded === undefined) return trimmed
+  const bytes = Buffer.from(encoded, 'base64')
+  return bytes.toString('base64') === encoded && Buffer.from(bytes.toString()).equals(bytes)
+    ? bytes.toString()
+    : undefined
+}

@@ -1,0 +1,102 @@
+import type { Snapshot } from './table.ts'
+
+/** Why an exchange was ended before its time, in words for who waits for it. */
+export class Ended extends Error {
+  override readonly name = 'Ended'
+  readonly why: 'revoked' | 'draining' | 'left' | 'timeout' | 'stopping'
+  constructor(why: Ended['why'], words: string) {
+    super(words)
+    this.why = why
+  }
+}
+
+/** What an exchange is, in so far as a new table may end it. */
+export interface Purpose {
+  readonly agent: string
+  /** A stream only listens: it ends when its generation drains; a call finishes. */
+  readonly kind: 'call' | 'stream'
+  /** Whether a table still lets it be. */
+  readonly allowed: (snapshot: Snapshot) => boolean
+}
+
+/** One request while it is answered: what it waits for ends with `signal`. */
+export interface Exchange {
+  readonly signal: AbortSignal
+  /** Counts it for a generation from now on. */
+  move(generation: string): void
+  end(reason: Ended): void
+  close(): void
+}
+
+/** The exchanges in flight. */
+export interface Exchanges {
+  open(purpose: Purpose): Exchange
+  calls(generation: string): number
+  readonly size: number
+  /** Ends what a table does not allow any more. */
+  review(snapshot: Snapshot): void
+  /** Ends the streams, or all. */
+  endAll(kind: 'stream' | 'all'): void
+}
+
+interface Entry {
+  readonly purpose: Purpose
+  readonly controller: AbortController
+  generation: string | undefined
+}
+
+/** `idle` is called when a generation has no exchange any more. */
+export function createExchanges(idle: (generation: string) => void): Exchanges {
+  const open = new Set<Entry>()
+  const counts = new Map<string, number>()
+  const count = (generation: string | undefined, by: 1 | -1) => {
+    if (generation === undefined) return
+    const now = (counts.get(generation) ?? 0) + by
+    if (now > 0) counts.set(generation, now)
+    else counts.delete(generation)
+    if (now === 0) idle(generation)
+  }
+  return {
+    open: (purpose) => openEntry({ open, count }, purpose),
+    calls: (generation) => counts.get(generation) ?? 0,
+    get size() {
+      return open.size
+    },
+    review: (snapshot) => {
+      for (const entry of open) review(entry, snapshot)
+    },
+    endAll: (kind) => {
+      const reason = new Ended('stopping', 'this proxy is being replaced, send it again')
+      for (const { purpose, controller } of open) if (kind === 'all' || purpose.kind === kind) controller.abort(reason)
+    },
+  }
+}
+
+interface Register {
+  readonly open: Set<Entry>
+  readonly count: (generation: string | undefined, by: 1 | -1) => void
+}
+
+function openEntry({ open, count }: Register, purpose: Purpose): Exchange {
+  const entry: Entry = { purpose, controller: new AbortController(), generation: undefined }
+  open.add(entry)
+  return {
+    signal: entry.controller.signal,
+    move: (generation) => {
+      count(generation, 1)
+      count(entry.generation, -1)
+      entry.generation = generation
+    },
+    end: (reason) => entry.controller.abort(reason),
+    close: () => {
+      if (open.delete(entry)) count(entry.generation, -1)
+    },
+  }
+}
+
+function review({ purpose, controller, generation }: Entry, snapshot: Snapshot): void {
+  if (!purpose.allowed(snapshot))
+    controller.abort(new Ended('revoked', 'the access that it was made with was taken away'))
+  else if (purpose.kind === 'stream' && snapshot.targets.get(generation ?? '')?.role !== 'serving')
+    controller.abort(new Ended('draining', 'its server was replaced, connect again'))
+}

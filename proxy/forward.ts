@@ -1,0 +1,167 @@
+import type { Grant } from '#manifests/table.ts'
+import { audit } from './audit.ts'
+import { type Carriage, carry } from './carry.ts'
+import type { Exchange } from './exchange.ts'
+import { isWhole } from './grant.ts'
+import { judge } from './judge.ts'
+import type { Body, Message } from './message.ts'
+import { sessionHeaders, upstreamHeaders } from './pass.ts'
+import { createPatience, endWithClient, reach, refusalOf, withTarget } from './reach.ts'
+import { Refusal } from './refusal.ts'
+import { takesStream } from './reply.ts'
+import type { Session } from './session.ts'
+import { grantOf, holds, type Target } from './table.ts'
+import type { Head, Receiver, Sending } from './upstream.ts'
+import type { Visit } from './visit.ts'
+
+/** One request to one server. */
+export interface Errand {
+  readonly visit: Visit
+  readonly server: string
+  readonly grant: Grant
+  readonly session: Session | undefined
+}
+
+/** Sends a POST on as it is and carries the answer back. Throws a `Refusal` if nothing was answered so far. */
+export async function forwardPost(errand: Errand, body: Body, bytes: Buffer): Promise<void> {
+  const { visit, server } = errand
+  const since = performance.now()
+  let size = 0
+  const finish = (outcome: string) => {
+    for (const { method, params, kind } of body.messages)
+      if (kind === 'request') audit(visit, { server, method, tool: nameOf(params), outcome, since, bytes: size })
+  }
+  const exchange = visit.gateway.exchanges.open({
+    agent: visit.agent,
+    kind: 'call',
+    allowed: (table) => allowed(errand, body, table),
+  })
+  endWithClient(visit, exchange)
+  const timeout = visit.snapshot.servers.get(server)?.timeout ?? 60_000
+  try {
+    using patience = createPatience(exchange, timeout)
+    const status = await run(errand, {
+      exchange,
+      body,
+      bytes,
+      progress: (more) => {
+        patience.progress()
+        size += more
+      },
+    })
+    finish(status < 300 ? 'ok' : `http ${status}`)
+  } catch (error) {
+    const refusal = refusalOf(visit.gateway, error, { server, timeout })
+    finish(refusal.refusal)
+    throw refusal
+  } finally {
+    exchange.close()
+  }
+}
+
+interface Run {
+  readonly exchange: Exchange
+  readonly body: Body
+  readonly bytes: Buffer
+  readonly progress: (bytes: number) => void
+}
+
+async function run(errand: Errand, { exchange, body, bytes, progress }: Run): Promise<number> {
+  const { visit, session, grant } = errand
+  const { request, response, gateway } = visit
+  const opens = body.messages.some(({ method }) => method === 'initialize')
+  const again = () => targetOf(errand, exchange.signal)
+  let status = 0
+  const headers = upstreamHeaders(request.headers, session)
+  const streams = takesStream(request.headers.accept)
+  await withTarget(await again(), again, (target) => {
+    exchange.move(target.generation)
+    const sending: Sending = { target, method: 'POST', headers, body: bytes, signal: exchange.signal }
+    return gateway.upstreams.send(sending, (head) => {
+      status = head.status
+      checkHead(errand, head)
+      const given = opens && status < 300 ? head.header('mcp-session-id') : undefined
+      const bound = given === undefined ? session : gateway.sessions.bind(visit.agent, target, given)
+      return carry(head, { response, grant, session: bound, streams, batch: body.batch, progress })
+    })
+  })
+  return status
+}
+
+/** Opens a session's stream, or ends it. */
+export async function forwardSession(
+  errand: Errand & { readonly session: Session },
+  method: 'GET' | 'DELETE',
+): Promise<void> {
+  const { visit, server, session, grant } = errand
+  const { request, response, gateway } = visit
+  const exchange = gateway.exchanges.open({
+    agent: visit.agent,
+    kind: method === 'GET' ? 'stream' : 'call',
+    allowed: (table) => holds(table, visit.hash, Date.now()) && sameGrant(grant, grantOf(table, visit.agent, server)),
+  })
+  endWithClient(visit, exchange)
+  try {
+    const target = await targetOf(errand, exchange.signal)
+    exchange.move(target.generation)
+    const headers = sessionHeaders(request.headers, session)
+    const carriage: Carriage = {
+      response,
+      grant,
+      session: undefined,
+      streams: true,
+      batch: false,
+      progress: () => undefined,
+    }
+    await gateway.upstreams.send({ target, method, headers, signal: exchange.signal }, (head): Receiver => {
+      checkHead(errand, head)
+      if (method === 'DELETE' && head.status < 300) gateway.sessions.drop(session)
+      return carry(head, carriage)
+    })
+  } catch (error) {
+    throw refusalOf(gateway, error, { server, timeout: 0 })
+  } finally {
+    exchange.close()
+  }
+}
+
+async function targetOf({ visit, server, session }: Errand, signal: AbortSignal): Promise<Target> {
+  if (session === undefined) return reach(visit.gateway, server, signal)
+  const target = visit.gateway.holder.current?.targets.get(session.generation)
+  if (target === undefined) throw new Refusal('session')
+  return target
+}
+
+const types: ReadonlySet<string> = new Set(['', 'application/json', 'text/event-stream'])
+
+/** What an upstream says to the gateway alone, of credentials, of other addresses or as a page for people, is not for the client. */
+function checkHead({ visit, server, session }: Errand, { status, type, header }: Head): void {
+  const encoding = header('content-encoding') ?? 'identity'
+  if (status === 404 && session !== undefined) {
+    visit.gateway.sessions.drop(session)
+    throw new Refusal('session')
+  }
+  const page =
+    status === 405 || status === 202 ? false : !types.has(type) || (status >= 400 && type !== 'application/json')
+  if (status === 401 || status === 403 || (status >= 300 && status < 400) || page)
+    throw new Refusal('answer', { server, why: `HTTP ${status} ${type}`.trim() })
+  if (encoding !== 'identity') throw new Refusal('answer', { server, why: `Content-Encoding: ${encoding}` })
+}
+
+function allowed({ visit, server }: Errand, body: Body, table: Visit['snapshot']): boolean {
+  const grant = grantOf(table, visit.agent, server)
+  return (
+    holds(table, visit.hash, Date.now()) &&
+    grant !== undefined &&
+    body.messages.every((message) => judge(grant, message) === undefined)
+  )
+}
+
+function sameGrant(before: Grant, after: Grant | undefined): boolean {
+  return after !== undefined && (isWhole(after) || JSON.stringify(before) === JSON.stringify(after))
+}
+
+function nameOf({ name, uri }: Message['params']): string | undefined {
+  if (typeof name === 'string') return name
+  return typeof uri === 'string' ? uri : undefined
+}

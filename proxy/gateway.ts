@@ -1,0 +1,72 @@
+import type { Logger } from 'pino'
+import type { Config } from './config.ts'
+import { createExchanges, type Exchanges } from './exchange.ts'
+import { createHolder, type Holder } from './holder.ts'
+import { endSession } from './inquire.ts'
+import { createPool, type Pool } from './pool.ts'
+import { createProbes, type Probes } from './probe.ts'
+import { createSessions, type Session, type Sessions } from './session.ts'
+import type { Snapshot } from './table.ts'
+import { createUpstreams, type Upstreams } from './upstream.ts'
+
+/** What a proxy is made of. */
+export interface Gateway {
+  readonly config: Config
+  readonly holder: Holder
+  readonly exchanges: Exchanges
+  readonly sessions: Sessions
+  readonly upstreams: Upstreams
+  readonly probes: Probes
+  readonly pool: Pool
+  readonly counters: Record<'requests' | 'refusals' | 'errors', number>
+  readonly log: Logger
+}
+
+const reviewPause = 60_000
+
+export interface GatewayOptions {
+  readonly config: Config
+  readonly log: Logger
+  /** Called when the controller should hear something at once. */
+  readonly speakUp: () => void
+  readonly signal: AbortSignal
+}
+
+/** Joins the parts, and makes each look at every new table, and at the clock once a minute. */
+export function createGateway({ config, log, speakUp, signal }: GatewayOptions): Gateway {
+  const holder = createHolder()
+  const idle = (generation: string) => {
+    if (holder.current?.targets.get(generation)?.role === 'draining') speakUp()
+  }
+  const upstreams = createUpstreams()
+  const exchanges = createExchanges(idle)
+  const sessions = createSessions(idle)
+  const probes = createProbes(upstreams, speakUp, signal)
+  const pool = createPool(upstreams)
+  const gateway = {
+    config,
+    holder,
+    exchanges,
+    sessions,
+    upstreams,
+    probes,
+    pool,
+    counters: { requests: 0, refusals: 0, errors: 0 },
+    log,
+  }
+  const review = (snapshot: Snapshot) => {
+    exchanges.review(snapshot)
+    for (const session of sessions.review(snapshot)) end(gateway, snapshot, session)
+    pool.review(snapshot, Date.now())
+    probes.review(snapshot)
+  }
+  holder.onReplace(review)
+  const clock = setInterval(() => holder.current && review(holder.current), reviewPause)
+  signal.addEventListener('abort', () => clearInterval(clock), { once: true })
+  return gateway
+}
+
+function end({ upstreams }: Gateway, snapshot: Snapshot, { generation, upstreamId }: Session): void {
+  const target = snapshot.targets.get(generation)
+  if (target !== undefined) void endSession(upstreams, target, { 'mcp-session-id': upstreamId })
+}

@@ -1,0 +1,122 @@
+import { legacyHeaders, modernHeaders, newestLegacy, ownEnvelope, self } from './envelope.ts'
+import { isRecord } from './message.ts'
+import { post, type Reply } from './post.ts'
+import type { Target } from './table.ts'
+import type { Upstreams } from './upstream.ts'
+
+export type Era = 'modern' | 'legacy'
+
+/** What asking an upstream as an agent would has shown. */
+export interface Finding {
+  readonly era: Era
+  /** Whether it answers a legacy request that belongs to no session. */
+  readonly bare: boolean
+  readonly tools: readonly string[]
+}
+
+type Asked = Reply & { readonly message: Readonly<Record<string, unknown>> | undefined }
+type Ask = (method: string, params: object, headers: Readonly<Record<string, string>>) => Promise<Asked>
+
+const pageLimit = 64
+const versionErrors: readonly unknown[] = [-32020, -32021, -32022]
+
+/**
+ * Asks an upstream which era it speaks, unless that is known, and which tools it has. Leaves no session behind.
+ * Throws with words for the status page when an answer is not good; refused access, faults and silence say nothing about the era.
+ */
+export async function inquire(
+  upstreams: Upstreams,
+  target: Target,
+  known: Finding | undefined,
+  signal: AbortSignal,
+): Promise<Finding> {
+  if (target.health !== undefined) await checkHealth(upstreams, target, target.health, signal)
+  const ask: Ask = async (method, params, headers) => {
+    let message: Asked['message']
+    const body = JSON.stringify({ jsonrpc: '2.0', id: method, method, params })
+    const reply = await post(upstreams, { target, method: 'POST', headers, body, signal }, (text) => {
+      const parsed: unknown = JSON.parse(text)
+      if (isRecord(parsed) && parsed.id === method) message = parsed
+    })
+    return { ...reply, message }
+  }
+  if (known?.era !== 'legacy' && (await discovers(ask))) return inquireModern(ask, known)
+  return inquireLegacy({ upstreams, target, ask, signal })
+}
+
+async function checkHealth(upstreams: Upstreams, target: Target, path: string, signal: AbortSignal): Promise<void> {
+  const { status } = await post(upstreams, { target, path, method: 'GET', headers: {}, signal }, () => undefined)
+  if (status > 299) throw new Error(`${path} answered HTTP ${status}`)
+}
+
+async function discovers(ask: Ask): Promise<boolean> {
+  const answer = await ask('server/discover', { _meta: ownEnvelope }, modernHeaders('server/discover'))
+  const { status, message } = answer
+  if (status === 401 || status === 403 || status >= 500) throw notGood('server/discover', answer)
+  if (isRecord(message?.result)) return true
+  if (isRecord(message?.error) && versionErrors.includes(message.error.code)) throw notGood('server/discover', answer)
+  return false
+}
+
+async function inquireModern(ask: Ask, known: Finding | undefined): Promise<Finding> {
+  const tools = await listTools((params) =>
+    ask('tools/list', { ...params, _meta: ownEnvelope }, modernHeaders('tools/list')),
+  )
+  const bare = known?.bare ?? isRecord((await ask('tools/list', {}, legacyHeaders())).message?.result)
+  return { era: 'modern', bare, tools }
+}
+
+interface Legacy {
+  readonly upstreams: Upstreams
+  readonly target: Target
+  readonly ask: Ask
+  readonly signal: AbortSignal
+}
+
+async function inquireLegacy({ upstreams, target, ask, signal }: Legacy): Promise<Finding> {
+  const params = { protocolVersion: newestLegacy, capabilities: {}, clientInfo: self }
+  const answer = await ask('initialize', params, legacyHeaders())
+  const { sessionId, message } = answer
+  if (!isRecord(message?.result)) throw notGood('initialize', answer)
+  const headers = legacyHeaders({ id: sessionId, version: String(message.result.protocolVersion) })
+  try {
+    const body = JSON.stringify({ jsonrpc: '2.0', method: 'notifications/initialized' })
+    await post(upstreams, { target, method: 'POST', headers, body, signal }, () => undefined)
+    const tools = await listTools((page) => ask('tools/list', page, headers))
+    return { era: 'legacy', bare: sessionId === undefined, tools }
+  } finally {
+    if (sessionId !== undefined) await endSession(upstreams, target, headers)
+  }
+}
+
+const endLimit = 2_000
+
+/** Ends a session at its upstream, as well as that can be done. */
+export async function endSession(
+  upstreams: Upstreams,
+  target: Target,
+  headers: Readonly<Record<string, string>>,
+): Promise<void> {
+  const signal = AbortSignal.timeout(endLimit)
+  await post(upstreams, { target, method: 'DELETE', headers, signal }, () => undefined).catch(() => undefined)
+}
+
+async function listTools(list: (params: object) => Promise<Asked>): Promise<readonly string[]> {
+  const names: string[] = []
+  let params: object = {}
+  for (let page = 0; page < pageLimit; page++) {
+    const answer = await list(params)
+    const { message } = answer
+    if (isRecord(message?.error) && message.error.code === -32601) return names
+    if (!isRecord(message?.result) || !Array.isArray(message.result.tools)) throw notGood('tools/list', answer)
+    names.push(...message.result.tools.flatMap((tool: unknown) => (isRecord(tool) ? [String(tool.name)] : [])))
+    if (typeof message.result.nextCursor !== 'string') return names
+    params = { cursor: message.result.nextCursor }
+  }
+  return names
+}
+
+function notGood(method: string, { status, text, message }: Asked): Error {
+  const said = isRecord(message?.error) ? String(message.error.message) : text
+  return new Error(`${method} answered HTTP ${status}: ${said.slice(0, 200)}`)
+}

@@ -1,0 +1,138 @@
+import { type Answer, ask } from './ask.ts'
+import { audit } from './audit.ts'
+import { legacyVersions, metaKeys, modernVersion, newestLegacy, self } from './envelope.ts'
+import type { Exchange } from './exchange.ts'
+import { allows } from './grant.ts'
+import { instructionsFor } from './instructions.ts'
+import { listTools } from './list.ts'
+import type { Message } from './message.ts'
+import { paramHeaders } from './pass.ts'
+import { createPatience, endWithClient, reach, refusalOf, withTarget } from './reach.ts'
+import { Refusal } from './refusal.ts'
+import type { Sink } from './reply.ts'
+import { type Owner, resolveTool } from './resolve.ts'
+import { grantOf, holds } from './table.ts'
+import type { Visit } from './visit.ts'
+
+type Era = 'modern' | 'legacy'
+
+/** Answers one request to the joint endpoint: JSON text of the response. Throws a `Refusal`. */
+export async function answerJointly(visit: Visit, message: Message, era: Era, sink: Sink): Promise<string> {
+  switch (message.method) {
+    case 'initialize':
+      return resultText(message, initialized(visit, message), 'legacy')
+    case 'ping':
+      if (era === 'modern') break
+      return resultText(message, {}, era)
+    case 'server/discover':
+      if (era === 'legacy') break
+      return resultText(message, discovered(visit), era)
+    case 'tools/list':
+      return listJointly(visit, message, era)
+    case 'tools/call':
+      return callJointly(visit, message, era, sink)
+  }
+  throw new Refusal('unknown-method', { method: message.method })
+}
+
+function initialized({ snapshot, agent }: Visit, { params }: Message): object {
+  const asked = String(params.protocolVersion)
+  const protocolVersion = legacyVersions.includes(asked) ? asked : newestLegacy
+  return {
+    protocolVersion,
+    capabilities: { tools: {} },
+    serverInfo: self,
+    instructions: instructionsFor(snapshot, agent),
+  }
+}
+
+function discovered({ snapshot, agent }: Visit): object {
+  return {
+    supportedVersions: [modernVersion],
+    capabilities: { tools: {} },
+    instructions: instructionsFor(snapshot, agent),
+    ttlMs: 0,
+    cacheScope: 'private',
+  }
+}
+
+function resultText({ id }: Message, result: object, era: Era): string {
+  const whole = era === 'modern' ? { ...result, resultType: 'complete', _meta: { [metaKeys.server]: self } } : result
+  return `{"jsonrpc":"2.0","id":${id},"result":${JSON.stringify(whole)}}`
+}
+
+/** What a list says beside its tools: it depends on the token, so no one else may keep it. */
+const listExtras = `"resultType":"complete","ttlMs":0,"cacheScope":"private","_meta":${JSON.stringify({ [metaKeys.server]: self })}`
+
+async function listJointly(visit: Visit, message: Message, era: Era): Promise<string> {
+  if (message.params.cursor !== undefined) throw new Refusal('params', { why: 'this list has one page, and no cursor' })
+  const exchange = openExchange(visit, (table) => holds(table, visit.hash, Date.now()))
+  try {
+    const tools = await listTools(visit, era, exchange.signal)
+    const extras = era === 'modern' ? `,${listExtras}` : ''
+    return `{"jsonrpc":"2.0","id":${message.id},"result":{"tools":[${tools.join(',')}]${extras}}}`
+  } finally {
+    exchange.close()
+  }
+}
+
+async function callJointly(visit: Visit, message: Message, era: Era, sink: Sink): Promise<string> {
+  const since = performance.now()
+  const { name } = message.params
+  if (typeof name !== 'string') throw new Refusal('params', { why: 'name must be a string' })
+  const owner = await resolveTool(visit, name)
+  const line = { server: owner.server, method: message.method, tool: owner.tool, since }
+  try {
+    const { text, code, result } = await callOwner(visit, message, { owner, era, sink })
+    const outcome = code === undefined ? (result.isError === true ? 'tool-error' : 'ok') : `error ${code}`
+    audit(visit, { ...line, outcome, bytes: text.length })
+    return text
+  } catch (error) {
+    audit(visit, { ...line, outcome: error instanceof Refusal ? error.refusal : 'failed', bytes: 0 })
+    throw error
+  }
+}
+
+interface Call {
+  readonly owner: Owner
+  readonly era: Era
+  readonly sink: Sink
+}
+
+async function callOwner(visit: Visit, message: Message, { owner, era, sink }: Call): Promise<Answer> {
+  const { gateway, agent } = visit
+  const { server, tool } = owner
+  const timeout = visit.snapshot.servers.get(server)?.timeout ?? 0
+  const exchange = openExchange(visit, (table) => {
+    const grant = grantOf(table, agent, server)
+    return holds(table, visit.hash, Date.now()) && grant !== undefined && allows(grant, 'tools', tool)
+  })
+  const { signal } = exchange
+  try {
+    const first = await reach(gateway, server, signal)
+    using patience = createPatience(exchange, timeout)
+    const note = (text: string) => {
+      patience.progress()
+      sink.note(text)
+    }
+    const asked = { agent, era, message, name: tool, headers: paramHeaders(visit.request.headers), signal, note }
+    return await withTarget(
+      first,
+      () => reach(gateway, server, signal),
+      (target) => {
+        exchange.move(target.generation)
+        return ask(gateway, { ...asked, target })
+      },
+    )
+  } catch (error) {
+    throw refusalOf(gateway, error, { server, timeout })
+  } finally {
+    exchange.close()
+  }
+}
+
+function openExchange(visit: Visit, allowed: (table: Visit['snapshot']) => boolean): Exchange {
+  const exchange = visit.gateway.exchanges.open({ agent: visit.agent, kind: 'call', allowed })
+  endWithClient(visit, exchange)
+  return exchange
+}

@@ -1,0 +1,35 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { isIP } from 'node:net'
+import { Refusal } from './refusal.ts'
+
+const allowed = {
+  'access-control-allow-methods': 'GET, POST, DELETE, OPTIONS',
+  'access-control-allow-headers':
+    'Authorization, Content-Type, Accept, MCP-Protocol-Version, Mcp-Method, Mcp-Name, Mcp-Session-Id, Last-Event-ID',
+  'access-control-max-age': '600',
+} as const
+
+/**
+ * Refuses names that are not ours, as DNS rebinding needs one: the Host, and the Origin where there is one, must be
+ * localhost, an IP address or the host name of GATEWAY_URL.
+ */
+export function knock(request: IncomingMessage, response: ServerResponse, url: URL | undefined): void {
+  const { host, origin } = request.headers
+  if (host !== undefined && !isOurs(`http://${host}`, url)) throw new Refusal('host', { host })
+  if (origin === undefined) return
+  if (!isOurs(origin, url)) throw new Refusal('origin', { origin })
+  response.setHeader('access-control-allow-origin', origin)
+  response.setHeader('access-control-expose-headers', 'Mcp-Session-Id, WWW-Authenticate')
+  response.setHeader('vary', 'Origin')
+}
+
+/** Answers a browser that asks before it sends. */
+export function answerPreflight(response: ServerResponse): void {
+  response.writeHead(204, allowed).end()
+}
+
+function isOurs(address: string, url: URL | undefined): boolean {
+  if (!URL.canParse(address)) return false
+  const { hostname } = new URL(address)
+  return hostname === 'localhost' || isIP(hostname.replace(/^\[|\]$/g, '')) > 0 || hostname === url?.hostname
+}

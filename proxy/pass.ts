@@ -1,0 +1,55 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import type { Session } from './session.ts'
+import { streamHeaders } from './sse.ts'
+import type { Head } from './upstream.ts'
+
+const passed: ReadonlySet<string> = new Set([
+  'mcp-protocol-version',
+  'mcp-method',
+  'mcp-name',
+  'traceparent',
+  'tracestate',
+  'baggage',
+])
+const param = 'mcp-param-'
+
+/** What of a client's headers an upstream may see: a list of what passes, so that credentials, cookies and hops never do. */
+export function upstreamHeaders(
+  headers: IncomingHttpHeaders,
+  session: Session | undefined,
+): Readonly<Record<string, string>> {
+  const kept = pick(headers, (name) => passed.has(name) || name.startsWith(param))
+  kept.accept = 'application/json, text/event-stream'
+  kept['content-type'] = 'application/json'
+  return session === undefined ? kept : { ...kept, 'mcp-session-id': session.upstreamId }
+}
+
+/** Headers of a session's stream or its end. */
+export function sessionHeaders(headers: IncomingHttpHeaders, session: Session): Readonly<Record<string, string>> {
+  const kept = pick(headers, (name) => name === 'last-event-id' || name === 'mcp-protocol-version')
+  return { ...kept, accept: 'text/event-stream', 'mcp-session-id': session.upstreamId }
+}
+
+/** The `Mcp-Param-*` of a request. */
+export function paramHeaders(headers: IncomingHttpHeaders): Readonly<Record<string, string>> {
+  return pick(headers, (name) => name.startsWith(param))
+}
+
+function pick(headers: IncomingHttpHeaders, wanted: (name: string) => boolean): Record<string, string> {
+  const kept: Record<string, string> = {}
+  for (const name in headers) {
+    const value = headers[name]
+    if (typeof value === 'string' && wanted(name)) kept[name] = value
+  }
+  return kept
+}
+
+/** Headers of an answer that passes as it is: rebuilt, so that nothing of the upstream's own gets through. */
+export function clientHeaders(head: Head, session: Session | undefined): Readonly<Record<string, string>> {
+  const headers: Record<string, string> = head.type === 'text/event-stream' ? { ...streamHeaders } : {}
+  const length = head.header('content-length')
+  if (head.type !== '' && head.type !== 'text/event-stream') headers['content-type'] = head.type
+  if (length !== undefined) headers['content-length'] = length
+  if (session !== undefined) headers['mcp-session-id'] = session.id
+  return headers
+}

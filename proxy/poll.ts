@@ -1,0 +1,73 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Logger } from 'pino'
+import { Agent } from 'undici'
+import { pollHold, type Report, Table } from '#manifests/table.ts'
+
+export interface PollOptions {
+  /** Path of the controller's socket. */
+  readonly socket: string
+  /** What this proxy sees now. */
+  readonly report: () => Report
+  /** Puts a table in force; false if it is not newer than what is held. */
+  readonly take: (table: Table) => Promise<boolean>
+  readonly log: Logger
+}
+
+/** The long poll: `run` until its signal ends, `speakUp` to be heard before the open poll is answered. */
+export interface Poll {
+  run(signal: AbortSignal): Promise<void>
+  speakUp(): void
+}
+
+const grace = 10_000
+const firstPause = 100
+const longestPause = 5_000
+
+type Outcome = 'fine' | 'nothing-new'
+
+export function createPoll(options: PollOptions): Poll {
+  let hurry = new AbortController()
+  return {
+    speakUp: () => hurry.abort(),
+    run: async (signal) => {
+      const agent = new Agent({
+        connect: { socketPath: options.socket, timeout: grace },
+        headersTimeout: 0,
+        bodyTimeout: grace,
+      })
+      let failures = 0
+      while (!signal.aborted) {
+        hurry = new AbortController()
+        const outcome = await once(agent, options, AbortSignal.any([signal, hurry.signal])).catch((error: unknown) =>
+          signal.aborted || hurry.signal.aborted ? ('fine' as const) : error,
+        )
+        failures = outcome === 'fine' ? 0 : failures + 1
+        if (failures === 1)
+          options.log.warn({ err: outcome }, 'the controller does not give a table; serving from the last one')
+        if (failures > 0) await pause(failures, signal)
+      }
+      await agent.destroy()
+    },
+  }
+}
+
+async function once(agent: Agent, { report, take }: PollOptions, signal: AbortSignal): Promise<Outcome> {
+  const response = await agent.request({
+    origin: 'http://controller',
+    path: '/table',
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(report()),
+    signal: AbortSignal.any([signal, AbortSignal.timeout(pollHold + grace)]),
+  })
+  const text = await response.body.text()
+  if (response.statusCode === 204) return 'fine'
+  if (response.statusCode !== 200)
+    throw new Error(`the controller answered HTTP ${response.statusCode}: ${text.slice(0, 200)}`)
+  return (await take(Table.parse(JSON.parse(text)))) ? 'fine' : 'nothing-new'
+}
+
+async function pause(failures: number, signal: AbortSignal): Promise<void> {
+  const longest = Math.min(longestPause, firstPause * 2 ** (failures - 1))
+  await sleep(longest * (0.5 + Math.random() / 2), undefined, { signal }).catch(() => undefined)
+}

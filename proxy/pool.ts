@@ -1,0 +1,104 @@
+import { legacyHeaders, legacyVersions, newestLegacy, self } from './envelope.ts'
+import { endSession } from './inquire.ts'
+import { isRecord } from './message.ts'
+import { post } from './post.ts'
+import { Refusal } from './refusal.ts'
+import { grantOf, type Snapshot, type Target } from './table.ts'
+import type { Upstreams } from './upstream.ts'
+
+/** A legacy session that the proxy keeps at an upstream for one agent; no two agents share one. */
+export interface PooledSession {
+  readonly agent: string
+  readonly target: Target
+  /** Undefined where the upstream gives out none. */
+  readonly id: string | undefined
+  readonly version: string
+}
+
+export interface Pool extends AsyncDisposable {
+  /** The agent's session at a generation; opens it if there is none. */
+  session(target: Target, agent: string): Promise<PooledSession>
+  /** Forgets one that its upstream does not know any more. */
+  forget(session: PooledSession): void
+  /** Ends what is not used: generations that do not serve, agents without the grant, long idle ones. */
+  review(snapshot: Snapshot, now: number): void
+}
+
+interface Slot {
+  readonly opening: Promise<PooledSession>
+  usedAt: number
+}
+
+const openLimit = 10_000
+/** Longer than any call. */
+const idleLimit = 15 * 60_000
+
+export function createPool(upstreams: Upstreams): Pool {
+  const slots = new Map<string, Slot>()
+  const end = (key: string, { opening }: Slot) => {
+    slots.delete(key)
+    return opening.then((session) => endPooled(upstreams, session)).catch(() => undefined)
+  }
+  return {
+    session: (target, agent) => sessionOf({ upstreams, slots, target, agent }),
+    forget: (session) => void slots.delete(keyOf(session.target, session.agent)),
+    review: (snapshot, now) => {
+      for (const [key, slot] of slots) if (now - slot.usedAt > idleLimit || !wanted(key, snapshot)) void end(key, slot)
+    },
+    [Symbol.asyncDispose]: async () => {
+      await Promise.all([...slots].map(([key, slot]) => end(key, slot)))
+    },
+  }
+}
+
+const keyOf = (target: Target, agent: string) => `${target.generation} ${agent}`
+
+function wanted(key: string, snapshot: Snapshot): boolean {
+  const [generation = '', agent = ''] = key.split(' ')
+  const target = snapshot.targets.get(generation)
+  return target?.role === 'serving' && grantOf(snapshot, agent, target.server) !== undefined
+}
+
+interface Opening {
+  readonly upstreams: Upstreams
+  readonly slots: Map<string, Slot>
+  readonly target: Target
+  readonly agent: string
+}
+
+function sessionOf({ upstreams, slots, target, agent }: Opening): Promise<PooledSession> {
+  const key = keyOf(target, agent)
+  const known = slots.get(key)
+  if (known !== undefined) {
+    known.usedAt = Date.now()
+    return known.opening
+  }
+  const slot: Slot = { opening: openSession(upstreams, target, agent), usedAt: Date.now() }
+  slots.set(key, slot)
+  slot.opening.catch(() => {
+    if (slots.get(key) === slot) slots.delete(key)
+  })
+  return slot.opening
+}
+
+async function openSession(upstreams: Upstreams, target: Target, agent: string): Promise<PooledSession> {
+  const signal = AbortSignal.timeout(openLimit)
+  const params = { protocolVersion: newestLegacy, capabilities: {}, clientInfo: self }
+  const body = JSON.stringify({ jsonrpc: '2.0', id: 0, method: 'initialize', params })
+  let version: string | undefined
+  const opened = await post(upstreams, { target, method: 'POST', headers: legacyHeaders(), body, signal }, (text) => {
+    const message: unknown = JSON.parse(text)
+    if (isRecord(message) && isRecord(message.result)) version = String(message.result.protocolVersion)
+  })
+  if (version === undefined || !legacyVersions.includes(version))
+    throw new Refusal('answer', { server: target.server, why: `initialize answered HTTP ${opened.status}` })
+  const session = { agent, target, id: opened.sessionId, version }
+  const initialized = JSON.stringify({ jsonrpc: '2.0', method: 'notifications/initialized' })
+  const headers = legacyHeaders(session)
+  await post(upstreams, { target, method: 'POST', headers, body: initialized, signal }, () => undefined)
+  return session
+}
+
+async function endPooled(upstreams: Upstreams, session: PooledSession): Promise<void> {
+  if (session.id !== undefined) await endSession(upstreams, session.target, legacyHeaders(session))
+}

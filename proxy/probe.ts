@@ -1,0 +1,134 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Probe } from '#manifests/table.ts'
+import { type Finding, inquire } from './inquire.ts'
+import type { Snapshot, Target } from './table.ts'
+import type { Upstreams } from './upstream.ts'
+
+/** What is known of the generations, by asking them again and again. */
+export interface Probes {
+  /** Starts asking what is new, stops asking what is gone. */
+  review(snapshot: Snapshot): void
+  probe(generation: string): Probe | undefined
+  /** What a generation speaks; asks it if that is not known. Throws if it does not answer. */
+  finding(target: Target): Promise<Finding>
+}
+
+interface Watch {
+  target: Target
+  readonly stop: AbortController
+  wake: AbortController
+  probe: Probe | undefined
+  finding: Finding | undefined
+  /** When the era was found, ms since the epoch. */
+  foundAt: number
+}
+
+const limit = 5_000
+const enough = 3
+/** A server elsewhere may learn the newer era, and nothing else would say so. */
+const legacyLasts = 3_600_000
+const intervals = { starting: 1_000, serving: 10_000, draining: undefined } as const satisfies Record<
+  Target['role'],
+  number | undefined
+>
+
+/** `changed` is called when a verdict changes. */
+export function createProbes(upstreams: Upstreams, changed: () => void, signal: AbortSignal): Probes {
+  const watches = new Map<string, Watch>()
+  const first = new Map<string, Promise<Finding>>()
+  return {
+    review: (snapshot) => {
+      for (const [generation, watch] of watches)
+        if (!snapshot.targets.has(generation)) forget(watches, generation, watch)
+      for (const target of snapshot.targets.values()) {
+        const known = watches.get(target.generation)
+        if (known !== undefined) retarget(known, target)
+        else watches.set(target.generation, startWatch(target, { upstreams, changed, signal }))
+      }
+    },
+    probe: (generation) => watches.get(generation)?.probe,
+    finding: (target) => {
+      const known = watches.get(target.generation)?.finding
+      return known === undefined ? firstFinding({ upstreams, signal }, first, target) : Promise.resolve(known)
+    },
+  }
+}
+
+function forget(watches: Map<string, Watch>, generation: string, watch: Watch): void {
+  watch.stop.abort()
+  watches.delete(generation)
+}
+
+function retarget(watch: Watch, target: Target): void {
+  const before = watch.target
+  watch.target = target
+  if (before.role !== target.role) watch.wake.abort()
+}
+
+interface Watching {
+  readonly upstreams: Upstreams
+  readonly changed: () => void
+  readonly signal: AbortSignal
+}
+
+function startWatch(target: Target, { upstreams, changed, signal }: Watching): Watch {
+  const stop = new AbortController()
+  const watch: Watch = { target, stop, wake: new AbortController(), probe: undefined, finding: undefined, foundAt: 0 }
+  void keepAsking(watch, { upstreams, changed, signal: AbortSignal.any([signal, stop.signal]) })
+  return watch
+}
+
+async function keepAsking(watch: Watch, { upstreams, changed, signal }: Watching): Promise<void> {
+  while (!signal.aborted) {
+    watch.wake = new AbortController()
+    const interval = intervals[watch.target.role]
+    if (interval !== undefined) {
+      const before = watch.probe
+      await askOnce(watch, upstreams, signal)
+      if (!signal.aborted && verdictChanged(before, watch.probe)) changed()
+    }
+    const woken = AbortSignal.any([signal, watch.wake.signal])
+    await sleep(interval ?? legacyLasts, undefined, { signal: woken, ref: false }).catch(() => undefined)
+  }
+}
+
+async function askOnce(watch: Watch, upstreams: Upstreams, signal: AbortSignal): Promise<void> {
+  const known = watch.finding?.era === 'legacy' && Date.now() - watch.foundAt > legacyLasts ? undefined : watch.finding
+  const at = Date.now()
+  try {
+    const finding = await inquire(upstreams, watch.target, known, AbortSignal.any([signal, AbortSignal.timeout(limit)]))
+    if (known === undefined) watch.foundAt = at
+    watch.finding = finding
+    const good = Math.min(enough, (watch.probe?.good ?? 0) + 1)
+    watch.probe = { ok: true, good, at, era: finding.era, tools: [...finding.tools] }
+  } catch (error) {
+    if (watch.probe?.ok === false) watch.finding = undefined
+    watch.probe = { ok: false, good: 0, at, error: wordsOf(error) }
+  }
+}
+
+function wordsOf(error: unknown): string {
+  if (error instanceof Error && error.name === 'TimeoutError') return `no answer within ${limit / 1000} s`
+  return error instanceof Error ? error.message : String(error)
+}
+
+function verdictChanged(before: Probe | undefined, after: Probe | undefined): boolean {
+  const became = after?.good === enough && before?.good !== enough
+  return (
+    became || before?.ok !== after?.ok || before?.era !== after?.era || before?.tools?.join() !== after?.tools?.join()
+  )
+}
+
+function firstFinding(
+  { upstreams, signal }: Pick<Watching, 'upstreams' | 'signal'>,
+  first: Map<string, Promise<Finding>>,
+  target: Target,
+): Promise<Finding> {
+  const asked = first.get(target.generation)
+  if (asked !== undefined) return asked
+  const asking = inquire(upstreams, target, undefined, AbortSignal.any([signal, AbortSignal.timeout(limit)]))
+  first.set(target.generation, asking)
+  const done = () => void first.delete(target.generation)
+  asking.then(done, done)
+  return asking
+}

@@ -1,0 +1,79 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Ended, type Exchange } from './exchange.ts'
+import type { Gateway } from './gateway.ts'
+import { Refusal } from './refusal.ts'
+import { servingTarget, type Target } from './table.ts'
+import { UpstreamFailed } from './upstream.ts'
+import type { Visit } from './visit.ts'
+
+/** How long a call waits for a server that is being replaced, ms. */
+const replacedLimit = 15_000
+const retryPause = 200
+/** The longest call, whatever progress it makes, ms. */
+const callLimit = 10 * 60_000
+
+/** The generation of a server that takes calls now; waits while there is none. Throws `Refusal` after 15 s or when the server is gone. */
+export async function reach(gateway: Gateway, server: string, signal: AbortSignal): Promise<Target> {
+  const limit = AbortSignal.timeout(replacedLimit)
+  for (;;) {
+    const snapshot = gateway.holder.current
+    const target = snapshot && servingTarget(snapshot, server)
+    if (target !== undefined) return target
+    if (!snapshot?.servers.has(server)) throw new Refusal('replaced', { server })
+    await gateway.holder.next(AbortSignal.any([signal, limit])).catch((reason: unknown) => {
+      throw limit.aborted && !signal.aborted ? new Refusal('replaced', { server }) : reason
+    })
+  }
+}
+
+/** Does something with a target; once more, with the one that serves then, if the first was never reached. */
+export async function withTarget<T>(
+  first: Target,
+  again: () => Promise<Target>,
+  act: (target: Target) => Promise<T>,
+): Promise<T> {
+  try {
+    return await act(first)
+  } catch (error) {
+    if (!(error instanceof UpstreamFailed) || error.sent) throw error
+  }
+  await sleep(retryPause)
+  return act(await again())
+}
+
+/** The end of a call that makes no progress, or takes too long with it. */
+export interface Patience extends Disposable {
+  progress(): void
+}
+
+export function createPatience(exchange: Exchange, timeout: number): Patience {
+  const give = () => exchange.end(new Ended('timeout', `no progress within ${timeout / 1000} s`))
+  const idle = setTimeout(give, timeout)
+  const whole = setTimeout(give, Math.max(callLimit, timeout))
+  return {
+    progress: () => void idle.refresh(),
+    [Symbol.dispose]: () => {
+      clearTimeout(idle)
+      clearTimeout(whole)
+    },
+  }
+}
+
+/** Ends an exchange when its client goes away before it has the answer. */
+export function endWithClient({ response }: Visit, exchange: Exchange): void {
+  response.once('close', () => {
+    if (!response.writableFinished) exchange.end(new Ended('left', 'the client went away'))
+  })
+}
+
+/** What to tell a client of anything that came in the way of its answer. */
+export function refusalOf(gateway: Gateway, error: unknown, target: Pick<Target, 'server' | 'timeout'>): Refusal {
+  const { server } = target
+  if (error instanceof Refusal) return error
+  if (error instanceof UpstreamFailed) return new Refusal('down', { server }, { cause: error })
+  if (error instanceof Ended && error.why === 'timeout')
+    return new Refusal('timeout', { server, seconds: String(target.timeout / 1000) })
+  if (error instanceof Ended) return new Refusal('ended', { why: error.message })
+  gateway.log.error({ err: error, server }, 'a request failed')
+  return new Refusal('internal', {}, { cause: error })
+}

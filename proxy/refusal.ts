@@ -1,0 +1,121 @@
+/**
+ * Every way in which a proxy says no: HTTP status, JSON-RPC code, and words with `{names}` to fill in.
+ * Status 200 is an answer in-band; a 0 code is a body that is not JSON-RPC, because clients that look for OAuth read it.
+ */
+export const refusals = {
+  starting: {
+    status: 503,
+    code: -32000,
+    words: 'The gateway is starting and has no table of agents and servers so far; try again',
+  },
+  host: {
+    status: 403,
+    code: -32000,
+    words: 'The host name "{host}" is not this gateway\'s: use its address, localhost, or the host name of GATEWAY_URL',
+  },
+  origin: { status: 403, code: -32000, words: 'Requests from the origin "{origin}" are not accepted' },
+  'token-missing': {
+    status: 401,
+    code: -32000,
+    words: 'Unauthorized: send Authorization: Bearer <agent token>; agents and their tokens are listed in {file}',
+  },
+  'token-unknown': {
+    status: 401,
+    code: -32000,
+    words:
+      "Unauthorized: this token is unknown or revoked; the SHA-256 of an agent's token must stand at its token_hash in {file}",
+  },
+  'token-newline': {
+    status: 401,
+    code: -32000,
+    words:
+      'Unauthorized: the token_hash of {agent} in {file} was made of the token and a trailing newline; replace it with sha256:{hash}',
+  },
+  'token-expired': {
+    status: 401,
+    code: -32000,
+    words:
+      'Unauthorized: the token of {agent} expired, its last day was {expires}; extend "expires" of {agent} in {file}',
+  },
+  'not-found': { status: 404, code: 0, words: 'not_found' },
+  method: {
+    status: 405,
+    code: -32000,
+    words: 'Method not allowed: POST JSON-RPC here; GET and DELETE need an Mcp-Session-Id',
+  },
+  'media-type': {
+    status: 415,
+    code: -32000,
+    words: "Content-Type must be application/json; with curl add -H 'Content-Type: application/json'",
+  },
+  'too-large': { status: 413, code: -32000, words: 'The request body has more than {limit} bytes' },
+  'body-cut': { status: 400, code: -32700, words: 'The request body ended early' },
+  parse: { status: 400, code: -32700, words: 'Parse error: the request body is not valid JSON' },
+  'double-key': { status: 400, code: -32600, words: 'Invalid request: the key "{key}" stands twice in {where}' },
+  'not-rpc': { status: 400, code: -32600, words: 'Invalid request: the request body is not a JSON-RPC message' },
+  batch: { status: 400, code: -32600, words: 'Invalid request: {why}' },
+  'batch-refused': { status: 200, code: -32600, words: 'Not sent, because another message of this batch was refused' },
+  envelope: { status: 400, code: -32602, words: 'Invalid params: {why}' },
+  'header-mismatch': { status: 400, code: -32020, words: 'Header mismatch: {why}' },
+  version: { status: 400, code: -32022, words: 'Unsupported protocol version: {requested}' },
+  'version-header': { status: 400, code: -32000, words: 'Bad Request: unsupported MCP-Protocol-Version {requested}' },
+  session: { status: 404, code: -32001, words: 'Session not found' },
+  'unknown-method': { status: 200, code: -32601, words: 'Method not found: {method}' },
+  'unknown-tool': { status: 200, code: -32602, words: 'Unknown tool: {name}' },
+  'unknown-prompt': { status: 200, code: -32602, words: 'Unknown prompt: {name}' },
+  'unknown-resource': { status: 200, code: -32602, words: 'Resource not found: {name}' },
+  params: { status: 200, code: -32602, words: 'Invalid params: {why}' },
+  replaced: { status: 200, code: -32603, words: '{server} is being replaced, try again' },
+  down: { status: 200, code: -32603, words: '{server} does not answer, try again later' },
+  answer: { status: 200, code: -32603, words: '{server} gave an answer that is not MCP ({why})' },
+  timeout: { status: 200, code: -32603, words: '{server} did not finish within {seconds} s' },
+  input: {
+    status: 200,
+    code: -32603,
+    words:
+      '{server} asks for input from a person for this call, which is not passed on here; connect to /mcp/{server} instead',
+  },
+  ended: { status: 200, code: -32603, words: 'The call was ended: {why}' },
+  internal: { status: 500, code: -32603, words: 'Internal error of the gateway' },
+} as const satisfies Record<string, { readonly status: number; readonly code: number; readonly words: string }>
+
+export type RefusalName = keyof typeof refusals
+export type About = Readonly<Record<string, string>>
+interface More {
+  readonly data?: unknown
+  readonly cause?: unknown
+}
+
+/** The agent did something that is not done, or the answer that it wants cannot be had. */
+export class Refusal extends Error {
+  override readonly name = 'Refusal'
+  readonly refusal: RefusalName
+  readonly about: About
+  /** `data` of the JSON-RPC error. */
+  readonly data: unknown
+  constructor(refusal: RefusalName, about: About = {}, more: More = {}) {
+    super(
+      refusals[refusal].words.replaceAll(/\{(\w+)\}/g, (_, key: string) => about[key] ?? ''),
+      { cause: more.cause },
+    )
+    this.refusal = refusal
+    this.about = about
+    this.data = more.data
+  }
+
+  get status(): number {
+    return refusals[this.refusal].status
+  }
+
+  /** Its body as JSON text; `id` is the JSON text of the request's id. */
+  body(id = 'null'): string {
+    const { code } = refusals[this.refusal]
+    if (code === 0) return JSON.stringify({ error: this.message })
+    return errorText(id, { code, message: this.message, data: this.data })
+  }
+}
+
+/** A JSON-RPC error response; `id` is JSON text. */
+export function errorText(id: string, error: { code: number; message: string; data?: unknown }): string {
+  return `{"jsonrpc":"2.0","id":${id},"error":${JSON.stringify(error)}}`
+}

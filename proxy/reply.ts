@@ -1,0 +1,61 @@
+import type { ServerResponse } from 'node:http'
+import type { Refusal, RefusalName } from './refusal.ts'
+import { eventOf, streamHeaders } from './sse.ts'
+
+/** Sends JSON text as the whole answer. */
+export function sendJson(response: ServerResponse, status: number, text: string): void {
+  response
+    .writeHead(status, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) })
+    .end(text)
+}
+
+const challenge = 'Bearer realm="mcp-gateway"'
+const invalid = (why: string) => ({
+  'www-authenticate': `${challenge}, error="invalid_token", error_description="${why}"`,
+})
+
+const extraHeaders: Partial<Record<RefusalName, Readonly<Record<string, string>>>> = {
+  'token-missing': { 'www-authenticate': challenge },
+  'token-unknown': invalid('Unknown or revoked token'),
+  'token-newline': invalid('Unknown or revoked token'),
+  'token-expired': invalid('Expired token'),
+  method: { allow: 'POST' },
+  starting: { 'retry-after': '1' },
+  'too-large': { connection: 'close' },
+}
+
+/** Sends a refusal as the whole answer; `text` where its body is not the plain one. */
+export function sendRefusal(
+  response: ServerResponse,
+  refusal: Refusal,
+  text = refusal.body(),
+  status = refusal.status,
+): void {
+  for (const [name, value] of Object.entries(extraHeaders[refusal.refusal] ?? {})) response.setHeader(name, value)
+  sendJson(response, status, text)
+}
+
+/** Where the answer to one request goes: JSON, unless a message has to come before it and the client takes a stream. */
+export interface Sink {
+  note(text: string): void
+  end(status: number, text: string): void
+}
+
+export function createSink(response: ServerResponse, streams: boolean): Sink {
+  return {
+    note: (text) => {
+      if (!streams || response.writableEnded) return
+      if (!response.headersSent) response.writeHead(200, streamHeaders)
+      response.write(eventOf(text))
+    },
+    end: (status, text) => {
+      if (response.headersSent) response.end(eventOf(text))
+      else sendJson(response, status, text)
+    },
+  }
+}
+
+/** Whether a client says that it reads event streams; "any type" is what curl says, and means none. */
+export function takesStream(accept: string | undefined): boolean {
+  return accept?.toLowerCase().includes('text/event-stream') ?? false
+}

@@ -1,0 +1,102 @@
+import type { Grant, Table, TableAgent, TableServer } from '#manifests/table.ts'
+
+/** One generation of a server, as a proxy reaches it. */
+export interface Target {
+  readonly server: string
+  /** `<server>@<hash>`. */
+  readonly generation: string
+  readonly role: 'serving' | 'starting' | 'draining'
+  /** `http://host:port`. */
+  readonly origin: string
+  readonly path: string
+  readonly health: string | undefined
+  /** Longest time of one call without progress, ms. */
+  readonly timeout: number
+}
+
+/** A table with its indexes. Replaced whole, never edited; a request sees one. */
+export interface Snapshot {
+  readonly table: Table
+  readonly agents: ReadonlyMap<string, TableAgent>
+  readonly servers: ReadonlyMap<string, TableServer>
+  /** Agent's name by SHA-256 of a token. */
+  readonly holders: ReadonlyMap<string, string>
+  /** By generation. One that serves and also drains or starts is one that serves. */
+  readonly targets: ReadonlyMap<string, Target>
+}
+
+const standbyTimeout = 60_000
+
+export function indexTable(table: Table): Snapshot {
+  const servers = new Map(Object.entries(table.servers))
+  return {
+    table,
+    agents: new Map(Object.entries(table.agents)),
+    servers,
+    holders: indexHashes(table),
+    targets: new Map([
+      ...standbys(table, servers, 'starting'),
+      ...standbys(table, servers, 'draining'),
+      ...servingTargets(table),
+    ]),
+  }
+}
+
+function indexHashes(table: Table): ReadonlyMap<string, string> {
+  const pairs = Object.entries(table.agents).flatMap(([name, agent]) =>
+    agent.hashes.map((hash) => [hash, name] as const),
+  )
+  return new Map(pairs)
+}
+
+type Entry = readonly [string, Target]
+
+function standbys(
+  table: Table,
+  servers: ReadonlyMap<string, TableServer>,
+  role: 'starting' | 'draining',
+): readonly Entry[] {
+  return table[role].map(({ generation, server, upstream, path, health }) => {
+    const timeout = servers.get(server)?.timeout ?? standbyTimeout
+    return [generation, { server, generation, role, origin: upstream, path, health, timeout }]
+  })
+}
+
+function servingTargets(table: Table): readonly Entry[] {
+  return Object.entries(table.servers).flatMap(([server, { generation, upstream, path, health, timeout }]) => {
+    if (upstream === undefined) return []
+    return [[generation, { server, generation, role: 'serving', origin: upstream, path, health, timeout }]]
+  })
+}
+
+/** The generation of a server that serves now; undefined while it is replaced, or if there is no such server. */
+export function servingTarget(snapshot: Snapshot, server: string): Target | undefined {
+  const generation = snapshot.servers.get(server)?.generation
+  const target = generation === undefined ? undefined : snapshot.targets.get(generation)
+  return target?.role === 'serving' ? target : undefined
+}
+
+/** What an agent may use of a server that exists; undefined alike for one that does not and one that it may not use. */
+export function grantOf(snapshot: Snapshot, agent: string, server: string): Grant | undefined {
+  const grants = snapshot.agents.get(agent)?.grants
+  if (grants === undefined || !snapshot.servers.has(server) || !Object.hasOwn(grants, server)) return undefined
+  return grants[server]
+}
+
+/** The servers that an agent may use, by name: the order of everything that joins them. */
+export function grantedServers(snapshot: Snapshot, agent: string): readonly string[] {
+  return Object.keys(snapshot.agents.get(agent)?.grants ?? {})
+    .filter((server) => snapshot.servers.has(server))
+    .sort()
+}
+
+/** Whether the last day of an agent's tokens (UTC) is over. */
+export function expired(agent: TableAgent, now: number): boolean {
+  return agent.expires !== undefined && new Date(now).toISOString().slice(0, 10) > agent.expires
+}
+
+/** Whether a token that was good still is. */
+export function holds(snapshot: Snapshot, hash: string, now: number): boolean {
+  const agent = snapshot.agents.get(snapshot.holders.get(hash) ?? '')
+  return agent !== undefined && !expired(agent, now)
+}

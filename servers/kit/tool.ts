@@ -1,0 +1,68 @@
+import type { CallToolResult, McpServer, StandardSchemaWithJSON, ToolAnnotations } from '@modelcontextprotocol/server'
+import { log } from './log.ts'
+
+/** For servers, so that only the kit knows the SDK. */
+export type { McpServer }
+
+/** The caller can do something about it: its message is the tool's answer, with `isError`. */
+export class ToolFailure extends Error {}
+
+export interface Tool<Input> {
+  readonly name: string
+  readonly title: string
+  readonly description: string
+  /** A zod object. Blank strings and nulls in the arguments count as absent: language models send them for "none". */
+  readonly input: StandardSchemaWithJSON<unknown, Input>
+  readonly annotations?: ToolAnnotations
+}
+
+export type Answer = string | CallToolResult['content']
+
+/**
+ * Registers a tool. `run` answers with text or content blocks; the signal fires when the caller is gone.
+ * What `run` throws becomes an answer with `isError`: a `ToolFailure` in its own words, anything else is logged and
+ * answered without its details.
+ */
+export function addTool<Input>(
+  server: McpServer,
+  tool: Tool<Input>,
+  run: (input: Input, signal: AbortSignal) => Answer | Promise<Answer>,
+): void {
+  const { name, title, description } = tool
+  const annotations = { readOnlyHint: true, openWorldHint: false, ...tool.annotations }
+  // Parsed by the schema on the way in, so the value that arrives is the closure that holds it.
+  const inputSchema = withoutBlanks(tool.input, (input) => (signal: AbortSignal) => run(input, signal))
+  server.registerTool(name, { title, description, inputSchema, annotations }, async (start, context) => {
+    const began = performance.now()
+    const result = await attempt(name, () => start(context.mcpReq.signal))
+    log.info({ tool: name, ok: result.isError !== true, ms: Math.round(performance.now() - began) }, 'call')
+    return result
+  })
+}
+
+async function attempt(name: string, start: () => Answer | Promise<Answer>): Promise<CallToolResult> {
+  try {
+    const answer = await start()
+    return { content: typeof answer === 'string' ? [{ type: 'text', text: answer }] : answer }
+  } catch (error) {
+    if (!(error instanceof ToolFailure)) log.error({ err: error, tool: name }, 'tool failed')
+    const text = error instanceof ToolFailure ? error.message : `${name} failed inside the server; its log says why`
+    return { content: [{ type: 'text', text }], isError: true }
+  }
+}
+
+function withoutBlanks<Input, Output>(
+  schema: StandardSchemaWithJSON<unknown, Input>,
+  map: (input: Input) => Output,
+): StandardSchemaWithJSON<unknown, Output> {
+  const { vendor, jsonSchema, validate } = schema['~standard']
+  const parse = async (value: unknown) => {
+    const parsed = await validate(value instanceof Object ? present(value) : value)
+    return parsed.issues === undefined ? { value: map(parsed.value) } : parsed
+  }
+  return { '~standard': { version: 1, vendor, jsonSchema, validate: parse } }
+}
+
+function present(given: object): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== null && value !== ''))
+}

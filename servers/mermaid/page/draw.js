@@ -1,0 +1,62 @@
+import { cleanSvg } from './clean.js'
+
+// The newest default look of mermaid is black and thick; this is the one that people know.
+const fixed = {
+  startOnLoad: false,
+  securityLevel: 'strict',
+  suppressErrorRendering: true,
+  deterministicIds: true,
+  handDrawnSeed: 1,
+  look: 'classic',
+  maxEdges: 500,
+}
+
+/** What went wrong, in mermaid's words, as a value: an exception would lose its line on the way out of the page. */
+async function attempt(work) {
+  try {
+    return await work()
+  } catch (error) {
+    const line = error?.hash?.loc?.first_line ?? error?.hash?.line
+    return { problem: String(error?.message ?? error), ...(Number.isInteger(line) && { line }) }
+  }
+}
+
+globalThis.checkDiagram = ({ code, maxText }) =>
+  attempt(async () => {
+    globalThis.mermaid.initialize({ ...fixed, theme: 'default', maxTextSize: maxText })
+    const { diagramType } = await globalThis.mermaid.parse(code)
+    return { type: diagramType }
+  })
+
+/** Draws into the page's top left corner, `width` pixels wide if given; leaves the page 1 CSS pixel per pixel of it. */
+globalThis.drawDiagram = ({ code, theme, background, width, maxText }) =>
+  attempt(async () => {
+    if (!CSS.supports('color', background)) return { problem: `background: there is no colour "${background}"` }
+    globalThis.mermaid.initialize({ ...fixed, theme, maxTextSize: maxText })
+    const { diagramType, svg } = await globalThis.mermaid.render('diagram', code)
+    const drawing = cleanSvg(svg)
+    const size = fit(drawing, width)
+    drawing.style.backgroundColor = background
+    document.body.replaceChildren(drawing)
+    document.body.style.backgroundColor = background
+    return { type: diagramType, ...size, svg: new XMLSerializer().serializeToString(drawing) }
+  })
+
+/** Gives the drawing its size in whole pixels, from its view box. */
+function fit(drawing, wanted) {
+  const box = drawing.viewBox.baseVal
+  if (!(box?.width > 0 && box.height > 0)) throw new Error('the diagram is empty')
+  const width = Math.ceil(wanted ?? box.width)
+  const height = Math.max(1, Math.ceil((box.height * width) / box.width))
+  drawing.style.maxWidth = ''
+  drawing.style.width = ''
+  resize(drawing, width, height)
+  return { width, height }
+}
+
+globalThis.resizeDiagram = ({ width, height }) => resize(document.querySelector('svg'), width, height)
+
+function resize(drawing, width, height) {
+  drawing.setAttribute('width', width)
+  drawing.setAttribute('height', height)
+}

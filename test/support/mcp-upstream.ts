@@ -1,0 +1,165 @@
+import { randomUUID } from 'node:crypto'
+import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { toNodeHandler } from '@modelcontextprotocol/node'
+import { McpServer as LegacyServer } from '@modelcontextprotocol/sdk/server/mcp.js'
+import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js'
+import { createMcpHandler, McpServer } from '@modelcontextprotocol/server'
+import { z } from 'zod'
+
+/** A real MCP server on a port of its own, and what it has been sent. */
+export interface Upstream extends AsyncDisposable {
+  readonly origin: string
+  /** Every request, in order, with its body. */
+  readonly seen: readonly Seen[]
+  /** Sessions that are open, where it keeps any. */
+  readonly sessions: number
+}
+
+export interface Seen {
+  readonly method: string
+  readonly url: string
+  readonly headers: IncomingMessage['headers']
+  body: string
+}
+
+export type UpstreamKind = 'v1-sessions' | 'v1-stateless' | 'v2' | 'v2-strict'
+
+/** `v2-strict` does not speak to legacy clients at all. */
+export async function openUpstream(kind: UpstreamKind): Promise<Upstream> {
+  const transports = new Map<string, StreamableHTTPServerTransport>()
+  const listeners = {
+    'v1-sessions': sessionful(transports),
+    'v1-stateless': stateless,
+    v2: toNodeHandler(createMcpHandler(modernServer)),
+    'v2-strict': toNodeHandler(createMcpHandler(modernServer, { legacy: 'reject' })),
+  } as const satisfies Record<UpstreamKind, (...parts: Parameters<RequestListener>) => unknown>
+  const serve = listeners[kind]
+  return openListener(
+    (request, response) => void serve(request, response),
+    () => transports.size,
+  )
+}
+
+/** Any HTTP server in the place of an MCP server, where a fault has to be made. */
+export async function openListener(listener: RequestListener, sessions: () => number = () => 0): Promise<Upstream> {
+  const seen: Seen[] = []
+  const server = createServer((request, response) => {
+    const { method = '', url = '', headers } = request
+    const one: Seen = { method, url, headers, body: '' }
+    seen.push(one)
+    const push = request.push.bind(request)
+    request.push = (chunk: Buffer | null, encoding) => {
+      one.body += chunk?.toString() ?? ''
+      return push(chunk, encoding)
+    }
+    listener(request, response)
+  })
+  const port = await listen(server)
+  return {
+    origin: `http://127.0.0.1:${port}`,
+    seen,
+    get sessions() {
+      return sessions()
+    },
+    [Symbol.asyncDispose]: async () => {
+      server.closeAllConnections()
+      await new Promise((done) => server.close(done))
+    },
+  }
+}
+
+export async function listen(server: Server): Promise<number> {
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
+  const address: AddressInfo | string | null = server.address()
+  if (address === null || typeof address === 'string') throw new Error('not a port')
+  return address.port
+}
+
+const text = (words: string) => ({ content: [{ type: 'text' as const, text: words }] })
+
+/** echo, count (three steps of progress), ask (a form for a person), secret, and a name that needs changing. */
+function legacyServer(): LegacyServer {
+  const server = new LegacyServer({ name: 'old', version: '1' })
+  server.registerTool('echo', { description: 'says it again', inputSchema: { text: z.string() } }, ({ text: words }) =>
+    text(words),
+  )
+  server.registerTool('secret', { description: 'not for all' }, () => text('secret'))
+  server.registerTool('dotted.name', { description: 'needs another name' }, () => text('dotted'))
+  server.registerTool('count', { description: 'counts' }, async (extra) => {
+    const progressToken = extra._meta?.progressToken
+    for (let progress = 1; progress <= 3 && progressToken !== undefined; progress++)
+      await extra.sendNotification({ method: 'notifications/progress', params: { progressToken, progress, total: 3 } })
+    return text('counted')
+  })
+  server.registerTool('ask', { description: 'asks a person' }, async () => {
+    const answer = await server.server.elicitInput({
+      message: 'name?',
+      requestedSchema: { type: 'object', properties: { name: { type: 'string' } } },
+    })
+    return text(`hello ${JSON.stringify(answer)}`)
+  })
+  server.registerTool('wait', { description: 'waits until it is ended' }, async (extra) => {
+    await new Promise((done) => extra.signal.addEventListener('abort', done))
+    return text('ended')
+  })
+  server.registerPrompt('greet', { description: 'a greeting' }, () => ({
+    messages: [{ role: 'user', content: { type: 'text', text: 'hello' } }],
+  }))
+  server.registerResource('one', 'demo://one', {}, (uri) => ({ contents: [{ uri: uri.href, text: 'one' }] }))
+  server.registerResource('two', 'demo://two', {}, (uri) => ({ contents: [{ uri: uri.href, text: 'two' }] }))
+  return server
+}
+
+function sessionful(transports: Map<string, StreamableHTTPServerTransport>): RequestListener {
+  return async (request, response) => {
+    const id = String(request.headers['mcp-session-id'] ?? '')
+    const known = transports.get(id)
+    if (known !== undefined) return known.handleRequest(request, response)
+    if (id !== '') {
+      response.writeHead(404, { 'content-type': 'application/json' })
+      response.end('{"jsonrpc":"2.0","error":{"code":-32001,"message":"Session not found"},"id":null}')
+      return
+    }
+    const transport: StreamableHTTPServerTransport = new StreamableHTTPServerTransport({
+      sessionIdGenerator: randomUUID,
+      onsessioninitialized: (given) => void transports.set(given, transport),
+      onsessionclosed: (given) => void transports.delete(given),
+    })
+    await legacyServer().connect(transport)
+    await transport.handleRequest(request, response)
+  }
+}
+
+const stateless: RequestListener = async (request, response) => {
+  const transport = new StreamableHTTPServerTransport({ sessionIdGenerator: undefined })
+  const server = legacyServer()
+  response.on('close', () => void server.close())
+  await server.connect(transport)
+  await transport.handleRequest(request, response)
+}
+
+function modernServer(): McpServer {
+  const server = new McpServer({ name: 'new', version: '2' })
+  const echo = { description: 'says it again', inputSchema: z.object({ text: z.string() }) }
+  server.registerTool('echo', echo, ({ text: words }) => text(words))
+  server.registerTool('secret', { description: 'not for all' }, () => text('secret'))
+  server.registerTool('list', { description: 'a list', outputSchema: z.array(z.number()) }, () => ({
+    ...text('1'),
+    structuredContent: [1, 2],
+  }))
+  server.registerTool('count', { description: 'counts' }, async (ctx) => {
+    const progressToken = ctx.mcpReq._meta?.progressToken
+    for (let progress = 1; progress <= 3 && progressToken !== undefined; progress++)
+      await ctx.mcpReq.notify({ method: 'notifications/progress', params: { progressToken, progress, total: 3 } })
+    return text('counted')
+  })
+  server.registerTool('ask', { description: 'asks a person' }, async (ctx) => {
+    const answer = await ctx.mcpReq.elicitInput({
+      message: 'name?',
+      requestedSchema: { type: 'object', properties: { name: { type: 'string' } } },
+    })
+    return text(`hello ${JSON.stringify(answer)}`)
+  })
+  return server
+}

@@ -1,0 +1,86 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import { fileURLToPath } from 'node:url'
+import { until } from './until.ts'
+
+/** `node proxy/main.ts`, as a host starts it. */
+export interface ProxyProcess extends AsyncDisposable {
+  readonly url: string
+  /** Everything that it wrote, both ways. */
+  output(): string
+  /** Asks it to leave and waits for its exit code. */
+  leave(): Promise<number | null>
+  /** Ends it at once, as a crash would. */
+  kill(): Promise<void>
+  readonly exit: Promise<number | null>
+}
+
+export interface ProxyProcessOptions {
+  readonly name: string
+  readonly port: number
+  readonly socket: string
+  readonly state: string
+  readonly environment?: Readonly<Record<string, string>>
+}
+
+const program = fileURLToPath(new URL('../../proxy/main.ts', import.meta.url))
+
+export function spawnProxy(environment: Readonly<Record<string, string>>): {
+  child: ChildProcess
+  output: () => string
+} {
+  const { PATH = '' } = process.env
+  const child = spawn(process.execPath, [program], { env: { PATH, ...environment }, stdio: ['ignore', 'pipe', 'pipe'] })
+  let output = ''
+  for (const stream of [child.stdout, child.stderr])
+    stream?.on('data', (chunk: Buffer) => {
+      output += chunk.toString()
+    })
+  return { child, output: () => output }
+}
+
+/** Starts a proxy and waits until it listens. */
+export async function openProxyProcess({
+  name,
+  port,
+  socket,
+  state,
+  environment,
+}: ProxyProcessOptions): Promise<ProxyProcess> {
+  const { child, output } = spawnProxy({
+    GATEWAY_PROXY_NAME: name,
+    GATEWAY_PROXY_LISTEN: `127.0.0.1:${port}`,
+    GATEWAY_TABLE_SOCKET: socket,
+    GATEWAY_PROXY_STATE: state,
+    ...environment,
+  })
+  const exit = once(child, 'exit').then(([code]) => (typeof code === 'number' ? code : null))
+  await until(`${name} listens`, () => {
+    if (child.exitCode !== null) throw new Error(`${name} ended: ${output()}`)
+    return output().includes('listening')
+  })
+  const end = async (signal: 'SIGTERM' | 'SIGKILL') => {
+    child.kill(signal)
+    return exit
+  }
+  return {
+    url: `http://127.0.0.1:${port}`,
+    output,
+    exit,
+    leave: () => end('SIGTERM'),
+    kill: async () => void (await end('SIGKILL')),
+    [Symbol.asyncDispose]: async () => void (await end('SIGKILL')),
+  }
+}
+
+export async function freePort(): Promise<number> {
+  const server = createServer()
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  server.close()
+  await once(server, 'close')
+  if (address === null || typeof address === 'string') throw new Error('not a port')
+  return address.port
+}

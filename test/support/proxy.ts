@@ -1,0 +1,110 @@
+import { hash } from 'node:crypto'
+import { pino } from 'pino'
+import type { Grant, Table, TableServer } from '#manifests/table.ts'
+import { createApp } from '../../proxy/app.ts'
+import { createGateway, type Gateway } from '../../proxy/gateway.ts'
+import { listen } from './mcp-upstream.ts'
+
+/** A proxy in this process, with the table that a test puts in force. */
+export interface OpenProxy extends AsyncDisposable {
+  readonly url: string
+  readonly gateway: Gateway
+  /** Lines that it logged. */
+  readonly lines: readonly Readonly<Record<string, unknown>>[]
+  /** Puts a table in force, with the next revision. */
+  use(table: Partial<Table>): void
+  /** POSTs a JSON-RPC message, or any text, and reads the answer. */
+  post(path: string, body: unknown, headers?: Record<string, string>): Promise<Answered>
+}
+
+export interface Answered {
+  readonly status: number
+  readonly headers: Headers
+  readonly text: string
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into it and fail if it is something else
+  readonly json: any
+}
+
+/** Not a secret: the tokens of agents in tests say whose they are. */
+export const tokenOf = (agent: string) => `token-of-${agent}`
+export const hashOf = (token: string) => hash('sha256', token)
+export const wholeGrant: Grant = { tools: ['*'], prompts: ['*'], resources: ['*'] }
+
+export function agentWith(name: string, grants: Readonly<Record<string, Grant>>) {
+  return { hashes: [hashOf(tokenOf(name))], grants: { ...grants } }
+}
+
+export function serverAt(name: string, origin: string | undefined, more: Partial<TableServer> = {}): TableServer {
+  const generation = `${name}@${hash('sha256', origin ?? name)}`
+  const upstream = origin === undefined ? {} : { upstream: origin }
+  return {
+    generation,
+    path: '/mcp',
+    prefix: name,
+    description: `the ${name} server`,
+    timeout: 10_000,
+    ...upstream,
+    ...more,
+  }
+}
+
+export async function openProxy(): Promise<OpenProxy> {
+  const stop = new AbortController()
+  const lines: Record<string, unknown>[] = []
+  const log = pino({ level: 'debug' }, { write: (line) => void lines.push(JSON.parse(line)) })
+  const config = {
+    name: 'test',
+    listen: { host: '127.0.0.1', port: 0 },
+    socket: '/absent',
+    state: '/absent',
+    url: new URL('http://gateway.example:3100'),
+    level: 'debug',
+  } as const
+  const gateway = createGateway({ config, log, speakUp: () => undefined, signal: stop.signal })
+  const app = createApp(gateway)
+  await app.ready()
+  const url = `http://127.0.0.1:${await listen(app.server)}`
+  let revision = 0
+  return {
+    url,
+    gateway,
+    lines,
+    use: (table) => {
+      const empty = {
+        grantsFile: 'gateway-repo manifests/permissions.yaml',
+        agents: {},
+        servers: {},
+        starting: [],
+        draining: [],
+      }
+      gateway.holder.replace({ ...empty, ...table, revision: ++revision })
+    },
+    post: (path, body, headers = {}) => post(url + path, body, headers),
+    [Symbol.asyncDispose]: async () => {
+      app.server.closeAllConnections()
+      await gateway.pool[Symbol.asyncDispose]()
+      stop.abort()
+      await app.close()
+      await gateway.upstreams[Symbol.asyncDispose]()
+    },
+  }
+}
+
+export async function post(url: string, body: unknown, headers: Record<string, string> = {}): Promise<Answered> {
+  const response = await fetch(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...headers },
+    body: typeof body === 'string' ? body : JSON.stringify(body),
+  })
+  const text = await response.text()
+  const json = response.headers.get('content-type') === 'application/json' ? JSON.parse(text) : undefined
+  return { status: response.status, headers: response.headers, text, json }
+}
+
+export const as = (agent: string) => ({ authorization: `Bearer ${tokenOf(agent)}` })
+export const rpc = (method: string, params: object = {}, id: string | number = 1) => ({
+  jsonrpc: '2.0',
+  id,
+  method,
+  params,
+})
