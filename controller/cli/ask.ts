@@ -1,12 +1,12 @@
 import { existsSync } from 'node:fs'
 import { type IncomingMessage, type RequestOptions, request as requestHttp } from 'node:http'
 import { request as requestHttps } from 'node:https'
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { fileURLToPath } from 'node:url'
 import { type Command, Option } from 'commander'
 import { z } from 'zod'
 import { adminSocket } from '../admin-socket.ts'
+import { checkout } from './checkout.ts'
 import { Fault, Unanswered } from './fault.ts'
 
 /** How a verb reaches the controller: the socket in a state folder, or an address with the operator token. */
@@ -17,7 +17,7 @@ export interface Where {
 }
 
 /** Where controllers keep their state when nobody says otherwise: `npm start` of this checkout, and a machine's own. */
-export const usualStates = [fileURLToPath(new URL('../../.gateway', import.meta.url)), '/var/lib/gateway']
+export const usualStates = [join(checkout, '.gateway'), '/var/lib/gateway']
 
 const answerWithin = 30_000
 const Refused = z.object({ error: z.string() })

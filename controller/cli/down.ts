@@ -5,7 +5,7 @@ import { addState, ask, usualStates, type Where } from './ask.ts'
 import { recall } from './environment.ts'
 import { Unanswered } from './fault.ts'
 import { print, printJson } from './print.ts'
-import { product } from './product.ts'
+import { openHostHere } from './product.ts'
 
 /** ms */
 const within = 330_000
@@ -36,7 +36,7 @@ async function takeDown(options: Options): Promise<void> {
     const state = options.state ?? usualStates.find((folder) => existsSync(folder))
     if (!(error instanceof Unanswered) || state === undefined || !existsSync(state)) throw error
     const signal = AbortSignal.timeout(within)
-    await using host = await product.openHost(await recall(resolve(state)), signal)
+    await using host = await openHostHere(await recall(resolve(state)), signal)
     await host.down({ volumes }, signal)
   }
 }

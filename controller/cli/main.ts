@@ -1,7 +1,6 @@
 #!/usr/bin/env node
-import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
-import { z } from 'zod'
+import { readVersion } from './checkout.ts'
 import { Fault } from './fault.ts'
 
 /** Each is loaded only when it is asked for, or when all are shown: some bring the whole controller along. */
@@ -24,11 +23,6 @@ async function createProgram(asked: string): Promise<Command> {
   const names = Object.hasOwn(verbs, asked) ? [asked] : Object.keys(verbs)
   for (const name of names) (await verbs[name]?.())?.(program)
   return program
-}
-
-function readVersion(): string {
-  const file = new URL('../../package.json', import.meta.url)
-  return z.object({ version: z.string() }).parse(JSON.parse(readFileSync(file, 'utf8'))).version
 }
 
 /** commander puts the nearest name on a line of its own. */

@@ -1,22 +1,21 @@
 import { mkdir, realpath } from 'node:fs/promises'
-import { dirname, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { resolve } from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { Config } from '../config.ts'
 import { halt } from '../halt.ts'
 import { noSandbox } from '../process.ts'
 import { tellNews, type Welcome } from './announce.ts'
 import { ask } from './ask.ts'
+import { checkout } from './checkout.ts'
 import { type Demo, openDemo } from './demo.ts'
 import { configure, environmentOf, remember } from './environment.ts'
 import { Fault } from './fault.ts'
 import { addressOf, demandFree } from './port.ts'
 import { print } from './print.ts'
-import { product } from './product.ts'
+import { openHostHere, runHere } from './product.ts'
 import { type Choice, chooseRuntime, type Runtime } from './runtime.ts'
 import { stopOnSignals } from './signals.ts'
 
-const checkout = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
 /** ms that stopping may take: a server has ten seconds to end. */
 const stopWithin = 60_000
 
@@ -71,9 +70,7 @@ async function runUntil(signal: AbortSignal, config: Config, welcome: Welcome): 
   const ended = new AbortController()
   const news = tellNews({ state: config.state }, welcome, AbortSignal.any([signal, ended.signal]))
   try {
-    await product.run(config, signal)
-  } catch (error) {
-    if (!signal.aborted) throw error
+    await runHere(config, signal)
   } finally {
     ended.abort()
     await news
@@ -84,7 +81,7 @@ async function runUntil(signal: AbortSignal, config: Config, welcome: Welcome): 
 async function stopAll(config: Config): Promise<void> {
   const late = AbortSignal.timeout(stopWithin)
   try {
-    await using host = await product.openHost(config, late)
+    await using host = await openHostHere(config, late)
     await halt(host, late)
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause)
