@@ -1,7 +1,7 @@
 import type { CommitPhase, CommitStatus, ServerPhase } from '#manifests/status.ts'
 import type { Table } from '#manifests/table.ts'
-import { type Target, targetKey } from './generation.ts'
 import { admit } from './admission.ts'
+import { type Target, targetKey } from './generation.ts'
 import type { Attempt } from './journal.ts'
 import type { Run } from './lanes.ts'
 import type { Aim } from './plan.ts'

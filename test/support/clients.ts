@@ -140,7 +140,8 @@ export async function openStream(url: string, token: string): Promise<{ readonly
     signal: AbortSignal.timeout(120_000),
   })
   const reader = response.body?.getReader()
-  if (response.status !== 200 || reader === undefined) throw new Error(`no stream: ${response.status} ${await response.text()}`)
+  if (response.status !== 200 || reader === undefined)
+    throw new Error(`no stream: ${response.status} ${await response.text()}`)
   const first = new TextDecoder().decode((await reader.read()).value)
   if (!first.includes('acknowledged')) throw new Error(`the stream began with ${first}`)
   return { ended: untilEnd(reader) }
