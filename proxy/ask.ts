@@ -135,7 +135,8 @@ async function exchange(gateway: Gateway, question: Question, leg: Leg): Promise
   const { promise, resolve, reject } = Promise.withResolvers<Answer>()
   const enough = new AbortController()
   let timer: NodeJS.Timeout | undefined
-  const take = (text: string) => {
+  const take = (text: string, status: number) => {
+    if (lost(status, leg)) return
     const answer = readAnswer(text, question, leg)
     if (answer === undefined) return hear(gateway, question, leg, text)
     resolve(answer)
@@ -170,8 +171,12 @@ function hear(gateway: Gateway, { target, note, signal }: Question, { headers }:
   tell(gateway, { target, method: 'POST', headers, body: errorText(JSON.stringify(parsed.id), error), signal })
 }
 
-function noAnswer(reply: Reply, { target }: Question, { session }: Leg): Error {
-  if (reply.status === 404 && session?.id !== undefined) return new SessionLost()
+function lost(status: number, { session }: Leg): boolean {
+  return status === 404 && session?.id !== undefined
+}
+
+function noAnswer(reply: Reply, { target }: Question, leg: Leg): Error {
+  if (lost(reply.status, leg)) return new SessionLost()
   const said =
     reply.status < 300 && reply.type === 'text/event-stream' ? 'its stream ended without one' : `HTTP ${reply.status}`
   const refusal = new Refusal('answer', { server: target.server, why: said })
