@@ -1,8 +1,8 @@
 import { chmod, rm } from 'node:fs/promises'
 import { connect } from 'node:net'
-import { join } from 'node:path'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { z } from 'zod'
+import { adminSocket } from './admin-socket.ts'
 import type { Controller } from './controller.ts'
 import { addRoute, createDoor } from './door.ts'
 import { addReading } from './reading.ts'
@@ -14,10 +14,6 @@ const downWithin = 300_000
 
 /** A socket's path ends at 107 bytes, and the longest below the state is `run/table.sock`. */
 const longestState = 80
-
-export function adminSocket(state: string): string {
-  return join(state, 'admin.sock')
-}
 
 /**
  * The changing verbs, for whoever may write to `<state>/admin.sock` (0660). It works when forge, proxy and every grant

@@ -1,11 +1,13 @@
 import { existsSync } from 'node:fs'
-import { resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { type IncomingMessage, type RequestOptions, request as requestHttp } from 'node:http'
+import { request as requestHttps } from 'node:https'
+import { join, resolve } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { type Command, Option } from 'commander'
-import { Agent, type Dispatcher, request } from 'undici'
 import { z } from 'zod'
-import { adminSocket } from '../admin.ts'
-import { Fault } from './fault.ts'
+import { adminSocket } from '../admin-socket.ts'
+import { checkout } from './checkout.ts'
+import { Fault, Unanswered } from './fault.ts'
 
 /** How a verb reaches the controller: the socket in a state folder, or an address with the operator token. */
 export interface Where {
@@ -15,7 +17,7 @@ export interface Where {
 }
 
 /** Where controllers keep their state when nobody says otherwise: `npm start` of this checkout, and a machine's own. */
-export const usualStates = [fileURLToPath(new URL('../../.gateway', import.meta.url)), '/var/lib/gateway']
+export const usualStates = [join(checkout, '.gateway'), '/var/lib/gateway']
 
 const answerWithin = 30_000
 const Refused = z.object({ error: z.string() })
@@ -42,45 +44,26 @@ export async function ask(
   }: { readonly method?: 'GET' | 'POST'; readonly path: string; readonly within?: number },
 ): Promise<unknown> {
   const target = where.url === undefined ? onSocket(where) : atUrl(where.url, where.token)
-  try {
-    const { statusCode, body } = await request(target.base + path, {
-      method,
-      headers: target.headers,
-      dispatcher: target.dispatcher,
-      headersTimeout: within,
-      bodyTimeout: within,
-    }).catch((cause: unknown) => {
-      throw new Fault(`no controller answers at ${target.name}`, { cause })
-    })
-    const text = await body.text()
-    if (statusCode >= 400) throw new Fault(refusalOf(text) ?? `${target.name} answered ${statusCode}`)
-    return readJson(text, target.name)
-  } finally {
-    await target.dispatcher.destroy()
-  }
+  const answer = await exchange(target, path, { method, signal: AbortSignal.timeout(within) })
+  if (answer.code >= 400) throw new Fault(refusalOf(answer.text) ?? `${target.name} answered ${answer.code}`)
+  return readJson(answer.text, target.name)
 }
 
 interface Target {
   readonly name: string
   readonly base: string
-  readonly headers: Readonly<Record<string, string>>
-  readonly dispatcher: Dispatcher
+  readonly options: RequestOptions
 }
 
 function onSocket({ state }: Where): Target {
   const socketPath = state === undefined ? usualSocket() : adminSocket(resolve(state))
-  return {
-    name: socketPath,
-    base: 'http://controller',
-    headers: {},
-    dispatcher: new Agent({ connect: { socketPath } }),
-  }
+  return { name: socketPath, base: 'http://controller', options: { socketPath } }
 }
 
 function usualSocket(): string {
   const found = usualStates.map(adminSocket).find((path) => existsSync(path))
   if (found !== undefined) return found
-  throw new Fault(
+  throw new Unanswered(
     `no controller runs in ${usualStates.join(' or ')}; --state DIR names another state folder, --url an address`,
   )
 }
@@ -89,7 +72,26 @@ function atUrl(url: string, token: string | undefined): Target {
   if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol))
     throw new Fault(`--url ${url} is no http(s) address`)
   const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` }
-  return { name: url, base: url.replace(/\/+$/, ''), headers, dispatcher: new Agent() }
+  return { name: url, base: url.replace(/\/+$/, ''), options: { headers } }
+}
+
+async function exchange(
+  { name, base, options }: Target,
+  path: string,
+  more: RequestOptions,
+): Promise<{ readonly code: number; readonly text: string }> {
+  const request = base.startsWith('https:') ? requestHttps : requestHttp
+  try {
+    const answer = await new Promise<IncomingMessage>((done, fail) => {
+      request(base + path, { ...options, ...more, agent: false }, done)
+        .once('error', fail)
+        .end()
+    })
+    return { code: answer.statusCode ?? 0, text: await text(answer) }
+  } catch (cause) {
+    if (more.signal?.aborted) throw new Fault(`${name} has not answered in time`, { cause })
+    throw new Unanswered(`no controller answers at ${name}`, { cause })
+  }
 }
 
 function readJson(text: string, name: string): unknown {

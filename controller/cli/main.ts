@@ -1,28 +1,28 @@
 #!/usr/bin/env node
-import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
-import { z } from 'zod'
-import { addDown } from './down.ts'
+import { readVersion } from './checkout.ts'
 import { Fault } from './fault.ts'
-import { addHistory } from './history.ts'
-import { addReconcile } from './reconcile.ts'
-import { addStatus } from './status.ts'
-import { addToken } from './token.ts'
 
-const verbs = [addStatus, addHistory, addReconcile, addDown, addToken]
+/** Each is loaded only when it is asked for, or when all are shown: some bring the whole controller along. */
+const verbs: Readonly<Record<string, () => Promise<(program: Command) => void>>> = {
+  start: async () => (await import('./start.ts')).addStart,
+  validate: async () => (await import('./validate.ts')).addValidate,
+  status: async () => (await import('./status.ts')).addStatus,
+  history: async () => (await import('./history.ts')).addHistory,
+  reconcile: async () => (await import('./reconcile.ts')).addReconcile,
+  down: async () => (await import('./down.ts')).addDown,
+  adopt: async () => (await import('./adopt.ts')).addAdopt,
+  token: async () => (await import('./token.ts')).addToken,
+}
 
-function createProgram(): Command {
+async function createProgram(asked: string): Promise<Command> {
   const program = new Command('gateway')
     .description('governs a gateway by its git repository')
     .version(readVersion())
     .configureOutput({ outputError: (text, write) => write(oneLine(text)) })
-  for (const add of verbs) add(program)
+  const names = Object.hasOwn(verbs, asked) ? [asked] : Object.keys(verbs)
+  for (const name of names) (await verbs[name]?.())?.(program)
   return program
-}
-
-function readVersion(): string {
-  const file = new URL('../../package.json', import.meta.url)
-  return z.object({ version: z.string() }).parse(JSON.parse(readFileSync(file, 'utf8'))).version
 }
 
 /** commander puts the nearest name on a line of its own. */
@@ -34,9 +34,9 @@ function oneLine(text: string): string {
 }
 
 try {
-  await createProgram().parseAsync()
+  await (await createProgram(process.argv[2] ?? '')).parseAsync()
 } catch (error) {
   if (!(error instanceof Fault)) throw error
-  process.stderr.write(`gateway: ${error.message}\n`)
+  for (const line of error.message.split('\n')) process.stderr.write(`gateway: ${line}\n`)
   process.exitCode = 1
 }

@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { buffer } from 'node:stream/consumers'
 import type { Command } from 'commander'
+import { AgentName } from '#manifests/name.ts'
 import { Fault } from './fault.ts'
 import { printJson } from './print.ts'
 
@@ -12,6 +13,8 @@ export function addToken(program: Command): void {
     .argument('<agent>', 'name of the agent')
     .option('--json', 'token and hash as JSON')
     .action((agent: string, options: { readonly json?: boolean }) => {
+      const named = AgentName.safeParse(agent)
+      if (!named.success) throw new Fault(named.error.issues.map(({ message }) => message).join('; '))
       const made = createToken()
       const hash = hashToken(made)
       if (options.json) return printJson({ agent, token: made, token_hash: hash })
