@@ -4,11 +4,11 @@ FROM node:24-bookworm-slim
 RUN apt-get update \
   && apt-get install -y --no-install-recommends git openssh-client ca-certificates \
   && rm -rf /var/lib/apt/lists/* \
-  && printf '#!/bin/sh\nexec node /opt/gateway/controller/cli/main.ts "$@"\n' >/usr/local/bin/gateway \
+  && printf '#!/bin/sh\nexec node /app/controller/cli/main.ts "$@"\n' >/usr/local/bin/gateway \
   && chmod 755 /usr/local/bin/gateway
 
 # Packages first: they change less often than the source.
-WORKDIR /opt/gateway
+WORKDIR /app
 COPY package.json package-lock.json ./
 RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund && npm cache clean --force
 
