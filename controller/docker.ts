@@ -4,12 +4,11 @@ import Docker from 'dockerode'
 import { absent, ask, either, look } from './docker-call.ts'
 import type { BuildOptions, Engine, Labels, NetworkOptions } from './docker-engine.ts'
 import { createDockerHost, type DockerHostOptions } from './docker-host.ts'
-
-export type { DockerHostOptions }
-
 import { type OwnContainer, readOwnContainer } from './docker-own.ts'
 import { progressLines } from './docker-progress.ts'
 import type { Host } from './host.ts'
+
+export type { DockerHostOptions }
 
 const engineSocket = '/var/run/docker.sock'
 const minute = 60_000
