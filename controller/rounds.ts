@@ -1,5 +1,5 @@
 import type { Logger } from 'pino'
-import type { Status } from '#manifests/status.ts'
+import { type Status, unasked } from '#manifests/status.ts'
 import { type Backoff, createBackoff } from './backoff.ts'
 import { type Bell, createBell } from './bell.ts'
 import { type Chronicle, createChronicle } from './chronicle.ts'
@@ -39,7 +39,7 @@ export class Rounds implements AsyncDisposable {
   /** Numbers of the pass that began last, and of the one that ended last. */
   #begun = 0
   #ended = 0
-  #host: Status['host'] = { ok: false, reason: 'not yet asked' }
+  #host: Status['host'] = { ok: false, reason: unasked }
 
   constructor(charge: Charge) {
     this.#charge = charge

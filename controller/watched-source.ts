@@ -1,5 +1,5 @@
 import type { Logger } from 'pino'
-import type { Status } from '#manifests/status.ts'
+import { type Status, unasked } from '#manifests/status.ts'
 import type { Tree } from './desired.ts'
 import type { Origin } from './reconcile.ts'
 import { type Source, SourceDown } from './source.ts'
@@ -10,7 +10,7 @@ export interface WatchedSource extends Origin {
 }
 
 export function watchSource(source: Source, log: Logger): WatchedSource {
-  let state: Status['source'] = { ok: false, reason: 'not yet asked' }
+  let state: Status['source'] = { ok: false, reason: unasked }
 
   function down(error: SourceDown): undefined {
     if (state.ok || state.reason !== error.message)

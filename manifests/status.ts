@@ -50,6 +50,9 @@ export const ServerStatus = z.strictObject({
 })
 export type ServerStatus = Readonly<z.infer<typeof ServerStatus>>
 
+/** The reason of source and host before the first look at them. */
+export const unasked = 'not yet asked'
+
 export const Status = z.strictObject({
   instance: z.string(),
   version: z.string(),

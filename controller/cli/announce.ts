@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Status } from '#manifests/status.ts'
+import { type ServerStatus, Status, unasked } from '#manifests/status.ts'
 import { shellQuoted } from '../git-environment.ts'
 import { ask, type Where } from './ask.ts'
 import type { LeftOut } from './demo.ts'
@@ -47,8 +47,11 @@ async function look(where: Where): Promise<Status | undefined> {
   }
 }
 
-function answers({ servers, proxies, revision }: Status): boolean {
-  return servers.some(({ phase }) => phase === 'ready') && proxies.some(({ live, have }) => live && have === revision)
+/** A server answers, or none ever will with this commit. */
+function answers({ servers, proxies, revision, attempted }: Status): boolean {
+  const ended = attempted?.phase === 'applied' || attempted?.phase === 'degraded'
+  const ready = ended || servers.some(({ phase }) => phase === 'ready')
+  return ready && proxies.some(({ live, have }) => live && have === revision)
 }
 
 function news({ attempted, servers, source, host }: Status, told: Map<string, string>): readonly string[] {
@@ -58,8 +61,9 @@ function news({ attempted, servers, source, host }: Status, told: Map<string, st
     return before !== phase
   }
   return [
-    ...(isNew('repository', source.ok ? 'ok' : source.reason) && !source.ok ? [`repository  ${source.reason}`] : []),
-    ...(isNew('host', host.ok ? 'ok' : host.reason) && !host.ok ? [`host  ${host.reason}`] : []),
+    ...Object.entries({ repository: source, host })
+      .filter(([subject, { ok, reason }]) => isNew(subject, reason) && !ok && reason !== unasked)
+      .map(([subject, { reason }]) => `${subject}  ${reason}`),
     ...(attempted !== undefined && isNew('commit', attempted.commit + attempted.phase)
       ? describeCommit(attempted)
       : []),
@@ -72,10 +76,8 @@ function news({ attempted, servers, source, host }: Status, told: Map<string, st
 /** Each command in it works as it is pasted. */
 export function describeWelcome(welcome: Welcome, status: Status): string {
   const { endpoint, page, repository, token, leftOut } = welcome
-  const waiting = status.servers
-    .filter(({ phase }) => phase !== 'ready')
-    .map(({ name, phase, reason }) => ({ name, reason: `${phase}: ${reason}` }))
-  const absent = [...leftOut, ...waiting].map(({ name, reason }) => [`  ${name}`, reason])
+  const [coming, stuck] = [status.servers.filter(isComing), status.servers.filter(isStuck)]
+  const absent = [...leftOut, ...stuck].map(({ name, reason }) => [`  ${name}`, reason])
   return [
     '',
     columns([
@@ -89,9 +91,18 @@ export function describeWelcome(welcome: Welcome, status: Status): string {
     ...describePush(welcome),
     '\nAn MCP client:\n',
     `  ${describeClient(endpoint, token)}`,
-    ...(absent.length === 0 ? [] : ['\nNot running here:\n', columns(absent)]),
+    ...(coming.length === 0 ? [] : [`\nStill on the way: ${coming.map(({ name }) => name).join(', ')}`]),
+    ...(absent.length === 0 ? [] : ['\nCannot run here:\n', columns(absent)]),
     '\nCtrl-C stops it.',
   ].join('\n')
+}
+
+function isComing({ phase }: ServerStatus): boolean {
+  return phase === 'deploying' || phase === 'waiting'
+}
+
+function isStuck(server: ServerStatus): boolean {
+  return server.phase !== 'ready' && !isComing(server)
 }
 
 function describeCall(endpoint: string, token = '$TOKEN'): string {
