@@ -2,8 +2,8 @@ import { z } from 'zod'
 import { found, quote } from '#manifests/text.ts'
 import { composeAnswer } from './compose-names.ts'
 import type { ManifestFault } from './desired.ts'
+import type { Manifest, Path, Step } from './manifest.ts'
 import { nearest, suggestion } from './nearest.ts'
-import type { Manifest, Path, Step } from './yaml.ts'
 
 export type Checked<T> =
   | { readonly ok: true; readonly value: T; readonly faults: readonly [] }
@@ -13,16 +13,21 @@ export type Checked<T> =
 export function check<S extends z.ZodType>(manifest: Manifest, schema: S): Checked<z.output<S>> {
   const parsed = schema.safeParse(manifest.value, { error: words, reportInput: true })
   if (parsed.success) return { ok: true, value: parsed.data, faults: [] }
-  const complaints = parsed.error.issues.flatMap((issue) => complain(issue, []))
+  const complaints = parsed.error.issues.slice(0, most).flatMap((issue) => complain(issue, []))
   return { ok: false, faults: complaints.map(({ path, message, on }) => manifest.fault(path, message, on)) }
 }
+
+/** More than anybody is told, and few enough to look for the nearest name of each. */
+const most = 200
 
 type Complaint = { readonly path: Path; readonly message: string; readonly on: 'key' | 'value' }
 
 function complain(issue: z.core.$ZodIssue, above: Path): readonly Complaint[] {
   const path = [...above, ...issue.path.map(step)]
   if (issue.code === 'unrecognized_keys')
-    return issue.keys.map((key) => ({ path: [...path, key], message: unknownKey(key, issue.message, path), on: 'key' }))
+    return issue.keys
+      .slice(0, most)
+      .map((key) => ({ path: [...path, key], message: unknownKey(key, issue.message, path), on: 'key' }))
   if (issue.code === 'invalid_union') return complainOfUnion(issue, path)
   if (issue.code === 'invalid_key') return [{ path, message: issue.issues[0]?.message ?? issue.message, on: 'key' }]
   return [{ path, message: issue.message, on: 'value' }]

@@ -5,9 +5,10 @@ import { notEnforced } from '#manifests/spec.ts'
 import { readBuildInput } from './build-input.ts'
 import { check } from './check.ts'
 import type { ManifestFault, Server, Tree, TreeEntry } from './desired.ts'
+import { join, type Manifest, type Path } from './manifest.ts'
 import { createServer, defaultPrefix } from './server.ts'
 import { faultsOfServer, salvage } from './server-faults.ts'
-import { join, type Manifest, type Path, type ReadOptions, readYaml } from './yaml.ts'
+import { type ReadOptions, readYaml } from './yaml.ts'
 
 /** What became of a server's file. */
 export interface ServerOutcome {

@@ -2,9 +2,10 @@ import { ServerFile } from '#manifests/server.ts'
 import { compileServerFile, faultsOfGateway, type ServerOutcome } from './compile-file.ts'
 import { type Compiled, describeFault, type ManifestFault, type Server, type Tree, type TreeEntry } from './desired.ts'
 import { gatewayFile, type Layout, layOut, permissionsFile } from './layout.ts'
+import { join, type Path } from './manifest.ts'
 import { type CompiledPermissions, compilePermissions } from './permissions.ts'
 import { createOutside, isLoopback } from './server.ts'
-import { join, type Path, readYaml } from './yaml.ts'
+import { readYaml } from './yaml.ts'
 
 const mostFaultsOfFile = 50
 
@@ -29,6 +30,7 @@ export async function compile(tree: Tree, signal?: AbortSignal): Promise<Compile
     ...outcomes.flatMap((outcome) => outcome.faults),
     ...(layout.gateway ? faultsOfGateway(gatewayFile, await readBlob(tree, layout.gateway, signal)) : []),
     ...faultsOfPrefixes(outcomes, permissions),
+    ...faultsOfVolumes(outcomes),
   ]
   const agents = permissions.access?.agents
   if (faults.length > 0 || agents === undefined) return { ok: false, faults: sorted(faults), ...(agents && { agents }) }
@@ -101,6 +103,25 @@ function faultsOfPrefixes(
   })
 }
 
+/** The engine names a volume `<server>-<name>`: two servers must not come to the same one by different ways. */
+function faultsOfVolumes(outcomes: readonly ServerOutcome[]): readonly ManifestFault[] {
+  const owners = new Map<string, string>()
+  const all = outcomes.flatMap(({ name, server, fault }) =>
+    (server?.volumes ?? []).map(({ source }, index) => ({ name, source, index, fault })),
+  )
+  return all.flatMap(({ name, source, index, fault }) => {
+    const owner = owners.get(`${name}-${source}`) ?? name
+    owners.set(`${name}-${source}`, owner)
+    if (owner === name) return []
+    return [
+      fault(
+        ['volumes', index],
+        `a volume of server "${owner}" has the same full name, "${name}-${source}": rename one`,
+      ),
+    ]
+  })
+}
+
 function warnings(outcomes: readonly ServerOutcome[], { access, warn }: ReadPermissions): readonly string[] {
   const message = 'leads back to the machine or container that asks: the machine itself is host.docker.internal'
   const outside = Object.entries(access?.outside ?? {}).filter(([, { url }]) => isLoopback(url))
@@ -129,6 +150,6 @@ function sorted(faults: readonly ManifestFault[]): readonly ManifestFault[] {
 function capped(faults: readonly ManifestFault[]): readonly ManifestFault[] {
   const last = faults[mostFaultsOfFile]
   if (last === undefined) return faults
-  const message = `and ${faults.length - mostFaultsOfFile} more in this file`
+  const message = `more than ${mostFaultsOfFile} faults in this file: the others are not told`
   return [...faults.slice(0, mostFaultsOfFile), { ...last, at: '', message }]
 }

@@ -1,4 +1,5 @@
 import { posix } from 'node:path'
+import { printFile } from '#manifests/text.ts'
 import type { ManifestFault, Tree, TreeEntry } from './desired.ts'
 
 export interface Context {
@@ -49,7 +50,7 @@ function wrongEntry({ path, mode, size }: TreeEntry, context: Context): readonly
 }
 
 function fileFault({ context }: Context, path: string, message: string): ManifestFault {
-  const file = context === '' ? path : `${context}/${path}`
+  const file = printFile(context === '' ? path : `${context}/${path}`)
   return { file, line: 1, column: 1, at: '', message }
 }
 

@@ -91,6 +91,7 @@ function edgeContainer(instance: string, { listen, image, state }: EdgeWish): Co
       ...confined,
       NetworkMode: frontNetwork(instance),
       SecurityOpt: ['no-new-privileges:true'],
+      ExtraHosts: ['host.docker.internal:host-gateway'],
       Sysctls: { 'net.ipv4.tcp_migrate_req': '1', 'net.ipv4.ip_forward': '0' },
       PortBindings: { [published]: [{ HostIp: listen.host, HostPort: String(listen.port) }] },
     },

@@ -4,14 +4,13 @@ import Docker from 'dockerode'
 import { absent, ask, either, look } from './docker-call.ts'
 import type { BuildOptions, Engine, Labels, NetworkOptions } from './docker-engine.ts'
 import { createDockerHost, type DockerHostOptions } from './docker-host.ts'
-
-export type { DockerHostOptions }
-
 import { type OwnContainer, readOwnContainer } from './docker-own.ts'
 import { progressLines } from './docker-progress.ts'
 import type { Host } from './host.ts'
 
-const socketPath = '/var/run/docker.sock'
+export type { DockerHostOptions }
+
+const engineSocket = '/var/run/docker.sock'
 const minute = 60_000
 const longestBuild = 30 * minute
 
@@ -26,9 +25,15 @@ export function ownContainer(signal: AbortSignal): Promise<OwnContainer | undefi
 }
 
 /** The API's version is left to the engine: the oldest that we meet ends at 1.41, the newest begins at 1.44. */
-export function openEngine(): Engine {
-  const docker = new Docker({ socketPath })
-  return { ...containers(docker), ...output(docker), ...images(docker), ...networks(docker), ...volumes(docker) }
+export function openEngine(socketPath = engineSocket): Engine {
+  const docker = new Follower({ socketPath })
+  return {
+    ...containers(docker),
+    ...output(docker),
+    ...images(docker, socketPath),
+    ...networks(docker),
+    ...volumes(docker),
+  }
 }
 
 function containers(docker: Docker) {
@@ -83,7 +88,7 @@ function output(docker: Docker) {
   } satisfies Partial<Engine>
 }
 
-function images(docker: Docker) {
+function images(docker: Follower, socketPath: string) {
   return {
     images(labels, signal) {
       const options = { filters: { label: pairs(labels) } }
@@ -94,10 +99,9 @@ function images(docker: Docker) {
         look(signal, (abortSignal) => docker.getImage(ref).inspect({ manifests: false, ...{ abortSignal } })),
       )
     },
-    build: runBuild,
+    build: (tar, options, log, signal) => runBuild({ tar, options, log, socketPath }, signal),
     pull(ref, log, signal) {
-      const call = async (abortSignal: AbortSignal) =>
-        follow(new Follower({ socketPath }), await docker.pull(ref, { abortSignal }), log)
+      const call = async (abortSignal: AbortSignal) => follow(docker, await docker.pull(ref, { abortSignal }), log)
       return ask(signal, call, longestBuild)
     },
     async removeImage(ref, signal) {
@@ -175,12 +179,14 @@ class BuildAgent extends Agent {
   }
 }
 
-async function runBuild(
-  tar: NodeJS.ReadableStream,
-  options: BuildOptions,
-  log: (line: string) => void,
-  signal: AbortSignal,
-) {
+interface Build {
+  readonly tar: NodeJS.ReadableStream
+  readonly options: BuildOptions
+  readonly log: (line: string) => void
+  readonly socketPath: string
+}
+
+async function runBuild({ tar, options, log, socketPath }: Build, signal: AbortSignal): Promise<string> {
   const agent = new BuildAgent()
   const docker = new Follower({ socketPath, ...{ agent } })
   const call = async (abortSignal: AbortSignal) =>

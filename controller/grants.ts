@@ -1,7 +1,7 @@
 import { GrantEntry } from '#manifests/permissions.ts'
 import type { Agent, ManifestFault } from './desired.ts'
+import type { Manifest, Path } from './manifest.ts'
 import { suggestion } from './nearest.ts'
-import type { Manifest, Path } from './yaml.ts'
 
 /** Faults of an agent's `servers` that only the whole commit shows: unknown servers, and one named twice. */
 export function faultsOfGrants(

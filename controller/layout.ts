@@ -1,6 +1,6 @@
 import { wrongServerName } from '#manifests/name.ts'
 import { notEnforced } from '#manifests/spec.ts'
-import { quote } from '#manifests/text.ts'
+import { printFile, quote } from '#manifests/text.ts'
 import type { ManifestFault, TreeEntry } from './desired.ts'
 import { suggestion } from './nearest.ts'
 
@@ -45,8 +45,7 @@ export function layOut(entries: readonly TreeEntry[]): Layout {
 }
 
 function ofFile(path: string, message: string): ManifestFault {
-  const file = /^[\x20-\x7e]+$/.test(path) ? path : quote(path)
-  return { file, line: 1, column: 1, at: '', message }
+  return { file: printFile(path), line: 1, column: 1, at: '', message }
 }
 
 function isOfManifests({ path, mode }: TreeEntry): boolean {

@@ -34,6 +34,9 @@ export async function openConfiguredHost(config: Config, product: Product, signa
   return openDockerHost({ ...options, product: await dockerProduct(config, product, signal) }, signal)
 }
 
+/** What the product's Dockerfile takes; nothing else of a checkout makes another product. */
+const paths = ['package.json', 'package-lock.json', 'manifests', 'controller', 'proxy']
+
 /** Edge and proxies run from the image that the controller came in, or from one that is built of its checkout's HEAD. */
 async function dockerProduct(
   { inherited }: Config,
@@ -44,7 +47,7 @@ async function dockerProduct(
   if (own !== undefined) return { image: own.image }
   const tree = await openCheckout(folder, 'HEAD', inherited)
   const blame = (_: string, message: string) => ({ file: folder, line: 1, column: 1, at: '', message })
-  const question = { spec: BuildSpec.parse({}), context: '', entries: await tree.list(), blame }
+  const question = { spec: BuildSpec.parse({ paths }), context: '', entries: await tree.list(), blame }
   const answer = await readBuildInput(tree, question, signal)
   if (!answer.ok)
     throw new Error(`the gateway's own image cannot be built: ${answer.faults.map(describeFault).join('; ')}`)

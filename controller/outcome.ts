@@ -1,5 +1,6 @@
 import type { CommitPhase, CommitStatus, ServerPhase } from '#manifests/status.ts'
 import type { Table } from '#manifests/table.ts'
+import { admit } from './admission.ts'
 import { type Target, targetKey } from './generation.ts'
 import type { Attempt } from './journal.ts'
 import type { Run } from './lanes.ts'
@@ -63,6 +64,7 @@ function phaseOf(
       phase: 'applying',
       reason: `${standing.behind.join(', ')} has yet to take revision ${standing.table?.revision}`,
     }
+  if (isWaitingForGrants(standing, servers)) return { phase: 'applying', reason: 'grants are being published' }
   const held = [...named('stalled'), ...named('waiting')]
   if (held.length > 0)
     return {
@@ -70,6 +72,12 @@ function phaseOf(
       reason: `${held.join(', ')} ${held.length === 1 ? 'is' : 'are'} not as the commit says`,
     }
   return { phase: 'applied', reason: 'everything is as the commit says' }
+}
+
+/** Whether the table has yet to carry a grant whose server is ready. */
+function isWaitingForGrants({ aim, table }: Standing, unready: Readonly<Record<string, ServerStanding>>): boolean {
+  const ready = new Set(Object.keys(aim.targets).filter((name) => unready[name] === undefined))
+  return JSON.stringify(admit(table?.agents ?? {}, aim.agents, ready)) !== JSON.stringify(table?.agents ?? {})
 }
 
 /** Phases that only a newer commit, or the world, can change. */

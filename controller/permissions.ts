@@ -3,8 +3,8 @@ import { PermissionsFile } from '#manifests/permissions.ts'
 import { check } from './check.ts'
 import type { Agent, ManifestFault } from './desired.ts'
 import { expand, faultsOfGrants } from './grants.ts'
+import type { Manifest } from './manifest.ts'
 import { faultsOfHashes, placedHashes } from './token-hash.ts'
-import type { Manifest } from './yaml.ts'
 
 export interface Access {
   readonly agents: Readonly<Record<string, Agent>>

@@ -1,7 +1,7 @@
 import type { Table } from '#manifests/table.ts'
 import { grantChanges } from './admission.ts'
-import type { Agent } from './desired.ts'
-import { difference, isExclusive, type Parts, type Target, targetKey } from './generation.ts'
+import type { Agent, Desired } from './desired.ts'
+import { difference, isExclusive, type Machine, type Parts, type Target, target, targetKey } from './generation.ts'
 import { generationKey, type ObservedGeneration, type ObservedProxy, type Sight, type Wanted } from './host.ts'
 
 /** What a commit asks of this machine. */
@@ -9,6 +9,12 @@ export interface Aim {
   readonly commit: string
   readonly agents: Readonly<Record<string, Agent>>
   readonly targets: Readonly<Record<string, Target>>
+}
+
+/** What the commit asks of this very machine. */
+export function aimAt({ commit, agents, servers }: Desired, machine: Machine): Aim {
+  const targets = Object.values(servers).map((server) => [server.name, target(server, commit, machine)] as const)
+  return { commit, agents, targets: Object.fromEntries(targets) }
 }
 
 /** Why a generation is not tried again: it failed for this very commit. */

@@ -6,12 +6,12 @@ import { describeFault } from './desired.ts'
 import { execute } from './execute.ts'
 import { explainLines, isDifferent } from './explain.ts'
 import { behindProxies, liveReports } from './gate.ts'
-import { type Machine, target } from './generation.ts'
+import type { Machine } from './generation.ts'
 import type { Host, Sight } from './host.ts'
 import type { Journal } from './journal.ts'
 import type { Lanes } from './lanes.ts'
 import { isFinal, outcome, type Standing } from './outcome.ts'
-import { type Aim, plan, type Step } from './plan.ts'
+import { type Aim, aimAt, plan, type Step } from './plan.ts'
 import type { Publisher } from './publish.ts'
 import type { World } from './rollout.ts'
 import { adopt, type Draft, followUpstreams, restrain, settle, tidy } from './routes.ts'
@@ -131,11 +131,6 @@ function restrainedCourse(
     return { course: { ...course, desired: { ...course.desired, agents: narrow(course.desired.agents, agents) } } }
   if (means.publisher.table !== undefined) means.publisher.publish((draft) => restrain(draft, agents))
   return {}
-}
-
-function aimAt({ commit, agents, servers }: Desired, machine: Machine): Aim {
-  const targets = Object.values(servers).map((server) => [server.name, target(server, commit, machine)] as const)
-  return { commit, agents, targets: Object.fromEntries(targets) }
 }
 
 interface Look {

@@ -5,7 +5,7 @@ import { type BuildEntry, generationKey, type Host, type ObservedGeneration } fr
 import type { Journal } from './journal.ts'
 import type { Step } from './plan.ts'
 import type { Publisher } from './publish.ts'
-import { forgetGeneration, withoutUpstream, withServing, withStarting, withUpstream } from './routes.ts'
+import { type Draft, forgetGeneration, withoutUpstream, withServing, withStarting, withUpstream } from './routes.ts'
 import type { Turn } from './turn.ts'
 
 export type Roll = Extract<Step, { do: 'roll' }>
@@ -18,6 +18,8 @@ export interface World {
   /** One build at a time. */
   readonly builds: Turn
   readonly buildLog: (server: string, line: string) => void
+  /** Gives the draft every grant whose server is ready by now. */
+  readonly admit: (draft: Draft) => Draft
 }
 
 export interface Progress {
@@ -90,7 +92,7 @@ async function cutOver({ target }: Roll, world: World, progress: Progress): Prom
   world.publisher.publish((draft) => withStarting(draft, target, upstream))
   progress.say('waiting until it is ready')
   await passGate(server, generation.spec, world, progress.signal)
-  const revision = world.publisher.publish((draft) => withServing(draft, target, upstream))
+  const revision = world.publisher.publish((draft) => world.admit(withServing(draft, target, upstream)))
   await acknowledged(revision, world, progress)
 }
 

@@ -9,7 +9,7 @@ import { createLanes, type Lanes } from './lanes.ts'
 import { createPublisher, type Publisher } from './publish.ts'
 import { createQueue, type Queue } from './queue.ts'
 import { conclude, type Means, type Memory, reconcile } from './reconcile.ts'
-import { emptyDraft } from './routes.ts'
+import { type Draft, emptyDraft, settle } from './routes.ts'
 import { createTurn } from './turn.ts'
 
 /** What rounds are made with; they open nothing themselves. */
@@ -70,7 +70,8 @@ export class Rounds implements AsyncDisposable {
     const { publisher, chronicle } = this
     const { journal, log } = this.#charge
     const buildLog = (server: string, line: string) => log.debug({ server, line }, 'build')
-    const world = { host, publisher, journal, builds: this.#builds, buildLog }
+    const admit = (draft: Draft) => (this.#memory.aim === undefined ? draft : settle(draft, this.#memory.aim))
+    const world = { host, publisher, journal, builds: this.#builds, buildLog, admit }
     this.#means = { ...this.#charge, host, publisher, chronicle, lanes: this.#lanes, troubles: this.#troubles, world }
     this.#tellHost({ ok: true, reason: 'answers' })
     this.ask()

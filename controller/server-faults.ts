@@ -2,7 +2,7 @@ import type { z } from 'zod'
 import { ServerFile } from '#manifests/server.ts'
 import { notEnforced } from '#manifests/spec.ts'
 import type { ManifestFault } from './desired.ts'
-import type { Manifest, Path } from './yaml.ts'
+import type { Manifest, Path } from './manifest.ts'
 
 const kinds = ['build', 'image', 'url'] as const
 /** What means something only for a server that runs here. */

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { ManifestFault } from './desired.ts'
-import type { Manifest, Path } from './yaml.ts'
+import type { Manifest, Path } from './manifest.ts'
 
 const guesses = [
   '',

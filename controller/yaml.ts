@@ -12,18 +12,7 @@ import {
 import { quote } from '#manifests/text.ts'
 import type { ManifestFault } from './desired.ts'
 import { decode } from './encoding.ts'
-
-export type Step = string | number
-export type Path = readonly Step[]
-
-/** A YAML file as plain values, which remembers where each of them stands. */
-export interface Manifest {
-  readonly file: string
-  /** JSON-like; an empty file is an empty mapping. */
-  readonly value: unknown
-  /** A fault at the value of a path, or at its key; where the path does not exist, at what of it does. */
-  fault(path: Path, message: string, on?: 'key' | 'value'): ManifestFault
-}
+import { type Manifest, type Path, printPath, type Step } from './manifest.ts'
 
 export interface Reading {
   /** Absent after a syntax error, which hides all else in the file. */
@@ -39,14 +28,9 @@ export interface ReadOptions {
 }
 
 const deepest = 64
+const mostValues = 50_000
 const mostAliased = 10_000
 const coreTags = /^tag:yaml\.org,2002:(?:map|seq|str|int|float|bool|null)$/
-
-/** Faults of reading a file and of what it says; where both speak of one place, the first said all. */
-export function join(reading: readonly ManifestFault[], meaning: readonly ManifestFault[]): readonly ManifestFault[] {
-  const said = new Set(reading.map(({ at }) => at))
-  return [...reading, ...meaning.filter(({ at }) => at === '' || !said.has(at))]
-}
 
 /** Parses one YAML 1.2 document. Never throws for what is in it. */
 export function readYaml(file: string, body: Buffer, options: ReadOptions): Reading {
@@ -87,17 +71,6 @@ function syntaxMessage({ code, message }: { readonly code: string; readonly mess
   return `not YAML: ${message.charAt(0).toLowerCase()}${message.slice(1, 200)}`
 }
 
-/** `agents.agent-b.servers[0]`; a key of other characters is in brackets and quotes. */
-export function printPath(path: Path): string {
-  return path
-    .map((step, index) => {
-      if (typeof step === 'number') return `[${step}]`
-      if (!/^[\w-]+$/.test(step)) return `[${quote(step)}]`
-      return index === 0 ? step : `.${step}`
-    })
-    .join('')
-}
-
 type Found = { readonly offset: number; readonly path: Path; readonly message: string }
 type Content = ParsedNode | null
 
@@ -107,7 +80,9 @@ class Walk {
   readonly #options: ReadOptions
   readonly #anchors = new Map<string, ParsedNode>()
   readonly #within = new Set<Content>()
+  #values = 0
   #aliased = 0
+  #outermost: { readonly node: Alias.Parsed; readonly path: Path } | undefined
 
   constructor(options: ReadOptions) {
     this.#options = options
@@ -119,10 +94,11 @@ class Walk {
 
   #plain(node: Content, path: Path, aliased: boolean): unknown {
     if (this.stopped || node === null) return null
-    if (aliased && ++this.#aliased > mostAliased)
-      return this.#stop(node, path, `aliases that expand to more than ${mostAliased} values`)
+    if (++this.#values > mostValues)
+      return this.#stop(node, path.slice(0, 1), `more than ${mostValues} values in a file`)
+    if (aliased && ++this.#aliased > mostAliased) return this.#explode()
     if (path.length > deepest) return this.#stop(node, path.slice(0, 3), `nested deeper than ${deepest} levels`)
-    if (isAlias(node)) return this.#follow(node, path)
+    if (isAlias(node)) return this.#follow(node, path, aliased)
     if (node.anchor !== undefined && !aliased) this.#anchors.set(node.anchor, node)
     if (node.tag !== undefined && !coreTags.test(node.tag))
       this.#note(node, path, `tags have no meaning here, found ${quote(node.tag)}`)
@@ -158,11 +134,18 @@ class Walk {
     return Object.fromEntries(values)
   }
 
-  #follow(alias: Alias.Parsed, path: Path): unknown {
+  #follow(alias: Alias.Parsed, path: Path, aliased: boolean): unknown {
+    if (!aliased) this.#outermost = { node: alias, path }
     const target = this.#anchors.get(alias.source)
     if (target === undefined) return this.#note(alias, path, `no anchor &${alias.source} stands before this alias`)
     if (this.#within.has(target)) return this.#stop(alias, path, `the anchor &${alias.source} contains itself`)
     return this.#plain(target, path, true)
+  }
+
+  #explode(): null {
+    if (this.#outermost === undefined) return null
+    const { node, path } = this.#outermost
+    return this.#stop(node, path, `aliases that expand to more than ${mostAliased} values`)
   }
 
   #note(node: Exclude<Content, null>, path: Path, message: string): null {
@@ -194,11 +177,21 @@ class Walk {
   }
 }
 
+type Pairs = ReadonlyMap<string, { readonly key: Content; readonly value: Content }>
+
+/** A file may have a hundred thousand keys, and a fault at each. */
+const indexes = new WeakMap<YAMLMap.Parsed, Pairs>()
+
+function pairsOf(map: YAMLMap.Parsed): Pairs {
+  const known = indexes.get(map)
+  if (known !== undefined) return known
+  const pairs = new Map(map.items.toReversed().map(({ key, value }) => [keyText(key) ?? '', { key, value }]))
+  indexes.set(map, pairs)
+  return pairs
+}
+
 function stepInto(node: Content, step: Step): { readonly key: Content; readonly value: Content } | undefined {
-  if (isMap(node)) {
-    const pair = node.items.find(({ key }) => keyText(key) === step)
-    return pair && { key: pair.key, value: pair.value }
-  }
+  if (isMap(node)) return pairsOf(node).get(String(step))
   if (!isSeq(node) || typeof step !== 'number') return
   const value = node.items[step]
   return value === undefined ? undefined : { key: null, value }

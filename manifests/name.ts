@@ -6,9 +6,12 @@ const variableForm = /^[A-Za-z_][A-Za-z0-9_]{0,127}$/
 const given: Readonly<Record<string, string>> = { PORT: 'set it with "port"', HOST: 'always 0.0.0.0' }
 const ours = 'names that begin with GATEWAY_ are the gateway’s own'
 
+/** What the gateway gives its own networks, volumes, images and containers, where a server's name would stand. */
+const reserved = new Set(['gateway', 'controller', 'proxy', 'edge', 'egress', 'stdio'])
+
 /** What is wrong with a server's name, as a whole sentence; undefined if nothing is. */
 export function wrongServerName(name: string): string | undefined {
-  if (name === 'gateway') return '"gateway" is the gateway itself, and no server’s name'
+  if (reserved.has(name)) return `"${name}" is a part of the gateway itself, and no server’s name`
   if (serverForm.test(name)) return
   return `${quote(name)} is no server’s name: 1 to 20 of a-z, 0-9 and -, not beginning with -`
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { AgentName } from './name.ts'
 import { OutsideServers } from './server.ts'
-import { judged, quote } from './text.ts'
+import { judged, quote, text } from './text.ts'
 
 const hashForm = /^sha256:[0-9a-f]{64}$/
 const asHash = 'expected "sha256:" and 64 lower-case hex digits'
@@ -23,7 +23,7 @@ const TokenHash = judged(wrongHash)
   .meta({ pattern: hashForm.source })
   .transform((value) => value.slice('sha256:'.length))
 
-const Pattern = z.string().min(1).max(256)
+const Pattern = text(/^[^\s\p{Cc}]{1,256}$/u, 'a name or a pattern such as search_*')
 const Patterns = z.array(Pattern)
 const everything = () => ({ tools: ['*'], prompts: ['*'], resources: ['*'] })
 

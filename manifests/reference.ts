@@ -7,7 +7,7 @@ type Document = keyof typeof documents
 const introductions: Readonly<Record<Document, string>> = {
   permissions: 'Who may call what. Required; `agents: {}` names nobody.',
   server:
-    'One server. The name of the file is its name: 1 to 20 of `a-z`, `0-9` and `-`, not beginning with `-`, and not `gateway`. Exactly one of `build`, `image` and `url`; none of them means `build: servers/<name>`.',
+    'One server. The name of the file is its name: 1 to 20 of `a-z`, `0-9` and `-`, not beginning with `-`, and not `gateway`, `controller`, `proxy`, `edge`, `egress` or `stdio`. Exactly one of `build`, `image` and `url`; none of them means `build: servers/<name>`.',
   gateway: 'The gateway itself. Optional.',
 }
 

@@ -6,6 +6,11 @@ import { duration, Memory } from './quantity.ts'
 import { found, judged, quote, text } from './text.ts'
 import { MountSpec, TmpfsPath, VolumeSpec } from './volume.ts'
 
+const Description = z
+  .string()
+  .max(2_000)
+  .refine((text) => !/[^\P{Cc}\n\t]/u.test(text), { error: 'a control character cannot be part of a description' })
+
 const Argument = judged((value) => (value.includes('\0') ? 'a NUL cannot be part of an argument' : undefined))
 
 /** `KEY`, or `{ KEY: OTHER_NAME }` → the variable, and its name in the secrets file. */
@@ -64,7 +69,7 @@ const Budget = z.strictObject({
 
 /** `manifests/servers/<name>.yaml`. Exactly one of `build`, `image` and `url`; none of them means `build: servers/<name>`. */
 export const ServerFile = z.strictObject({
-  description: z.string().max(2_000).prefault('').describe('What the server is for, in a line that agents read.'),
+  description: Description.prefault('').describe('What the server is for, in a line that agents read.'),
   build: Build.optional().describe('How its image is built: a folder, or the keys below. Default `servers/<name>`.'),
   image: ImageRef.optional().describe('An image instead, by its digest.'),
   url: OutsideUrl.optional().describe('A server that runs elsewhere instead; the gateway only routes to it.'),
@@ -116,7 +121,7 @@ export type ServerFile = Readonly<z.infer<typeof ServerFile>>
 /** A server that runs elsewhere, as `servers:` of the permissions file names it. */
 export const OutsideServer = z.strictObject({
   url: OutsideUrl.describe('Its MCP endpoint; the machine itself is `host.docker.internal`.'),
-  description: z.string().max(2_000).prefault('').describe('What it is for.'),
+  description: Description.prefault('').describe('What it is for.'),
 })
 
 export type OutsideServer = Readonly<z.infer<typeof OutsideServer>>

@@ -14,6 +14,11 @@ export function quote(text: string): string {
   return JSON.stringify(text.length > 60 ? `${text.slice(0, 57)}…` : text)
 }
 
+/** A file's path as a message shows it: in quotes only where it would not fit on a line. */
+export function printFile(path: string): string {
+  return /\p{Cc}/u.test(path) ? JSON.stringify(path) : path
+}
+
 /** Text of one form; a message names what is allowed and what was found. */
 export function text(form: RegExp, allowed: string) {
   const error = ({ input }: { readonly input?: unknown }) =>

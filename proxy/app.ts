@@ -71,7 +71,7 @@ function refuse(gateway: Gateway, response: ServerResponse, error: unknown): voi
 function answerHealth(gateway: Gateway, request: IncomingMessage, response: ServerResponse): void {
   try {
     knock(request, response, gateway.config.url)
-    if (request.method !== 'GET') throw new Refusal('not-found')
+    if (request.method !== 'GET' && request.method !== 'HEAD') throw new Refusal('not-found')
     const [status, body] = healthOf(gateway)
     sendJson(response, status, JSON.stringify(body))
   } catch (error) {

@@ -1,14 +1,16 @@
+import { orAbort } from './abort.ts'
 import { restoreToken, toClient, toUpstream } from './bridge.ts'
 import { legacyHeaders, modernHeaders } from './envelope.ts'
 import { Ended } from './exchange.ts'
 import type { Gateway } from './gateway.ts'
 import type { Era } from './inquire.ts'
 import { isRecord, type Message } from './message.ts'
+import { checkParams, writeParams } from './params.ts'
 import type { PooledSession } from './pool.ts'
 import { post, type Reply } from './post.ts'
 import { errorText, Refusal } from './refusal.ts'
 import type { Target } from './table.ts'
-import { UpstreamFailed } from './upstream.ts'
+import { type Sending, UpstreamFailed } from './upstream.ts'
 
 /** One request to be put to one upstream, whatever the eras of the two sides. */
 export interface Question {
@@ -19,7 +21,7 @@ export interface Question {
   readonly message: Message
   /** What the tool is called there, if that differs. */
   readonly name?: string
-  /** `Mcp-Param-*`, for a modern upstream. */
+  /** `Mcp-Param-*` of a modern client. */
   readonly headers?: Readonly<Record<string, string>>
   readonly signal: AbortSignal
   /** Takes each notification that comes before the answer. */
@@ -38,39 +40,45 @@ let lastId = 0
 
 /** Puts a question in the upstream's era and gives its answer in the client's. Throws `Refusal`, `UpstreamFailed` or the signal's reason. */
 export async function ask(gateway: Gateway, question: Question): Promise<Answer> {
-  const { era } = await gateway.probes.finding(question.target).catch((cause: unknown) => {
-    throw new Refusal('down', { server: question.target.server }, { cause })
+  const { target, era, message, signal } = question
+  const { server } = target
+  const finding = await orAbort(gateway.probes.finding(target), signal).catch((cause: unknown) => {
+    throw signal.aborted ? signal.reason : new Refusal('down', { server }, { cause })
   })
-  const answer = era === 'modern' ? await askModern(gateway, question) : await askLegacy(gateway, question)
-  if (answer.result.resultType === 'input_required' || answer.code === -32021)
-    throw new Refusal('input', { server: question.target.server })
+  const declared = finding.params.get(question.name ?? '') ?? []
+  if (era === 'modern') checkParams(declared, message.params.arguments, question.headers ?? {})
+  const answer =
+    finding.era === 'modern'
+      ? await askModern(gateway, question, writeParams(declared, message.params.arguments))
+      : await askLegacy(gateway, question)
+  if (answer.result.resultType === 'input_required' || answer.code === -32021) throw new Refusal('input', { server })
+  if (answer.code === -32020 || answer.code === -32022)
+    throw new Refusal('answer', { server, why: `error ${answer.code}` })
   return answer
 }
 
-function askModern(gateway: Gateway, question: Question): Promise<Answer> {
+function askModern(gateway: Gateway, question: Question, params: Readonly<Record<string, string>>): Promise<Answer> {
   const { message, name } = question
   const called = message.method === 'resources/read' ? message.params.uri : (name ?? message.params.name)
-  const headers = {
-    ...question.headers,
-    ...modernHeaders(message.method, typeof called === 'string' ? called : undefined),
-  }
+  const headers = { ...params, ...modernHeaders(message.method, typeof called === 'string' ? called : undefined) }
   const body = toUpstream(message, name === undefined ? { era: 'modern' } : { era: 'modern', name })
   return exchange(gateway, question, { from: 'modern', headers, body, id: message.id ?? 'null' })
 }
 
 async function askLegacy(gateway: Gateway, question: Question): Promise<Answer> {
-  const first = await gateway.pool.session(question.target, question.agent)
+  const open = () => orAbort(gateway.pool.session(question.target, question.agent), question.signal)
+  const first = await open()
   try {
     return await askInSession(gateway, question, first)
   } catch (error) {
     // A session that the upstream does not know means that it did nothing.
     if (!(error instanceof SessionLost)) throw error
     gateway.pool.forget(first)
-    return askInSession(gateway, question, await gateway.pool.session(question.target, question.agent))
+    return askInSession(gateway, question, await open())
   }
 }
 
-function askInSession(gateway: Gateway, question: Question, session: PooledSession): Promise<Answer> {
+async function askInSession(gateway: Gateway, question: Question, session: PooledSession): Promise<Answer> {
   const id = String(++lastId)
   const token = `"gateway-${id}"`
   const theirs = tokenOf(question.message)
@@ -80,10 +88,25 @@ function askInSession(gateway: Gateway, question: Question, session: PooledSessi
     question.name === undefined ? rewording : { ...rewording, name: question.name },
   )
   const note = (text: string) => question.note(theirs === undefined ? text : restoreToken(text, token, theirs))
-  return exchange(
-    gateway,
-    { ...question, note },
-    { from: 'legacy', headers: legacyHeaders(session), body, id, session },
+  const leg = { from: 'legacy', headers: legacyHeaders(session), body, id, session } as const
+  return exchange(gateway, { ...question, note }, leg).catch((error: unknown) => {
+    if (question.signal.aborted) cancel(gateway, question.target, leg)
+    throw error
+  })
+}
+
+const cancelLimit = 2_000
+
+/** A legacy server goes on when its client hangs up; it has to be told. */
+function cancel(gateway: Gateway, target: Target, { headers, id }: Leg): void {
+  const body = `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":${id}}}`
+  tell(gateway, { target, method: 'POST', headers, body, signal: AbortSignal.timeout(cancelLimit) })
+}
+
+/** Says something to a server that nobody waits for. */
+function tell(gateway: Gateway, sending: Sending): void {
+  post(gateway.upstreams, sending, () => undefined).catch((err: unknown) =>
+    gateway.log.debug({ err, generation: sending.target.generation }, 'a server could not be told something'),
   )
 }
 
@@ -112,7 +135,8 @@ async function exchange(gateway: Gateway, question: Question, leg: Leg): Promise
   const { promise, resolve, reject } = Promise.withResolvers<Answer>()
   const enough = new AbortController()
   let timer: NodeJS.Timeout | undefined
-  const take = (text: string) => {
+  const take = (text: string, status: number) => {
+    if (lost(status, leg)) return
     const answer = readAnswer(text, question, leg)
     if (answer === undefined) return hear(gateway, question, leg, text)
     resolve(answer)
@@ -144,14 +168,15 @@ function hear(gateway: Gateway, { target, note, signal }: Question, { headers }:
     return
   }
   const error = { code: -32601, message: 'Not offered by this client' }
-  const body = errorText(JSON.stringify(parsed.id), error)
-  post(gateway.upstreams, { target, method: 'POST', headers, body, signal }, () => undefined).catch((err: unknown) =>
-    gateway.log.debug({ err, generation: target.generation }, 'could not decline a request of a server'),
-  )
+  tell(gateway, { target, method: 'POST', headers, body: errorText(JSON.stringify(parsed.id), error), signal })
 }
 
-function noAnswer(reply: Reply, { target }: Question, { session }: Leg): Error {
-  if (reply.status === 404 && session?.id !== undefined) return new SessionLost()
+function lost(status: number, { session }: Leg): boolean {
+  return status === 404 && session?.id !== undefined
+}
+
+function noAnswer(reply: Reply, { target }: Question, leg: Leg): Error {
+  if (lost(reply.status, leg)) return new SessionLost()
   const said =
     reply.status < 300 && reply.type === 'text/event-stream' ? 'its stream ended without one' : `HTTP ${reply.status}`
   const refusal = new Refusal('answer', { server: target.server, why: said })

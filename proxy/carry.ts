@@ -4,7 +4,7 @@ import { isWhole } from './grant.ts'
 import { isRecord } from './message.ts'
 import { clientHeaders } from './pass.ts'
 import { streamReceiver, textReceiver } from './post.ts'
-import { sendJson } from './reply.ts'
+import { sendJson, startStream } from './reply.ts'
 import type { Session } from './session.ts'
 import { sift } from './sift.ts'
 import { eventOf } from './sse.ts'
@@ -44,9 +44,11 @@ function observed(receiver: Receiver, { progress }: Carriage): Receiver {
   }
 }
 
-function asItIs(head: Head, { response, session }: Carriage): Receiver {
-  response.writeHead(head.status, clientHeaders(head, session))
-  if (head.type === 'text/event-stream') response.flushHeaders()
+function asItIs(head: Head, carriage: Carriage): Receiver {
+  const { response } = carriage
+  setSession(carriage)
+  if (head.type === 'text/event-stream') startStream(response, head.status)
+  else response.writeHead(head.status, clientHeaders(head))
   return {
     write: (chunk) => response.write(chunk),
     drained: (resume) => void response.once('drain', resume),
@@ -87,8 +89,8 @@ function collapse(head: Head, carriage: Carriage, sifting: (text: string) => str
 /** Events are cut at blank lines and only their data is looked at, so that ids for resuming and retry times stay as they are. */
 function siftStream(head: Head, carriage: Carriage, sifting: (text: string) => string): Receiver {
   const { response } = carriage
-  response.writeHead(head.status, clientHeaders(head, carriage.session))
-  response.flushHeaders()
+  setSession(carriage)
+  startStream(response, head.status)
   const decoder = new TextDecoder()
   let rest = ''
   return {

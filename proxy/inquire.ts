@@ -1,5 +1,6 @@
 import { legacyHeaders, modernHeaders, newestLegacy, ownEnvelope, self } from './envelope.ts'
 import { isRecord } from './message.ts'
+import { type ParamHeader, paramHeadersOf } from './params.ts'
 import { post, type Reply } from './post.ts'
 import type { Target } from './table.ts'
 import type { Upstreams } from './upstream.ts'
@@ -12,6 +13,8 @@ export interface Finding {
   /** Whether it answers a legacy request that belongs to no session. */
   readonly bare: boolean
   readonly tools: readonly string[]
+  /** Of the tools that have any. */
+  readonly params: ReadonlyMap<string, readonly ParamHeader[]>
 }
 
 type Asked = Reply & { readonly message: Readonly<Record<string, unknown>> | undefined }
@@ -59,11 +62,11 @@ async function discovers(ask: Ask): Promise<boolean> {
 }
 
 async function inquireModern(ask: Ask, known: Finding | undefined): Promise<Finding> {
-  const tools = await listTools((params) =>
+  const listed = await listTools((params) =>
     ask('tools/list', { ...params, _meta: ownEnvelope }, modernHeaders('tools/list')),
   )
   const bare = known?.bare ?? isRecord((await ask('tools/list', {}, legacyHeaders())).message?.result)
-  return { era: 'modern', bare, tools }
+  return { era: 'modern', bare, ...listed }
 }
 
 interface Legacy {
@@ -82,8 +85,8 @@ async function inquireLegacy({ upstreams, target, ask, signal }: Legacy): Promis
   try {
     const body = JSON.stringify({ jsonrpc: '2.0', method: 'notifications/initialized' })
     await post(upstreams, { target, method: 'POST', headers, body, signal }, () => undefined)
-    const tools = await listTools((page) => ask('tools/list', page, headers))
-    return { era: 'legacy', bare: sessionId === undefined, tools }
+    const listed = await listTools((page) => ask('tools/list', page, headers))
+    return { era: 'legacy', bare: sessionId === undefined, ...listed }
   } finally {
     if (sessionId !== undefined) await endSession(upstreams, target, headers)
   }
@@ -101,19 +104,23 @@ export async function endSession(
   await post(upstreams, { target, method: 'DELETE', headers, signal }, () => undefined).catch(() => undefined)
 }
 
-async function listTools(list: (params: object) => Promise<Asked>): Promise<readonly string[]> {
-  const names: string[] = []
-  let params: object = {}
-  for (let page = 0; page < pageLimit; page++) {
+async function listTools(list: (params: object) => Promise<Asked>): Promise<Pick<Finding, 'tools' | 'params'>> {
+  const found: Readonly<Record<string, unknown>>[] = []
+  let params: object | undefined = {}
+  for (let page = 0; page < pageLimit && params !== undefined; page++) {
     const answer = await list(params)
     const { message } = answer
-    if (isRecord(message?.error) && message.error.code === -32601) return names
+    if (isRecord(message?.error) && message.error.code === -32601) break
     if (!isRecord(message?.result) || !Array.isArray(message.result.tools)) throw notGood('tools/list', answer)
-    names.push(...message.result.tools.flatMap((tool: unknown) => (isRecord(tool) ? [String(tool.name)] : [])))
-    if (typeof message.result.nextCursor !== 'string') return names
-    params = { cursor: message.result.nextCursor }
+    found.push(...message.result.tools.filter(isRecord))
+    const { nextCursor } = message.result
+    params = typeof nextCursor === 'string' ? { cursor: nextCursor } : undefined
   }
-  return names
+  const headers = found.map(({ name, inputSchema }) => [String(name), paramHeadersOf(inputSchema)] as const)
+  return {
+    tools: found.map(({ name }) => String(name)),
+    params: new Map(headers.filter(([, declared]) => declared.length > 0)),
+  }
 }
 
 function notGood(method: string, { status, text, message }: Asked): Error {

@@ -1,6 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Session } from './session.ts'
-import { streamHeaders } from './sse.ts'
 import type { Head } from './upstream.ts'
 
 const passed: ReadonlySet<string> = new Set([
@@ -45,11 +44,10 @@ function pick(headers: IncomingHttpHeaders, wanted: (name: string) => boolean): 
 }
 
 /** Headers of an answer that passes as it is: rebuilt, so that nothing of the upstream's own gets through. */
-export function clientHeaders(head: Head, session: Session | undefined): Readonly<Record<string, string>> {
-  const headers: Record<string, string> = head.type === 'text/event-stream' ? { ...streamHeaders } : {}
-  const length = head.header('content-length')
-  if (head.type !== '' && head.type !== 'text/event-stream') headers['content-type'] = head.type
+export function clientHeaders({ type, header }: Head): Readonly<Record<string, string>> {
+  const headers: Record<string, string> = {}
+  const length = header('content-length')
+  if (type !== '') headers['content-type'] = type
   if (length !== undefined) headers['content-length'] = length
-  if (session !== undefined) headers['mcp-session-id'] = session.id
   return headers
 }

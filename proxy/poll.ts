@@ -19,6 +19,8 @@ export interface Poll {
   speakUp(): void
 }
 
+/** Between two times of speaking up, ms. */
+const breath = 50
 const grace = 10_000
 const firstPause = 100
 const longestPause = 5_000
@@ -27,8 +29,17 @@ type Outcome = 'fine' | 'nothing-new'
 
 export function createPoll(options: PollOptions): Poll {
   let hurry = new AbortController()
+  let spoke = 0
+  let timer: NodeJS.Timeout | undefined
+  const speak = () => {
+    spoke = Date.now()
+    timer = undefined
+    hurry.abort()
+  }
   return {
-    speakUp: () => hurry.abort(),
+    speakUp: () => {
+      timer ??= setTimeout(speak, Math.max(0, spoke + breath - Date.now()))
+    },
     run: async (signal) => {
       const agent = new Agent({
         connect: { socketPath: options.socket, timeout: grace },
@@ -46,6 +57,7 @@ export function createPoll(options: PollOptions): Poll {
           options.log.warn({ err: outcome }, 'the controller does not give a table; serving from the last one')
         if (failures > 0) await pause(failures, signal)
       }
+      clearTimeout(timer)
       await agent.destroy()
     },
   }

@@ -13,14 +13,18 @@ export interface Reply {
 export const answerLimit = 64 * 1024 * 1024
 
 /** Sends one request and waits for the whole answer; `take` gets each JSON-RPC message of a stream as it comes, or the one body. */
-export async function post(upstreams: Upstreams, sending: Sending, take: (text: string) => void): Promise<Reply> {
+export async function post(
+  upstreams: Upstreams,
+  sending: Sending,
+  take: (text: string, status: number) => void,
+): Promise<Reply> {
   let reply: Reply = { status: 0, type: '', sessionId: undefined, text: '' }
   await upstreams.send(sending, ({ status, type, header }) => {
     reply = { status, type, sessionId: header('mcp-session-id'), text: '' }
-    if (type === 'text/event-stream') return streamReceiver(take)
+    if (type === 'text/event-stream') return streamReceiver((text) => take(text, status))
     return textReceiver((text) => {
       reply = { ...reply, text }
-      if (type === 'application/json' && text.trim() !== '') take(text)
+      if (type === 'application/json' && text.trim() !== '') take(text, status)
     })
   })
   return reply

@@ -35,6 +35,13 @@ export function sendRefusal(
   sendJson(response, status, text)
 }
 
+/** Begins an event stream. Node forgets headers that it is only told when it writes them, and how an answer is broken off depends on its type. */
+export function startStream(response: ServerResponse, status: number): void {
+  for (const [name, value] of Object.entries(streamHeaders)) response.setHeader(name, value)
+  response.writeHead(status)
+  response.flushHeaders()
+}
+
 /** Where the answer to one request goes: JSON, unless a message has to come before it and the client takes a stream. */
 export interface Sink {
   note(text: string): void
@@ -45,7 +52,7 @@ export function createSink(response: ServerResponse, streams: boolean): Sink {
   return {
     note: (text) => {
       if (!streams || response.writableEnded) return
-      if (!response.headersSent) response.writeHead(200, streamHeaders)
+      if (!response.headersSent) startStream(response, 200)
       response.write(eventOf(text))
     },
     end: (status, text) => {

@@ -7,6 +7,7 @@ import { Fault } from './fault.ts'
 const verbs: Readonly<Record<string, () => Promise<(program: Command) => void>>> = {
   start: async () => (await import('./start.ts')).addStart,
   validate: async () => (await import('./validate.ts')).addValidate,
+  plan: async () => (await import('./plan.ts')).addPlan,
   status: async () => (await import('./status.ts')).addStatus,
   history: async () => (await import('./history.ts')).addHistory,
   reconcile: async () => (await import('./reconcile.ts')).addReconcile,

@@ -1,5 +1,6 @@
-import { opendir, readFile, realpath, stat } from 'node:fs/promises'
-import { join, relative, sep } from 'node:path'
+import type { Dirent } from 'node:fs'
+import { readdir, readFile, realpath, stat } from 'node:fs/promises'
+import { basename, join, relative, sep } from 'node:path'
 import { type Fields, isFields } from './fields.ts'
 
 /** What a folder of data holds, as it stands. */
@@ -43,7 +44,7 @@ async function rootOf(folder: string): Promise<string | undefined> {
 
 async function walk(folder: string, faults: string[], depth = 0): Promise<string[]> {
   const found: string[] = []
-  for await (const entry of await opendir(folder)) {
+  for (const entry of await entriesOf(folder, faults)) {
     const path = join(folder, entry.name)
     if (entry.name.startsWith('.')) continue
     if (entry.isDirectory()) {
@@ -55,12 +56,22 @@ async function walk(folder: string, faults: string[], depth = 0): Promise<string
   return found.slice(0, most.files)
 }
 
+async function entriesOf(folder: string, faults: string[]): Promise<readonly Dirent[]> {
+  try {
+    return await readdir(folder, { withFileTypes: true })
+  } catch (error) {
+    faults.push(`${basename(folder)}: cannot be read: ${reasonOf(error)}`)
+    return []
+  }
+}
+
 async function readJson(root: string, path: string): Promise<Fields | string> {
   try {
     const real = await realpath(path)
     if (!real.startsWith(root + sep)) return 'a link that leaves the data folder'
-    const { size } = await stat(real)
-    if (size > most.bytes) return `${size} bytes, more than ${most.bytes}`
+    const found = await stat(real)
+    if (!found.isFile()) return 'not a file'
+    if (found.size > most.bytes) return `${found.size} bytes, more than ${most.bytes}`
     const content: unknown = JSON.parse(await readFile(real, 'utf8'))
     return isFields(content) ? content : 'not a JSON object'
   } catch (error) {

@@ -27,6 +27,12 @@ export async function openShelf(settings: Settings): Promise<Shelf> {
     const why = content.library.faults.join('; ') || `${settings.FIVETOOLS_DATA_DIR}: no entries in it`
     return `no data to look up: ${why.slice(0, 500)}`
   }
+  let looking: Promise<void> | undefined
+  const look = async () => {
+    const found = await readContent(settings)
+    content.catalogue.close()
+    content = found
+  }
   return {
     edition: settings.FIVETOOLS_EDITION,
     content: () => {
@@ -36,11 +42,16 @@ export async function openShelf(settings: Settings): Promise<Shelf> {
     },
     ready: async () => {
       if (reason() === undefined) return undefined
-      content.catalogue.close()
-      content = await readContent(settings)
+      looking ??= look().finally(() => {
+        looking = undefined
+      })
+      await looking
       return reason()
     },
-    close: async () => content.catalogue.close(),
+    close: async () => {
+      await looking
+      content.catalogue.close()
+    },
   }
 }
 

@@ -12,7 +12,14 @@ const url = 'url: http://wiki.lan/mcp\n'
 const sha = (text: string) => `sha256:${createHash('sha256').update(text).digest('hex')}`
 const hash = (value: string) => permissions(`agents:\n  agent-a:\n    token_hash: ${value}\n    servers: []\n`)
 const lfs = `version https://git-lfs.github.com/spec/v1\noid sha256:${'4'.repeat(64)}\nsize 12345\n`
-const laughs = `description: &a ha\nenv: &e\n${'  - &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\n  - &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\n  - &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\n  - &f [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]\n  - [*f,*f,*f,*f,*f,*f,*f,*f,*f,*f]\n'}`
+const laughs = [
+  'env:',
+  '  - &a [ha, ha, ha, ha, ha, ha, ha, ha, ha, ha]',
+  '  - &b [*a, *a, *a, *a, *a, *a, *a, *a, *a, *a]',
+  '  - &c [*b, *b, *b, *b, *b, *b, *b, *b, *b, *b]',
+  '  - &d [*c, *c, *c, *c, *c, *c, *c, *c, *c, *c]',
+  '  - &e [*d, *d, *d, *d, *d, *d, *d, *d, *d, *d]',
+].join('\n')
 
 const cases: Readonly<Record<string, readonly Case[]>> = {
   syntax: [
@@ -79,6 +86,11 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
   ],
   'anchors and size': [
     [
+      'more values than anybody writes',
+      wiki(`env:\n${'  - x\n'.repeat(60_000)}`),
+      'manifests/servers/wiki.yaml:50000:5 env: more than 50000 values in a file',
+    ],
+    [
       'an alias without an anchor',
       wiki('env: { A: *nobody }\n'),
       'manifests/servers/wiki.yaml:1:11 env.A: no anchor &nobody stands before this alias',
@@ -91,7 +103,7 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
     [
       'a billion laughs',
       wiki(laughs),
-      'manifests/servers/wiki.yaml:3:30 env[3][3][4][0][7]: aliases that expand to more than 10000 values',
+      'manifests/servers/wiki.yaml:5:37 env[3][7]: aliases that expand to more than 10000 values',
     ],
     [
       'a thousand levels',
@@ -453,6 +465,11 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
   ],
   files: [
     [
+      'a name that the gateway gives a network',
+      wiki('', { 'manifests/servers/egress.yaml': url }),
+      'manifests/servers/egress.yaml:1:1 "egress" is a part of the gateway itself, and no server’s name',
+    ],
+    [
       '.yml',
       wiki('', { 'manifests/servers/other.yml': url }),
       'manifests/servers/other.yml:1:1 rename it to "manifests/servers/other.yaml": manifests end in .yaml',
@@ -500,7 +517,7 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
     [
       'the gateway’s name',
       wiki('', { 'manifests/servers/gateway.yaml': url }),
-      'manifests/servers/gateway.yaml:1:1 "gateway" is the gateway itself, and no server’s name',
+      'manifests/servers/gateway.yaml:1:1 "gateway" is a part of the gateway itself, and no server’s name',
     ],
     [
       'a symlink',
@@ -620,6 +637,28 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
     ],
   ],
   'what is dangerous': [
+    [
+      'a volume that is another server’s',
+      wiki('volumes: ["a-b:/x"]\n', {
+        'manifests/servers/wiki-a.yaml': `image: a@sha256:${'a1'.repeat(32)}\nvolumes: ["b:/x"]\n`,
+      }),
+      'manifests/servers/wiki-a.yaml:2:11 volumes[0]: a volume of server "wiki" has the same full name, "wiki-a-b": rename one',
+    ],
+    [
+      'an escape sequence in a description',
+      wiki('description: "\\e[2J"\n'),
+      'manifests/servers/wiki.yaml:1:14 description: a control character cannot be part of a description',
+    ],
+    [
+      'a pattern of two lines',
+      wiki('', permissions(agent('[{ wiki: ["a\\nb"] }]'))),
+      'manifests/permissions.yaml:4:24 agents.agent-a.servers[0].wiki[0]: expected a name or a pattern such as search_*, found "a\\nb"',
+    ],
+    [
+      'a name with a line break',
+      wiki('', { 'servers/wiki/a\nb': 'x' }),
+      '"servers/wiki/a\\nb":1:1 a line break cannot be part of a file’s name',
+    ],
     [
       'privileged',
       wiki('privileged: true\n'),

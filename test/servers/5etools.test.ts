@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { connectCurl, everyClient, type McpClient } from '../support/mcp-clients.ts'
-import { type Program, startProgram } from '../support/program.ts'
+import { failProgram, type Program, startProgram } from '../support/program.ts'
 import { sharedProgram } from '../support/shared-program.ts'
 
 const servers = fileURLToPath(new URL('../../servers', import.meta.url))
@@ -208,6 +208,26 @@ describe('5etools as a program', () => {
     expect(await answers(program)).toMatchObject({ isError: false })
   })
 
+  test('becomes ready when its data arrives', async () => {
+    const data = mkdtempSync(join(tmpdir(), 'data-'))
+    onTestFinished(() => rmSync(data, { recursive: true, force: true }))
+    const program = await startProgram(main, { FIVETOOLS_DATA_DIR: data })
+    const statuses = async () => {
+      const answers = await Promise.all([1, 2, 3].map(() => fetch(`${program.url}/readyz`)))
+      return answers.map(({ status }) => status)
+    }
+    expect(await statuses()).toEqual([503, 503, 503])
+    cpSync(join(servers, '5etools/data'), join(data, 'data'), { recursive: true })
+    expect(await statuses()).toEqual([200, 200, 200])
+    expect(await answers(program)).toMatchObject({ isError: false })
+  })
+
+  test('says in one line what is wrong in its environment', async () => {
+    const { code, lines } = await failProgram(main, { FIVETOOLS_EDITION: '3.5' })
+    expect(code).toBe(1)
+    expect(lines.map(({ msg }) => msg)).toEqual(['FIVETOOLS_EDITION="3.5": give 2014, 2024 or any'])
+  })
+
   test('lives without data, and says that it is not ready', async () => {
     const program = await startProgram(main, { FIVETOOLS_DATA_DIR: '/nonexistent' })
     expect((await fetch(`${program.url}/healthz`)).status).toBe(200)
@@ -215,6 +235,7 @@ describe('5etools as a program', () => {
     expect(ready.status).toBe(503)
     expect(await ready.text()).toContain('/nonexistent: no such folder')
     expect(await answers(program)).toMatchObject({ isError: true })
+    expect((await fetch(`${program.url}/readyz`)).status).toBe(503)
     program.kill('SIGTERM')
     expect(await program.ended).toBe(0)
   })

@@ -117,3 +117,41 @@ export function startLoad(call: () => Promise<void>, width = 4): Load {
     },
   }
 }
+
+/** A stream that stays open until somebody ends it: the modern protocol's subscription, once it is acknowledged. */
+export async function openStream(url: string, token: string): Promise<{ readonly ended: Promise<'ended'> }> {
+  const version = '2026-07-28'
+  const meta = { 'io.modelcontextprotocol/protocolVersion': version, 'io.modelcontextprotocol/clientCapabilities': {} }
+  const response = await fetch(url, {
+    method: 'POST',
+    headers: {
+      ...bearer(token),
+      'content-type': 'application/json',
+      accept: 'application/json, text/event-stream',
+      'mcp-protocol-version': version,
+      'mcp-method': 'subscriptions/listen',
+    },
+    body: JSON.stringify({
+      jsonrpc: '2.0',
+      id: 1,
+      method: 'subscriptions/listen',
+      params: { notifications: { toolsListChanged: true }, _meta: meta },
+    }),
+    signal: AbortSignal.timeout(120_000),
+  })
+  const reader = response.body?.getReader()
+  if (response.status !== 200 || reader === undefined)
+    throw new Error(`no stream: ${response.status} ${await response.text()}`)
+  const first = new TextDecoder().decode((await reader.read()).value)
+  if (!first.includes('acknowledged')) throw new Error(`the stream began with ${first}`)
+  return { ended: untilEnd(reader) }
+}
+
+async function untilEnd(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<'ended'> {
+  try {
+    while (!(await reader.read()).done);
+  } catch (error) {
+    if (error instanceof Error && error.name === 'TimeoutError') throw error
+  }
+  return 'ended'
+}

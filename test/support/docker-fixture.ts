@@ -1,5 +1,4 @@
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openDockerHost } from '../../controller/docker.ts'
@@ -9,6 +8,7 @@ import type { Fixture } from '../controller/host-contract.ts'
 import { buildInputOf } from './build-input.ts'
 import { fetchIn, removeInstance, testInstance } from './engine.ts'
 import { baseImage } from './machine.ts'
+import { freePort } from './port.ts'
 import { stubProduct } from './stub-product.ts'
 
 const signal = new AbortController().signal
@@ -58,13 +58,4 @@ async function aProxy(host: Host): Promise<string> {
   const proxy = (await host.observe(signal)).proxies.find(({ state }) => state === 'running')
   if (proxy === undefined) throw new Error('no proxy runs')
   return proxy.id
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await new Promise((listening) => server.once('listening', listening))
-  const address = server.address()
-  await new Promise((closed) => server.close(closed))
-  if (address === null || typeof address === 'string') throw new Error('no port is free')
-  return address.port
 }

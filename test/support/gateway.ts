@@ -7,9 +7,9 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { expect } from 'vitest'
 import { CommitStatus, Status } from '#manifests/status.ts'
 import { portOf } from './port.ts'
+import { until } from './until.ts'
 
 export type Runtime = 'docker' | 'process'
 
@@ -111,9 +111,7 @@ class TestGateway implements Gateway {
     })
     this.#child = child
     for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk) => (this.#output += String(chunk)))
-    await expect
-      .poll(() => this.#isUp(), { timeout: 60_000, message: `the controller starts: ${this.#output}` })
-      .toBe(true)
+    await until('the controller answers', () => this.#isUp(), 60_000)
   }
 
   async #isUp(): Promise<boolean> {

@@ -14,6 +14,8 @@ export interface Upstream extends AsyncDisposable {
   readonly seen: readonly Seen[]
   /** Sessions that are open, where it keeps any. */
   readonly sessions: number
+  /** Lets every call of `pause` end, and says how many there were. */
+  release(): number
 }
 
 export interface Seen {
@@ -28,21 +30,33 @@ export type UpstreamKind = 'v1-sessions' | 'v1-stateless' | 'v2' | 'v2-strict'
 /** `v2-strict` does not speak to legacy clients at all. */
 export async function openUpstream(kind: UpstreamKind): Promise<Upstream> {
   const transports = new Map<string, StreamableHTTPServerTransport>()
+  const paused = new Set<() => void>()
+  const make = () => legacyServer(paused)
   const listeners = {
-    'v1-sessions': sessionful(transports),
-    'v1-stateless': stateless,
+    'v1-sessions': sessionful(transports, make),
+    'v1-stateless': stateless(make),
     v2: toNodeHandler(createMcpHandler(modernServer)),
     'v2-strict': toNodeHandler(createMcpHandler(modernServer, { legacy: 'reject' })),
   } as const satisfies Record<UpstreamKind, (...parts: Parameters<RequestListener>) => unknown>
   const serve = listeners[kind]
-  return openListener(
-    (request, response) => void serve(request, response),
-    () => transports.size,
-  )
+  const open = await openListener((request, response) => void serve(request, response))
+  return {
+    origin: open.origin,
+    seen: open.seen,
+    get sessions() {
+      return transports.size
+    },
+    release: () => {
+      const count = paused.size
+      for (const go of paused) go()
+      return count
+    },
+    [Symbol.asyncDispose]: () => open[Symbol.asyncDispose](),
+  }
 }
 
 /** Any HTTP server in the place of an MCP server, where a fault has to be made. */
-export async function openListener(listener: RequestListener, sessions: () => number = () => 0): Promise<Upstream> {
+export async function openListener(listener: RequestListener): Promise<Upstream> {
   const seen: Seen[] = []
   const server = createServer((request, response) => {
     const { method = '', url = '', headers } = request
@@ -59,9 +73,8 @@ export async function openListener(listener: RequestListener, sessions: () => nu
   return {
     origin: `http://127.0.0.1:${port}`,
     seen,
-    get sessions() {
-      return sessions()
-    },
+    sessions: 0,
+    release: () => 0,
     [Symbol.asyncDispose]: async () => {
       server.closeAllConnections()
       await new Promise((done) => server.close(done))
@@ -79,7 +92,7 @@ export async function listen(server: Server): Promise<number> {
 const text = (words: string) => ({ content: [{ type: 'text' as const, text: words }] })
 
 /** echo, count (three steps of progress), ask (a form for a person), secret, and a name that needs changing. */
-function legacyServer(): LegacyServer {
+function legacyServer(paused: Set<() => void>): LegacyServer {
   const server = new LegacyServer({ name: 'old', version: '1' })
   server.registerTool('echo', { description: 'says it again', inputSchema: { text: z.string() } }, ({ text: words }) =>
     text(words),
@@ -103,6 +116,10 @@ function legacyServer(): LegacyServer {
     await new Promise((done) => extra.signal.addEventListener('abort', done))
     return text('ended')
   })
+  server.registerTool('pause', { description: 'waits until the test lets it go on' }, async () => {
+    await new Promise<void>((go) => paused.add(go))
+    return text('paused')
+  })
   server.registerPrompt('greet', { description: 'a greeting' }, () => ({
     messages: [{ role: 'user', content: { type: 'text', text: 'hello' } }],
   }))
@@ -111,7 +128,7 @@ function legacyServer(): LegacyServer {
   return server
 }
 
-function sessionful(transports: Map<string, StreamableHTTPServerTransport>): RequestListener {
+function sessionful(transports: Map<string, StreamableHTTPServerTransport>, make: () => LegacyServer): RequestListener {
   return async (request, response) => {
     const id = String(request.headers['mcp-session-id'] ?? '')
     const known = transports.get(id)
@@ -126,18 +143,20 @@ function sessionful(transports: Map<string, StreamableHTTPServerTransport>): Req
       onsessioninitialized: (given) => void transports.set(given, transport),
       onsessionclosed: (given) => void transports.delete(given),
     })
-    await legacyServer().connect(transport)
+    await make().connect(transport)
     await transport.handleRequest(request, response)
   }
 }
 
-const stateless: RequestListener = async (request, response) => {
-  const transport = new StreamableHTTPServerTransport({ sessionIdGenerator: undefined })
-  const server = legacyServer()
-  response.on('close', () => void server.close())
-  await server.connect(transport)
-  await transport.handleRequest(request, response)
-}
+const stateless =
+  (make: () => LegacyServer): RequestListener =>
+  async (request, response) => {
+    const transport = new StreamableHTTPServerTransport({ sessionIdGenerator: undefined })
+    const server = make()
+    response.on('close', () => void server.close())
+    await server.connect(transport)
+    await transport.handleRequest(request, response)
+  }
 
 function modernServer(): McpServer {
   const server = new McpServer({ name: 'new', version: '2' })

@@ -1,0 +1,23 @@
+# The product: controller, proxy, command line. One image, two commands; edge sleeps in it.
+FROM node:24-bookworm-slim
+
+RUN apt-get update \
+  && apt-get install -y --no-install-recommends git openssh-client ca-certificates \
+  && rm -rf /var/lib/apt/lists/* \
+  && printf '#!/bin/sh\nexec node /app/controller/cli/main.ts "$@"\n' >/usr/local/bin/gateway \
+  && chmod 755 /usr/local/bin/gateway
+
+# Packages first: they change less often than the source.
+WORKDIR /app
+COPY package.json package-lock.json ./
+RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund && npm cache clean --force
+
+COPY manifests manifests
+COPY controller controller
+COPY proxy proxy
+
+# Root, because whoever may use the engine's socket is root on the machine whatever its number here. Edge and proxies do
+# not get the socket, and are started as users without rights.
+ENV NODE_ENV=production
+EXPOSE 3110
+CMD ["node", "controller/main.ts"]

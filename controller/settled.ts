@@ -1,0 +1,65 @@
+import type { Table, TableServer } from '#manifests/table.ts'
+import type { Desired } from './desired.ts'
+import { type Machine, targetKey } from './generation.ts'
+import { generationKey, generationName, type ObservedGeneration, type Wanted } from './host.ts'
+import type { Aim, Observed } from './plan.ts'
+import { emptyDraft, settle } from './routes.ts'
+
+const wanted: Wanted = { address: '', proxy: '' }
+
+/** A machine that lacks nothing: every secret and folder that the commits name is there, with a value that does not change. */
+export function anyMachine(...commits: readonly Desired[]): Machine {
+  const servers = commits.flatMap((desired) => Object.values(desired.servers))
+  return {
+    instance: 'gateway',
+    secrets: new Map(servers.flatMap(({ secrets }) => Object.values(secrets).map((name) => [name, ''] as const))),
+    mounts: new Map(servers.flatMap(({ mounts }) => mounts.map(({ source }) => [source, ''] as const))),
+    seal: () => '',
+    secretsFile: '',
+  }
+}
+
+/** What would be observed where everything is as the commit says: what a plan starts from when no machine is asked. */
+export function settled(aim: Aim): { readonly wanted: Wanted; readonly observed: Observed } {
+  const targets = Object.values(aim.targets).filter((one) => one.kind === 'run')
+  const edge = { id: '', name: '', state: 'running' as const, startedAt: 0, address: wanted.address }
+  const proxies = [{ id: '', name: '', state: 'running' as const, startedAt: 0, spec: wanted.proxy }]
+  const built = targets.flatMap(({ server, generation: { image } }) =>
+    image.kind === 'built' ? [generationKey(server.name, image.input.hash)] : [],
+  )
+  const sight = {
+    edge,
+    proxies,
+    generations: targets.map(({ generation }) => running(generation)),
+    built: new Set(built),
+  }
+  const known = new Map(targets.map(({ generation, parts }) => [generation.spec, parts]))
+  return { wanted, observed: { sight, table: tableOf(aim), known, failures: new Map() } }
+}
+
+function running({ server, spec, origin }: { server: string; spec: string; origin: string }): ObservedGeneration {
+  const name = generationName('gateway', server, spec)
+  return {
+    id: name,
+    name,
+    server,
+    spec,
+    origin,
+    state: 'running',
+    startedAt: 0,
+    restarts: 0,
+    upstream: `http://${name}`,
+  }
+}
+
+function tableOf(aim: Aim): Table {
+  const serving = Object.values(aim.targets).flatMap((one): [string, TableServer][] => {
+    const { name, path, prefix, description, timeout, health } = one.server
+    const generation = targetKey(one)
+    if (generation === undefined) return []
+    const route = { generation, upstream: `http://${name}`, path, prefix, description, timeout }
+    return [[name, { ...route, ...(health === undefined ? {} : { health }) }]]
+  })
+  const draft = { ...emptyDraft(''), servers: Object.fromEntries(serving) }
+  return { ...settle(draft, aim), revision: 0 }
+}
