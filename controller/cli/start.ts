@@ -117,6 +117,7 @@ async function choose(asked: Runtime | undefined, signal: AbortSignal): Promise<
 function welcomeTo({ proxy, status, source }: Config, demo: Demo | undefined): Welcome {
   return {
     endpoint: proxy.url ?? addressOf(proxy.listen),
+    here: addressOf(proxy.listen),
     page: `${status.url ?? addressOf(status.listen)}/`,
     repository: source.repo,
     token: demo?.token,
