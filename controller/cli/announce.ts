@@ -42,7 +42,8 @@ export async function tellNews(where: Where, welcome: Welcome, signal: AbortSign
 }
 
 /** The call that the welcome shows has an answer, or none ever will with this commit. */
-async function isWelcome({ here, token }: Welcome, { servers, attempted }: Status): Promise<boolean> {
+async function isWelcome({ here, token }: Welcome, { servers, proxies, attempted }: Status): Promise<boolean> {
+  if (!proxies.some(({ live }) => live)) return false
   const ended = attempted?.phase === 'applied' || attempted?.phase === 'degraded'
   if (!servers.some(({ phase }) => phase === 'ready')) return ended && !servers.some(isComing)
   return token === undefined ? true : await answers(here, token)
