@@ -37,7 +37,10 @@ function serverFolders() {
   return names.map((name) => join(servers, name)).filter((folder) => existsSync(join(folder, 'package-lock.json')))
 }
 
-/** npm writes its own copy of the lockfile last, so that one that fits is a finished installation. */
+/**
+ * npm writes its own copy of the lockfile last, so that one that fits is a finished installation; but it writes it even when
+ * told to make a lockfile only.
+ */
 function isInstalled(folder) {
   const wanted = readPackages(join(folder, 'package-lock.json'))
   const present = readPackages(join(folder, 'node_modules', '.package-lock.json'))
@@ -46,7 +49,7 @@ function isInstalled(folder) {
   const fits = ([path, { version, integrity, optional, devOptional }]) => {
     const found = present[path]
     if (found === undefined) return optional === true || devOptional === true
-    return found.version === version && found.integrity === integrity
+    return found.version === version && found.integrity === integrity && existsSync(join(folder, path))
   }
   return Object.entries(wanted).every(fits) && Object.keys(present).every((path) => path in wanted)
 }

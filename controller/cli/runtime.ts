@@ -17,10 +17,12 @@ export interface Choice {
 
 /** What the images of this project are built from. */
 const baseImage = 'node:24-bookworm-slim'
+type Images = Pick<Engine, 'image' | 'pull'>
+
 const pullWithin = 60_000
 
 /** Docker where an engine answers and the base image is there or comes within a minute, else plain processes. */
-export async function chooseRuntime(signal: AbortSignal, engine: Engine = openEngine()): Promise<Choice> {
+export async function chooseRuntime(signal: AbortSignal, engine: Images = openEngine()): Promise<Choice> {
   try {
     if ((await engine.image(baseImage, signal)) !== undefined)
       return { runtime: 'docker', because: `an engine answers, and has ${baseImage}` }
@@ -34,7 +36,7 @@ export async function chooseRuntime(signal: AbortSignal, engine: Engine = openEn
 }
 
 /** What was wrong, empty for nothing. */
-async function pull(engine: Engine, signal: AbortSignal): Promise<string> {
+async function pull(engine: Images, signal: AbortSignal): Promise<string> {
   const late = AbortSignal.timeout(pullWithin)
   try {
     return await engine.pull(baseImage, () => {}, AbortSignal.any([signal, late]))
