@@ -48,6 +48,12 @@ export async function createDockerHost(engine: Engine, options: DockerHostOption
   return new DockerHost({ options, estate, state: identity, proxy })
 }
 
+/** Not the controller itself, nor what somebody runs from an image of ours: that has no role, as has what never ran. */
+function isRemovable({ Config, State }: EngineContainer): boolean {
+  const role = mark(Config.Labels, 'role')
+  return role === undefined ? State.Status === 'created' : role !== 'controller'
+}
+
 /** The engine gives default route and published port to the first network by name, and edge's must stay that. */
 function refuseEarlyNetworks({ instance, networks }: DockerHostOptions): void {
   const front = frontNetwork(instance)
@@ -147,7 +153,7 @@ class DockerHost implements Host {
     const ours = labelsOf({ instance })
     const all = await this.#engine.containers(ours, signal)
     await this.#refuseForeign(all)
-    const units = all.filter(({ Config }) => mark(Config.Labels, 'role') !== 'controller')
+    const units = all.filter(isRemovable)
     await Promise.all(units.map(({ Id }) => this.#engine.stopContainer(Id, grace, signal)))
     for (const { Id } of units) await this.#engine.removeContainer(Id, 'even running', signal)
     const networks = await this.#engine.networks(signal)

@@ -98,8 +98,9 @@ async function sendBuild({ engine, instance }: Estate, request: BuildRequest, si
   }
 }
 
+/** No role: whatever anybody runs from the image inherits its labels, and must not pass for one of our units. */
 function marksOf(instance: string, server: string, input: BuildInput): Marks {
-  return { instance, role: server === productName ? 'proxy' : 'server', server, context: input.hash }
+  return { instance, server, context: input.hash }
 }
 
 function fileOf(path: string, body: string) {

@@ -43,7 +43,7 @@ export async function ensureProxy(estate: Estate, wish: ProxyWish, image: string
   if (old?.State.Status === 'running' && started >= Date.parse(edge.State.StartedAt)) return
   if (old) await engine.removeContainer(old.Id, 'even running', signal)
   if (wish.run.Type === 'bind') await openToProxies(wish.run.Source)
-  await ensureVolume(estate, volume, signal)
+  await ensureVolume(estate, volume, { instance, role: 'proxy' }, signal)
   await handOver(estate, { name: `${name}-owner`, image, user, volumes: [volume], mode: 0o700 }, signal)
   const options = proxyContainer({ instance, wish, image, edge: edge.Id, name, spec })
   const made = await engine.createContainer(name, options, signal)

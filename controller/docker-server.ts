@@ -18,7 +18,7 @@ export async function startServer(estate: Estate, generation: Generation, signal
   const names = [...new Set(volumes.map(({ source }) => volumeName(instance, server, source)))]
   await ensureServerNetwork(estate, server, signal)
   await join(estate, await runningEdge(estate, signal), [serverNetwork(instance, server)], signal)
-  for (const name of names) await ensureVolume(estate, name, signal)
+  for (const name of names) await ensureVolume(estate, name, { instance, server }, signal)
   const options = serverContainer(instance, generation, { id: image.Id, user })
   const container = await createOrAdopt(estate, generationName(instance, server, spec), options, signal)
   if (container.State.Status === 'running') return

@@ -3,16 +3,16 @@ import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { extract, type Header, pack } from 'tar-stream'
 import type { ContainerOptions, Engine } from './docker-engine.ts'
-import { labelsOf, mark } from './docker-labels.ts'
+import { carries, labelsOf, type Marks, mark } from './docker-labels.ts'
 import type { Estate } from './docker-network.ts'
 import { type Owner, ownerOf } from './docker-user.ts'
 
-/** Makes a volume of ours exist; one of the same name that is not ours is left alone. */
-export async function ensureVolume({ engine, instance }: Estate, name: string, signal: AbortSignal): Promise<void> {
+/** Makes a volume with these marks exist; another of the same name is left alone. */
+export async function ensureVolume({ engine }: Estate, name: string, marks: Marks, signal: AbortSignal): Promise<void> {
   const labels = await engine.volume(name, signal)
-  if (labels === undefined) await engine.createVolume(name, labelsOf({ instance }), signal)
-  else if (mark(labels, 'instance') !== instance)
-    throw new Error(`volume ${name} exists and is not ours: remove it, or choose another name`)
+  if (labels === undefined) await engine.createVolume(name, labelsOf(marks), signal)
+  else if (!carries(labels, marks))
+    throw new Error(`volume ${name} exists and belongs to something else: remove it, or choose another name`)
 }
 
 export interface HandOver {
