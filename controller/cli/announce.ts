@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type ServerStatus, Status, unasked } from '#manifests/status.ts'
 import { shellQuoted } from '../git-environment.ts'
+import { answers, toolsList } from './answer.ts'
 import { ask, type Where } from './ask.ts'
 import type { LeftOut } from './demo.ts'
 import { Fault } from './fault.ts'
@@ -11,6 +12,8 @@ import { describeCommit } from './status.ts'
 export interface Welcome {
   /** Where agents connect, without /mcp. */
   readonly endpoint: string
+  /** The same as this machine reaches it. */
+  readonly here: string
   readonly page: string
   readonly repository: string
   /** Unknown for a repository that is not the demo. */
@@ -30,12 +33,20 @@ export async function tellNews(where: Where, welcome: Welcome, signal: AbortSign
   while (!signal.aborted) {
     const status = await look(where)
     for (const line of status === undefined ? [] : news(status, told)) print(line)
-    if (!welcomed && status !== undefined && answers(status)) {
+    if (!welcomed && status !== undefined && (await isWelcome(welcome, status))) {
       print(describeWelcome(welcome, status))
       welcomed = true
     }
     await sleep(interval, undefined, { signal }).catch(() => {})
   }
+}
+
+/** The call that the welcome shows has an answer, or none ever will with this commit. */
+async function isWelcome({ here, token }: Welcome, { servers, proxies, attempted }: Status): Promise<boolean> {
+  if (!proxies.some(({ live }) => live)) return false
+  const ended = attempted?.phase === 'applied' || attempted?.phase === 'degraded'
+  if (!servers.some(({ phase }) => phase === 'ready')) return ended && !servers.some(isComing)
+  return token === undefined ? true : await answers(here, token)
 }
 
 async function look(where: Where): Promise<Status | undefined> {
@@ -45,13 +56,6 @@ async function look(where: Where): Promise<Status | undefined> {
     if (error instanceof Fault) return undefined
     throw error
   }
-}
-
-/** A server answers, or none ever will with this commit. */
-function answers({ servers, proxies, revision, attempted }: Status): boolean {
-  const ended = attempted?.phase === 'applied' || attempted?.phase === 'degraded'
-  const ready = ended || servers.some(({ phase }) => phase === 'ready')
-  return ready && proxies.some(({ live, have }) => live && have === revision)
 }
 
 function news({ attempted, servers, source, host }: Status, told: Map<string, string>): readonly string[] {
@@ -106,8 +110,7 @@ function isStuck(server: ServerStatus): boolean {
 }
 
 function describeCall(endpoint: string, token = '$TOKEN'): string {
-  const body = '{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
-  return `curl -s ${endpoint}/mcp -H "Authorization: Bearer ${token}" -H 'Content-Type: application/json' -d '${body}'`
+  return `curl -s ${endpoint}/mcp -H "Authorization: Bearer ${token}" -H 'Content-Type: application/json' -d '${toolsList}'`
 }
 
 /** Brings its own author, which a new machine lacks, and another text each time, so that there is something to commit. */

@@ -57,6 +57,7 @@ interface Recipe {
 
 /** A repository with a work tree and one commit: an agent, and what can run here. */
 async function compose({ checkout, work, token, runtime }: Recipe): Promise<z.infer<typeof Made>> {
+  if (!existsSync(join(checkout, '.git'))) throw new Fault(`${purpose}: it has no history; get it by git clone`)
   await git(checkout, ['clone', '--quiet', '--no-local', '--depth', '1', '--', checkout, work], purpose)
   await rm(join(work, '.git'), { recursive: true })
   await writeFile(join(work, 'manifests/permissions.yaml'), describePermissions(token))

@@ -1,9 +1,10 @@
 import { mkdir, realpath } from 'node:fs/promises'
-import { resolve } from 'node:path'
+import { join } from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { Config } from '../config.ts'
 import { halt } from '../halt.ts'
 import { noSandbox } from '../process.ts'
+import { readState, WrongValue } from '../variable.ts'
 import { tellNews, type Welcome } from './announce.ts'
 import { ask } from './ask.ts'
 import { checkout } from './checkout.ts'
@@ -37,7 +38,7 @@ export function addStart(program: Command): void {
     .addOption(
       new Option('--state <dir>', 'folder for all that is kept')
         .env('GATEWAY_STATE')
-        .default(resolve(checkout, '.gateway'), '.gateway of this checkout'),
+        .default(join(checkout, '.gateway'), '.gateway of this checkout'),
     )
     .action((options: Options) => start(options))
 }
@@ -91,13 +92,22 @@ async function stopAll(config: Config): Promise<void> {
 
 /** The folder, made where it is missing. Throws a Fault if a controller runs in it. */
 async function openState(folder: string): Promise<string> {
-  const state = resolve(folder)
+  const state = readFolder(folder)
   await mkdir(state, { recursive: true, mode: 0o700 }).catch((cause: unknown) => {
     throw new Fault(`--state ${state} cannot be made: ${cause instanceof Error ? cause.message : cause}`, { cause })
   })
   const up = await ask({ state }, { path: '/healthz' }).catch(() => undefined)
   if (up !== undefined) throw new Fault(`a controller runs in ${state} already; --state DIR and --port N start another`)
   return realpath(state)
+}
+
+function readFolder(folder: string): string {
+  try {
+    return readState(folder)
+  } catch (cause) {
+    if (cause instanceof WrongValue) throw new Fault(`--state: ${cause.message}`, { cause })
+    throw cause
+  }
 }
 
 async function choose(asked: Runtime | undefined, signal: AbortSignal): Promise<Choice> {
@@ -107,6 +117,7 @@ async function choose(asked: Runtime | undefined, signal: AbortSignal): Promise<
 function welcomeTo({ proxy, status, source }: Config, demo: Demo | undefined): Welcome {
   return {
     endpoint: proxy.url ?? addressOf(proxy.listen),
+    here: addressOf(proxy.listen),
     page: `${status.url ?? addressOf(status.listen)}/`,
     repository: source.repo,
     token: demo?.token,
