@@ -1,8 +1,8 @@
 import { stat } from 'node:fs/promises'
 import { setInterval as ticks } from 'node:timers/promises'
-import type { Config } from './config.ts'
+import type { Config } from './config/config.ts'
+import { readSecrets, sealer } from './config/secrets.ts'
 import type { Machine } from './generation.ts'
-import { readSecrets, sealer } from './secrets.ts'
 
 /** How often the secrets file is looked at, ms. */
 const lookEvery = 2_000

@@ -1,13 +1,13 @@
 import type { Logger } from 'pino'
 import { BuildSpec } from '#manifests/build.ts'
-import { readBuildInput } from './build-input.ts'
-import { openCheckout } from './checkout.ts'
-import type { Config } from './config.ts'
+import { readBuildInput } from './compile/build-input.ts'
+import type { Config } from './config/config.ts'
 import { describeFault } from './desired.ts'
-import { type DockerHostOptions, openDockerHost, ownContainer } from './docker.ts'
+import { type DockerHostOptions, openDockerHost, ownContainer } from './docker/docker.ts'
 import type { Host } from './host.ts'
-import { openProcessHost } from './process.ts'
+import { openProcessHost } from './process/process.ts'
 import { readEntries } from './rollout.ts'
+import { openCheckout } from './source/checkout.ts'
 
 export interface Product {
   /** Folder of the checkout that this program runs from. */

@@ -1,11 +1,11 @@
-import { openCheckout } from './checkout.ts'
-import { compile } from './compile.ts'
+import { compile } from './compile/compile.ts'
 import type { Desired, ManifestFault, Tree } from './desired.ts'
 import { explainLines, isDifferent } from './explain.ts'
-import { openFolder } from './folder.ts'
-import type { Inherited } from './git-environment.ts'
 import { aimAt, plan } from './plan.ts'
 import { anyMachine, settled } from './settled.ts'
+import { openCheckout } from './source/checkout.ts'
+import { openFolder } from './source/folder.ts'
+import type { Inherited } from './source/git-environment.ts'
 
 /** What is compared with what: a folder or a commit of its repository, with another commit. */
 export interface PlanQuestion {

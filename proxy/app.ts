@@ -16,6 +16,10 @@ export function createApp(gateway: Gateway): FastifyInstance {
   const app = fastify({
     routerOptions: { ignoreTrailingSlash: true },
     exposeHeadRoutes: false,
+    frameworkErrors: (_error, request, reply) => {
+      reply.hijack()
+      answerStranger(gateway, request.raw, reply.raw)
+    },
     requestTimeout: 60_000,
     keepAliveTimeout: 72_000,
   })

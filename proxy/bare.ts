@@ -47,13 +47,14 @@ async function askBare({ visit, server }: Errand, message: Message, sink: Sink):
   endWithClient(visit, exchange)
   const { signal } = exchange
   try {
-    using patience = createPatience(exchange, visit.snapshot.servers.get(server)?.timeout ?? 0)
+    const again = () => reach(gateway, server, signal)
+    const first = await again()
+    using patience = createPatience(exchange, first.timeout)
     const note = (text: string) => {
       patience.progress()
       sink.note(text)
     }
-    const again = () => reach(gateway, server, signal)
-    return await withTarget(await again(), again, (target) => {
+    return await withTarget(first, again, (target) => {
       exchange.move(target.generation)
       return ask(gateway, { target, agent, era: 'legacy', message, signal, note })
     })

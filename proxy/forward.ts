@@ -39,8 +39,10 @@ export async function forwardPost(errand: Errand, body: Body, bytes: Buffer): Pr
   endWithClient(visit, exchange)
   const timeout = visit.snapshot.servers.get(server)?.timeout ?? 60_000
   try {
+    const first = await targetOf(errand, exchange.signal)
     using patience = createPatience(exchange, timeout)
     const status = await run(errand, {
+      first,
       exchange,
       body,
       bytes,
@@ -60,13 +62,14 @@ export async function forwardPost(errand: Errand, body: Body, bytes: Buffer): Pr
 }
 
 interface Run {
+  readonly first: Target
   readonly exchange: Exchange
   readonly body: Body
   readonly bytes: Buffer
   readonly progress: (bytes: number) => void
 }
 
-async function run(errand: Errand, { exchange, body, bytes, progress }: Run): Promise<number> {
+async function run(errand: Errand, { first, exchange, body, bytes, progress }: Run): Promise<number> {
   const { visit, session, grant } = errand
   const { request, response, gateway } = visit
   const opens = body.messages.some(({ method }) => method === 'initialize')
@@ -74,7 +77,7 @@ async function run(errand: Errand, { exchange, body, bytes, progress }: Run): Pr
   let status = 0
   const headers = upstreamHeaders(request.headers, session)
   const streams = takesStream(request.headers.accept)
-  await withTarget(await again(), again, (target) => {
+  await withTarget(first, again, (target) => {
     exchange.move(target.generation)
     const sending: Sending = { target, method: 'POST', headers, body: bytes, signal: exchange.signal }
     return gateway.upstreams.send(sending, (head) => {

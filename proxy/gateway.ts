@@ -56,7 +56,7 @@ export function createGateway({ config, log, speakUp, signal }: GatewayOptions):
   }
   const review = (snapshot: Snapshot) => {
     exchanges.review(snapshot)
-    for (const session of sessions.review(snapshot)) end(gateway, snapshot, session)
+    for (const session of sessions.review(snapshot)) void end(gateway, snapshot, session)
     pool.review(snapshot, Date.now())
     probes.review(snapshot)
   }
@@ -66,7 +66,16 @@ export function createGateway({ config, log, speakUp, signal }: GatewayOptions):
   return gateway
 }
 
-function end({ upstreams }: Gateway, snapshot: Snapshot, { generation, upstreamId }: Session): void {
+async function end({ upstreams }: Gateway, snapshot: Snapshot, { generation, upstreamId }: Session): Promise<void> {
   const target = snapshot.targets.get(generation)
-  if (target !== undefined) void endSession(upstreams, target, { 'mcp-session-id': upstreamId })
+  if (target !== undefined) await endSession(upstreams, target, { 'mcp-session-id': upstreamId })
+}
+
+/** Leaves nothing behind at the servers: no session outlives the proxy that knows it. */
+export async function closeGateway(gateway: Gateway): Promise<void> {
+  const snapshot = gateway.holder.current
+  if (snapshot !== undefined)
+    await Promise.all(gateway.sessions.clear().map((session) => end(gateway, snapshot, session)))
+  await gateway.pool[Symbol.asyncDispose]()
+  await gateway.upstreams[Symbol.asyncDispose]()
 }

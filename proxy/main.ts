@@ -4,7 +4,7 @@ import { type Logger, pino } from 'pino'
 import type { Table } from '#manifests/table.ts'
 import { createApp } from './app.ts'
 import { type Config, ConfigError, readConfig } from './config.ts'
-import { createGateway, type Gateway } from './gateway.ts'
+import { closeGateway, createGateway, type Gateway } from './gateway.ts'
 import { type Keep, openKeep } from './keep.ts'
 import { prepareLeaving } from './leave.ts'
 import { createPoll } from './poll.ts'
@@ -32,10 +32,9 @@ async function main(config: Config, log: Logger): Promise<void> {
   await told
   log.info('leaving')
   await leave()
-  await gateway.pool[Symbol.asyncDispose]()
   stop.abort()
   await polling
-  await gateway.upstreams[Symbol.asyncDispose]()
+  await closeGateway(gateway)
   log.info('left')
 }
 

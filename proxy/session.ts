@@ -19,6 +19,8 @@ export interface Sessions {
   count(generation: string): number
   /** Drops, and returns, those whose generation is gone or whose agent lost the server. */
   review(snapshot: Snapshot): readonly Session[]
+  /** Drops, and returns, all. */
+  clear(): readonly Session[]
 }
 
 /** `idle` is called when a generation has no session any more. */
@@ -44,6 +46,11 @@ export function createSessions(idle: (generation: string) => void): Sessions {
       const lost = [...held.values()].filter((session) => !lives(session, snapshot))
       for (const session of lost) drop(session)
       return lost
+    },
+    clear: () => {
+      const all = [...held.values()]
+      held.clear()
+      return all
     },
   }
 }

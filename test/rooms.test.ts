@@ -44,8 +44,9 @@ function roomOf(path: string): string {
   return path.split('/')[0] ?? ''
 }
 
-/** The file that an import names, or undefined for a package. */
+/** The source that an import names, or undefined for a package or for data. */
 function resolved({ file, target }: Import): string | undefined {
+  if (target.endsWith('.json')) return undefined
   if (target.startsWith('#manifests/')) return target.slice(1)
   return target.startsWith('.') ? normalize(join(dirname(file), target)) : undefined
 }

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type ServerStatus, Status, unasked } from '#manifests/status.ts'
-import { shellQuoted } from '../git-environment.ts'
+import { shellQuoted } from '../source/git-environment.ts'
 import { answers, toolsList } from './answer.ts'
 import { ask, type Where } from './ask.ts'
 import type { LeftOut } from './demo.ts'

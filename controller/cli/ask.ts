@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { type Command, Option } from 'commander'
 import { z } from 'zod'
-import { adminSocket } from '../admin-socket.ts'
+import { adminSocket } from '../face/admin-socket.ts'
 import { checkout } from './checkout.ts'
 import { Fault, Unanswered } from './fault.ts'
 

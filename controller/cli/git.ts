@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
-import { gitEnvironment } from '../git-environment.ts'
+import { gitEnvironment } from '../source/git-environment.ts'
 import { Fault } from './fault.ts'
 
 const run = promisify(execFile)

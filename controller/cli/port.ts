@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { z } from 'zod'
-import type { Address } from '../variable.ts'
+import type { Address } from '../config/variable.ts'
 import { Fault } from './fault.ts'
 
 const Health = z.object({ status: z.string(), revision: z.number() })

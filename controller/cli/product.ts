@@ -1,5 +1,5 @@
 import { pino } from 'pino'
-import type { Config } from '../config.ts'
+import type { Config } from '../config/config.ts'
 import type { Host } from '../host.ts'
 import { openConfiguredHost } from '../open-host.ts'
 import { runController } from '../run.ts'

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { validate } from '../validate.ts'
+import { validate } from '../compile/validate.ts'
 import { print, printJson } from './print.ts'
 
 export function addValidate(program: Command): void {

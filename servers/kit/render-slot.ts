@@ -5,6 +5,7 @@ import { RenderFailure } from './render-failure.ts'
 import type { RenderQueue } from './render-queue.ts'
 import type { Stage, StageFiles } from './stage.ts'
 
+const openLimit = 15_000
 const answerLimit = 1_000
 
 export interface Job {
@@ -16,7 +17,6 @@ export interface Job {
 export interface Slot {
   readonly files: StageFiles
   readonly warm: Draw<unknown>
-  readonly limit: number
   readonly supply: BrowserSupply
   readonly queue: RenderQueue<Job>
   readonly good: () => void
@@ -60,11 +60,11 @@ async function usable(stage: Stage | undefined): Promise<Stage | undefined> {
 }
 
 /** Opens a page, and warms it unless somebody is waiting already. */
-async function prepare({ files, warm, limit, supply, queue, good }: Slot): Promise<Stage> {
-  const stage = await supply.openStage(files, limit)
+async function prepare({ files, warm, supply, queue, good }: Slot): Promise<Stage> {
+  const stage = await supply.openStage(files, openLimit)
   if (queue.waiting() > 0) return stage
   try {
-    await perform({ stage, draw: warm, limit })
+    await perform({ stage, draw: warm, limit: openLimit })
     good()
     return stage
   } catch (error) {

@@ -1,7 +1,6 @@
-import type { McpServer } from '@modelcontextprotocol/server'
 import type { z } from 'zod'
 import type { RenderPool } from '../kit/render-pool.ts'
-import { type Answer, addTool, ToolFailure } from '../kit/tool.ts'
+import { type Answer, addTool, type McpServer, ToolFailure } from '../kit/tool.ts'
 import { backgroundFor, listInput, renderInput, validateInput } from './diagram-input.ts'
 import { type DiagramKind, kindOf } from './diagram-kinds.ts'
 import { asSvg, check, type Drawing, draw, type Picture, photograph } from './drawing.ts'

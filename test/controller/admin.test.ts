@@ -5,8 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Agent, request } from 'undici'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { openAdmin } from '../../controller/admin.ts'
-import { adminSocket } from '../../controller/admin-socket.ts'
+import { openAdmin } from '../../controller/face/admin.ts'
+import { adminSocket } from '../../controller/face/admin-socket.ts'
 import { commitStatus, createMemoryController, serverStatus } from '../support/controller.ts'
 
 let state: string

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { BuildSpec } from '#manifests/build.ts'
-import { readBuildInput } from '../../controller/build-input.ts'
+import { readBuildInput } from '../../controller/compile/build-input.ts'
 import { describeFault } from '../../controller/desired.ts'
 import { type TreeFile, treeOf } from '../support/tree.ts'
 

@@ -9,8 +9,8 @@ import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { CommitStatus, Status } from '#manifests/status.ts'
-import { openAdmin } from '../../controller/admin.ts'
-import { createFace } from '../../controller/http.ts'
+import { openAdmin } from '../../controller/face/admin.ts'
+import { createFace } from '../../controller/face/http.ts'
 import { commitStatus, createMemoryController, serverStatus } from '../support/controller.ts'
 
 const bin = fileURLToPath(new URL('../../controller/cli/main.ts', import.meta.url))

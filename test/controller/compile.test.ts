@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { compile } from '../../controller/compile.ts'
+import { compile } from '../../controller/compile/compile.ts'
 import { describeFault } from '../../controller/desired.ts'
 import { agent, permissions, tokenHash, wiki } from '../support/manifest.ts'
 import { type TreeFile, treeOf } from '../support/tree.ts'

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { type Config, ConfigError, readConfig } from '../../controller/config.ts'
+import { type Config, ConfigError, readConfig } from '../../controller/config/config.ts'
 
 const repo = { GATEWAY_REPO: 'https://forge.example/owner/gateway.git' }
 

@@ -1,12 +1,12 @@
 import { text } from 'node:stream/consumers'
 import { extract } from 'tar-stream'
 import { describe, expect, test } from 'vitest'
-import { plainText } from '../../controller/docker-log.ts'
-import { progressLines } from '../../controller/docker-progress.ts'
-import { freeSubnet } from '../../controller/docker-subnet.ts'
-import { ownerOf, userOf } from '../../controller/docker-user.ts'
+import { plainText } from '../../controller/docker/log.ts'
+import { progressLines } from '../../controller/docker/progress.ts'
+import { freeSubnet } from '../../controller/docker/subnet.ts'
+import { packTar } from '../../controller/docker/tar.ts'
+import { ownerOf, userOf } from '../../controller/docker/user.ts'
 import type { BuildEntry } from '../../controller/host.ts'
-import { packTar } from '../../controller/tar.ts'
 
 describe('a free range of addresses', () => {
   const network = (...subnets: readonly string[]) => ({

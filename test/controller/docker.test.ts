@@ -6,10 +6,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
-import { openDockerHost, openEngine } from '../../controller/docker.ts'
-import { serverContainer } from '../../controller/docker-container.ts'
-import { createDockerHost } from '../../controller/docker-host.ts'
-import { labelsOf } from '../../controller/docker-labels.ts'
+import { serverContainer } from '../../controller/docker/container.ts'
+import { openDockerHost, openEngine } from '../../controller/docker/docker.ts'
+import { createDockerHost } from '../../controller/docker/host.ts'
+import { labelsOf } from '../../controller/docker/labels.ts'
 import { BuildFailed, generationName, HostDown } from '../../controller/host.ts'
 import { buildInputOf } from '../support/build-input.ts'
 import { type DockerFixture, openDockerFixture } from '../support/docker-fixture.ts'
@@ -197,13 +197,32 @@ suite('a Docker host', ['docker'], () => {
           `network ${name} exists`,
         )
         const mounts = [{ kind: 'volume', source: 'alien', target: '/data' }] as const
-        await expect(host.start(generationOf(made, { mounts }), signal)).rejects.toThrow('volume')
+        await expect(host.start(generationOf(made, { mounts }), signal)).rejects.toThrow(
+          `volume ${instance}-witness-alien exists`,
+        )
         await host.forget('alien', signal)
         expect((await engine.networks(signal)).map(({ Name }) => Name)).toContain(name)
         expect(await running(host)).toEqual([])
       } finally {
         await engine.removeNetwork(name, signal)
         await engine.removeVolume(`${instance}-witness-alien`, signal)
+      }
+    })
+
+    test('takes nothing for a unit that somebody runs from an image of ours', async () => {
+      const own = await openDockerFixture()
+      try {
+        await own.host.build(requestOf('witness', made), signal)
+        const Image = `${own.instance}/witness:${made.input.hash.slice(0, 12)}`
+        const options = { Image, Labels: {}, Entrypoint: ['sleep'], Cmd: ['300'], HostConfig: { NetworkMode: 'none' } }
+        const theirs = await engine.createContainer(`${own.instance}-look`, options, signal)
+        if (theirs === 'taken') throw new Error('the name is taken')
+        await engine.startContainer(theirs.id, signal)
+        expect((await own.host.observe(signal)).generations).toEqual([])
+        await own.host.down({ volumes: true }, signal)
+        expect((await engine.container(theirs.id, signal))?.State.Status).toBe('running')
+      } finally {
+        await own.close()
       }
     })
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { readDockerignore } from '../../controller/dockerignore.ts'
+import { readDockerignore } from '../../controller/compile/dockerignore.ts'
 
 const cases: readonly (readonly [patterns: string, out: readonly string[], left: readonly string[]])[] = [
   ['a', ['a', 'a/b', 'a/b/c'], ['b/a', 'ab']],

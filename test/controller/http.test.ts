@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { connect } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
 import { CommitStatus, ServerStatus, Status } from '#manifests/status.ts'
-import { createFace, type FaceOptions } from '../../controller/http.ts'
+import { createFace, type FaceOptions } from '../../controller/face/http.ts'
 import { commitStatus, createMemoryController, serverStatus } from '../support/controller.ts'
 
 const closing: (() => Promise<void>)[] = []

@@ -2,7 +2,7 @@ import { chmod, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { readSecrets, SecretsFault, sealer } from '../../controller/secrets.ts'
+import { readSecrets, SecretsFault, sealer } from '../../controller/config/secrets.ts'
 
 let folder: string
 

@@ -2,7 +2,7 @@ import { createHmac, randomUUID } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { z } from 'zod'
-import { createFace } from '../../controller/http.ts'
+import { createFace } from '../../controller/face/http.ts'
 import { createMemoryController } from '../support/controller.ts'
 import { suite } from '../support/machine.ts'
 

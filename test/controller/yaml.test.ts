@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
+import { type ReadOptions, readYaml } from '../../controller/compile/yaml.ts'
 import { describeFault } from '../../controller/desired.ts'
-import { type ReadOptions, readYaml } from '../../controller/yaml.ts'
 
 const nowhere: ReadOptions = { verbatim: () => false, dollars: () => false }
 

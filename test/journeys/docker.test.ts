@@ -1,5 +1,5 @@
-import { openEngine } from '../../controller/docker.ts'
-import { labelsOf, mark } from '../../controller/docker-labels.ts'
+import { openEngine } from '../../controller/docker/docker.ts'
+import { labelsOf, mark } from '../../controller/docker/labels.ts'
 import { suite } from '../support/machine.ts'
 import { journey } from './journey.ts'
 

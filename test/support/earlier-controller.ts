@@ -1,4 +1,4 @@
-import { openProcessHost } from '../../controller/process.ts'
+import { openProcessHost } from '../../controller/process/process.ts'
 import { buildInputOf } from './build-input.ts'
 import { generationOf, requestOf, specOf } from './stage.ts'
 import { witness } from './witness.ts'

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { request } from 'node:http'
-import { openEngine } from '../../controller/docker.ts'
-import { labelsOf, mark } from '../../controller/docker-labels.ts'
-import { plainText } from '../../controller/docker-log.ts'
+import { openEngine } from '../../controller/docker/docker.ts'
+import { labelsOf, mark } from '../../controller/docker/labels.ts'
+import { plainText } from '../../controller/docker/log.ts'
 import { engineSocket } from './machine.ts'
 
 /** A name that no other test has at the same time, and that `removeInstance` accepts. */

@@ -135,7 +135,7 @@ class TestGateway implements Gateway {
   }
 
   async becomes(commit: string): Promise<CommitStatus> {
-    const limit = Date.now() + 300_000
+    const limit = Date.now() + 540_000
     for (;;) {
       const answer = await fetch(`${this.face}/commits/${commit}?wait=10`).catch(() => undefined)
       if (answer?.status === 200) {

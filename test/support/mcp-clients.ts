@@ -5,6 +5,7 @@ import { z } from 'zod'
 
 export interface ToolAnswer {
   readonly text: string
+  readonly images: readonly Buffer[]
   readonly isError: boolean
 }
 
@@ -19,13 +20,15 @@ export type Connect = (endpoint: string, headers?: Readonly<Record<string, strin
 
 const info = { name: 'test', version: '1' }
 const Called = z.looseObject({
-  content: z.array(z.looseObject({ type: z.string(), text: z.string().default('') })),
+  content: z.array(z.looseObject({ type: z.string(), text: z.string().default(''), data: z.string().optional() })),
   isError: z.boolean().default(false),
 })
 
 function answerOf(result: unknown): ToolAnswer {
   const { content, isError } = Called.parse(result)
-  return { text: content.map(({ text }) => text).join('\n'), isError }
+  const images = content.flatMap(({ data }) => (data === undefined ? [] : Buffer.from(data, 'base64')))
+  const texts = content.filter(({ type }) => type === 'text')
+  return { text: texts.map(({ text }) => text).join('\n'), images, isError }
 }
 
 /** The official client of the first SDK generation, which speaks the protocol with sessions. */
@@ -61,7 +64,7 @@ export const connectCurl: Connect = async (endpoint, headers = {}) => {
     const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method, params })
     const asked = { 'content-type': 'application/json', accept: '*/*', ...headers }
     return resultOf(
-      await fetch(endpoint, { method: 'POST', headers: asked, body, signal: AbortSignal.timeout(20_000) }),
+      await fetch(endpoint, { method: 'POST', headers: asked, body, signal: AbortSignal.timeout(60_000) }),
     )
   }
   return {

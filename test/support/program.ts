@@ -11,6 +11,7 @@ export type Line = z.infer<typeof Line>
 export interface Program {
   /** Where it listens. */
   readonly url: string
+  readonly pid: number | undefined
   /** Its log so far. */
   readonly lines: readonly Line[]
   readonly kill: (signal: NodeJS.Signals) => void
@@ -29,7 +30,7 @@ export async function startProgram(main: string, env: Readonly<Record<string, st
 export async function launchProgram(main: string, env: Readonly<Record<string, string>>): Promise<Program> {
   const { child, lines, ended } = spawnProgram(main, { PORT: '0', ...env })
   const url = await Promise.race([listening(lines), ended.then((code) => failed(code, lines.seen))])
-  return { url, lines: lines.seen, kill: (signal) => void child.kill(signal), ended }
+  return { url, pid: child.pid, lines: lines.seen, kill: (signal) => void child.kill(signal), ended }
 }
 
 /** Runs one that is to fail at start: its exit code and log. */
@@ -42,7 +43,7 @@ function spawnProgram(main: string, env: Readonly<Record<string, string>>) {
   const child = spawn(process.execPath, [main], {
     env: { PATH: process.env.PATH, ...env },
     stdio: ['ignore', 'ignore', 'pipe'],
-    timeout: 60_000,
+    timeout: 300_000,
   })
   const lines = { seen: [] as Line[], more: createInterface(child.stderr) }
   lines.more.on('line', (line) => lines.seen.push(Line.parse(JSON.parse(line))))

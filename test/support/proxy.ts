@@ -2,7 +2,7 @@ import { hash } from 'node:crypto'
 import { pino } from 'pino'
 import type { Grant, Table, TableServer } from '#manifests/table.ts'
 import { createApp } from '../../proxy/app.ts'
-import { createGateway, type Gateway } from '../../proxy/gateway.ts'
+import { closeGateway, createGateway, type Gateway } from '../../proxy/gateway.ts'
 import { listen } from './mcp-upstream.ts'
 
 /** A proxy in this process, with the table that a test puts in force. */
@@ -11,6 +11,8 @@ export interface OpenProxy extends AsyncDisposable {
   readonly gateway: Gateway
   /** Lines that it logged. */
   readonly lines: readonly Readonly<Record<string, unknown>>[]
+  /** How often it would have spoken up to the controller. */
+  spoken(): number
   /** Puts a table in force, with the next revision. */
   use(table: Partial<Table>): void
   /** POSTs a JSON-RPC message, or any text, and reads the answer. */
@@ -60,7 +62,11 @@ export async function openProxy(): Promise<OpenProxy> {
     url: new URL('http://gateway.example:3100'),
     level: 'debug',
   } as const
-  const gateway = createGateway({ config, log, speakUp: () => undefined, signal: stop.signal })
+  let spoken = 0
+  const speakUp = () => {
+    spoken++
+  }
+  const gateway = createGateway({ config, log, speakUp, signal: stop.signal })
   const app = createApp(gateway)
   await app.ready()
   const url = `http://127.0.0.1:${await listen(app.server)}`
@@ -69,6 +75,7 @@ export async function openProxy(): Promise<OpenProxy> {
     url,
     gateway,
     lines,
+    spoken: () => spoken,
     use: (table) => {
       const empty = {
         grantsFile: 'gateway-repo manifests/permissions.yaml',
@@ -82,10 +89,9 @@ export async function openProxy(): Promise<OpenProxy> {
     post: (path, body, headers = {}) => post(url + path, body, headers),
     [Symbol.asyncDispose]: async () => {
       app.server.closeAllConnections()
-      await gateway.pool[Symbol.asyncDispose]()
       stop.abort()
       await app.close()
-      await gateway.upstreams[Symbol.asyncDispose]()
+      await closeGateway(gateway)
     },
   }
 }

@@ -1,0 +1,67 @@
+import type { Generation, Mount } from '../host.ts'
+import type { ContainerOptions } from './engine.ts'
+import { labelsOf, serverNetwork, volumeName } from './labels.ts'
+import { chromiumProfile } from './seccomp-chromium.ts'
+
+/** Seconds that a container has to end. */
+export const grace = 10
+
+/** What no container of ours may do, whatever it is for. */
+export const confined = {
+  Init: true,
+  ReadonlyRootfs: true,
+  CapDrop: ['ALL'],
+  RestartPolicy: { Name: 'unless-stopped' },
+}
+
+/** The container of a generation, on its server's network; the way out is connected after it is made. */
+export function serverContainer(
+  instance: string,
+  generation: Generation,
+  image: { id: string; user: string },
+): ContainerOptions {
+  const { server, spec, origin, command, port, env, limits } = generation
+  const context = generation.image.kind === 'built' ? { context: generation.image.input.hash } : {}
+  return {
+    Image: image.id,
+    Labels: labelsOf({ instance, role: 'server', server, spec, origin, ...context }),
+    User: image.user,
+    ...(command === undefined ? {} : { Cmd: [...command] }),
+    Env: pairs({ HOME: '/tmp', ...env, PORT: String(port), HOST: '0.0.0.0' }),
+    StopTimeout: grace,
+    HostConfig: {
+      ...confined,
+      NetworkMode: serverNetwork(instance, server),
+      SecurityOpt: securityOf(generation),
+      Tmpfs: tmpfsOf(generation),
+      Mounts: generation.mounts.map((mount) => mountOf(instance, server, mount)),
+      Memory: limits.memory,
+      MemorySwap: limits.memory,
+      NanoCpus: Math.round(limits.cpus * 1e9),
+      PidsLimit: limits.pids,
+      ...(generation.egress ? {} : unresolving),
+    },
+  }
+}
+
+/** Names of containers resolve all the same; any other fails in a second, where a server that is not there would take ten. */
+const unresolving = { Dns: ['192.0.2.1'], DnsOptions: ['timeout:1', 'attempts:1'] }
+
+function securityOf({ seccomp }: Generation): string[] {
+  return ['no-new-privileges:true', ...(seccomp === 'chromium' ? [`seccomp=${JSON.stringify(chromiumProfile)}`] : [])]
+}
+
+/** What is written there is memory: half of the limit, so that a full disk is an error rather than a kill. */
+function tmpfsOf({ tmpfs, limits }: Generation): Record<string, string> {
+  const options = `rw,nosuid,nodev,noexec,mode=1777,size=${Math.floor(limits.memory / 2)}`
+  return Object.fromEntries(tmpfs.map((path) => [path, options]))
+}
+
+function mountOf(instance: string, server: string, { kind, source, target }: Mount) {
+  if (kind === 'folder') return { Type: 'bind', Source: source, Target: target, ReadOnly: true } as const
+  return { Type: 'volume', Source: volumeName(instance, server, source), Target: target, ReadOnly: false } as const
+}
+
+export function pairs(env: Readonly<Record<string, string>>): string[] {
+  return Object.entries(env).map(([name, value]) => `${name}=${value}`)
+}

@@ -1,0 +1,188 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { BuildInput } from '../desired.ts'
+import type { BuildRequest, Generation, Host, HostOptions, Sight, Wanted } from '../host.ts'
+import { grace } from './container.ts'
+import { addressOf, edgesOf, ensureEdge, refuseForeign } from './edge.ts'
+import type { Engine, EngineContainer } from './engine.ts'
+import { buildImage, ensurePulled, productName, removeImages } from './image.ts'
+import { frontNetwork, imageTag, labelsOf, mark } from './labels.ts'
+import { plainText } from './log.ts'
+import { type Estate, joinForeign } from './network.ts'
+import { readOwnContainer, runMount, stateIdentity } from './own.ts'
+import { ensureProxy, type ProxyWish, proxySpec } from './proxy.ts'
+import { forgetServer, startServer } from './server.ts'
+import { sightOf } from './sight.ts'
+
+/** What edge and proxies run from: an image that is there, or one to build from a checkout. */
+export type Product =
+  | { readonly image: string }
+  | { readonly input: BuildInput; readonly entries: BuildRequest['entries'] }
+
+export interface DockerHostOptions extends HostOptions {
+  /** `GATEWAY_SUBNETS` */
+  readonly subnets: string
+  /** `GATEWAY_NETWORKS` */
+  readonly networks: readonly string[]
+  readonly product: Product
+}
+
+interface Setting {
+  readonly options: DockerHostOptions
+  readonly estate: Estate
+  /** What the state is called by all that outlives this process. */
+  readonly state: string
+  readonly proxy: ProxyWish
+}
+
+export async function createDockerHost(engine: Engine, options: DockerHostOptions, signal: AbortSignal): Promise<Host> {
+  const { instance, state, subnets, product } = options
+  refuseEarlyNetworks(options)
+  const estate = { engine, instance, subnets }
+  const own = await readOwnContainer(engine, signal)
+  const identity = await stateIdentity(own, state)
+  const edges = await edgesOf(estate, signal)
+  await refuseForeign(edges, identity, state)
+  for (const edge of edges) await joinForeign(estate, edge, options.networks, signal)
+  const made = 'input' in product ? product.input.hash : (await ensurePulled(estate, product.image, signal)).Id
+  const proxy = { product: made, url: options.url, logLevel: options.logLevel, run: runMount(own, state) }
+  return new DockerHost({ options, estate, state: identity, proxy })
+}
+
+/** Not the controller itself, nor what somebody runs from an image of ours: that has no role, as has what never ran. */
+function isRemovable({ Config, State }: EngineContainer): boolean {
+  const role = mark(Config.Labels, 'role')
+  return role === undefined ? State.Status === 'created' : role !== 'controller'
+}
+
+/** The engine gives default route and published port to the first network by name, and edge's must stay that. */
+function refuseEarlyNetworks({ instance, networks }: DockerHostOptions): void {
+  const front = frontNetwork(instance)
+  const early = networks.find((name) => name <= front)
+  if (early !== undefined)
+    throw new Error(
+      `GATEWAY_NETWORKS: "${early}" sorts before "${front}", and would take edge's port and route: rename it`,
+    )
+}
+
+class DockerHost implements Host {
+  readonly wanted: Wanted
+  readonly #setting: Setting
+  readonly #engine: Engine
+  readonly #estate: Estate
+
+  constructor(setting: Setting) {
+    this.#setting = setting
+    this.#estate = setting.estate
+    this.#engine = setting.estate.engine
+    const { listen, instance } = setting.options
+    this.wanted = { address: addressOf(listen), proxy: proxySpec(instance, setting.proxy) }
+  }
+
+  async observe(signal: AbortSignal): Promise<Sight> {
+    const ours = labelsOf({ instance: this.#estate.instance })
+    const containers = await this.#engine.containers(ours, signal)
+    await this.#refuseForeign(containers)
+    return sightOf(containers, await this.#engine.images(ours, signal))
+  }
+
+  build(request: BuildRequest, signal: AbortSignal): Promise<void> {
+    return buildImage(this.#estate, request, signal)
+  }
+
+  async prepare(log: (line: string) => void, signal: AbortSignal): Promise<void> {
+    const { product } = this.#setting.options
+    if ('input' in product) await this.build({ server: productName, ...product, log }, signal)
+    else await ensurePulled(this.#estate, product.image, signal)
+  }
+
+  async startEdge(signal: AbortSignal): Promise<void> {
+    const { options, state } = this.#setting
+    const { listen, networks } = options
+    await this.#refuseForeign(await edgesOf(this.#estate, signal))
+    await ensureEdge(this.#estate, { listen, networks, state, image: this.#productImage }, signal)
+  }
+
+  startProxy(signal: AbortSignal): Promise<void> {
+    return ensureProxy(this.#estate, this.#setting.proxy, this.#productImage, signal)
+  }
+
+  start(generation: Generation, signal: AbortSignal): Promise<void> {
+    return startServer(this.#estate, generation, signal)
+  }
+
+  async resume(id: string, signal: AbortSignal): Promise<void> {
+    const unit = await this.#unit(id, signal)
+    if (unit === undefined) throw new Error(`container ${id.slice(0, 12)} is gone and cannot be started again`)
+    await this.#engine.startContainer(unit.Id, signal)
+  }
+
+  async stop(id: string, signal: AbortSignal): Promise<void> {
+    if (await this.#unit(id, signal)) await this.#engine.stopContainer(id, grace, signal)
+  }
+
+  async remove(id: string, signal: AbortSignal): Promise<void> {
+    if (await this.#unit(id, signal)) await this.#engine.removeContainer(id, 'stopped', signal)
+  }
+
+  forget(server: string, signal: AbortSignal): Promise<void> {
+    return forgetServer(this.#estate, server, signal)
+  }
+
+  async logs(id: string, tail: number, signal: AbortSignal): Promise<string> {
+    return (await this.#unit(id, signal)) ? plainText(await this.#engine.logs(id, tail, signal)) : ''
+  }
+
+  async *changes(signal: AbortSignal): AsyncGenerator<void> {
+    for (let pause = 0; !signal.aborted; pause = Math.min(2 * pause + 500, 15_000)) {
+      await sleep(pause, undefined, { signal }).catch(() => {})
+      try {
+        const events = await this.#engine.events(labelsOf({ instance: this.#estate.instance }), signal)
+        if (pause > 0) yield
+        for await (const _ of events) {
+          pause = 0
+          yield
+        }
+      } catch {
+        // Engine down, or the end: what is true is for `observe` to say, here it is only asked again.
+      }
+    }
+  }
+
+  async down({ volumes }: { readonly volumes: boolean }, signal: AbortSignal): Promise<void> {
+    const { instance } = this.#estate
+    const ours = labelsOf({ instance })
+    const all = await this.#engine.containers(ours, signal)
+    await this.#refuseForeign(all)
+    const units = all.filter(isRemovable)
+    await Promise.all(units.map(({ Id }) => this.#engine.stopContainer(Id, grace, signal)))
+    for (const { Id } of units) await this.#engine.removeContainer(Id, 'even running', signal)
+    const networks = await this.#engine.networks(signal)
+    for (const { Id, Labels } of networks)
+      if (mark(Labels, 'instance') === instance) await this.#engine.removeNetwork(Id, signal)
+    await removeImages(this.#estate, {}, signal)
+    if (volumes)
+      for (const name of await this.#engine.volumes(ours, signal)) await this.#engine.removeVolume(name, signal)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    // Units outlive the controller, and each call ends by itself: nothing is held here.
+  }
+
+  get #productImage(): string {
+    const { product, instance } = this.#setting.options
+    return 'input' in product ? imageTag(instance, productName, product.input.hash) : product.image
+  }
+
+  #refuseForeign(containers: readonly EngineContainer[]): Promise<void> {
+    const edges = containers.filter(({ Config }) => mark(Config.Labels, 'role') === 'edge')
+    return refuseForeign(edges, this.#setting.state, this.#setting.options.state)
+  }
+
+  /** A container by its id, if it is there; one that is not ours is left alone. */
+  async #unit(id: string, signal: AbortSignal): Promise<EngineContainer | undefined> {
+    const found = await this.#engine.container(id, signal)
+    if (found && mark(found.Config.Labels, 'instance') !== this.#estate.instance)
+      throw new Error(`container ${id.slice(0, 12)} is not of instance ${this.#estate.instance}: it is left alone`)
+    return found
+  }
+}

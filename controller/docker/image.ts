@@ -1,0 +1,113 @@
+import type { BuildInput } from '../desired.ts'
+import { BuildFailed, type BuildRequest, type Generation } from '../host.ts'
+import type { EngineImage } from './engine.ts'
+import { EngineRefusal } from './engine.ts'
+import { carries, imageTag, labelsOf, type Marks, mark } from './labels.ts'
+import type { Estate } from './network.ts'
+import { packTar } from './tar.ts'
+
+/** Builds of this name are the product's own; no server has it. */
+export const productName = 'gateway'
+
+const inlineName = '.commons-gateway.Dockerfile'
+const tailLines = 30
+
+/** Success is that the image is there and says what it was built from, not that the engine's answer ended. */
+export async function buildImage(estate: Estate, request: BuildRequest, signal: AbortSignal): Promise<void> {
+  if (await builtImage(estate, request.server, request.input, signal)) return
+  const tail: string[] = []
+  const log = (line: string) => {
+    tail.splice(0, tail.length + 1 - tailLines)
+    tail.push(line)
+    request.log(line)
+  }
+  const failure = await sendBuild(estate, { ...request, log }, signal)
+  if (await builtImage(estate, request.server, request.input, signal)) return
+  if (failure !== '') tail.push(failure)
+  throw new BuildFailed(`build of ${request.server} failed: ${failure || 'the engine made no image'}`, tail.join('\n'))
+}
+
+/** The image of a build input, if it is there. */
+export async function builtImage(
+  { engine, instance }: Estate,
+  server: string,
+  input: BuildInput,
+  signal: AbortSignal,
+): Promise<EngineImage | undefined> {
+  const image = await engine.image(imageTag(instance, server, input.hash), signal)
+  return carries(image?.Config.Labels, marksOf(instance, server, input)) ? image : undefined
+}
+
+/** The image that a generation runs from; one from a registry is pulled if it is absent. */
+export async function imageOf(
+  estate: Estate,
+  { server, image }: Generation,
+  signal: AbortSignal,
+): Promise<EngineImage> {
+  if (image.kind === 'ref') return ensurePulled(estate, image.ref, signal)
+  const built = await builtImage(estate, server, image.input, signal)
+  if (built === undefined) throw new Error(`server ${server} is not built: no image ${image.input.hash.slice(0, 12)}`)
+  return built
+}
+
+/** Images that no container uses; the rest stay. */
+export async function removeImages(
+  { engine, instance }: Estate,
+  marks: Partial<Marks>,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const image of await engine.images(labelsOf({ instance, ...marks }), signal))
+    for (const ref of image.RepoTags ?? [image.Id]) await engine.removeImage(ref, signal)
+}
+
+/** `<server>@<context>` of an image that carries its tag. */
+export function builtKey(labels: Parameters<typeof mark>[0]): string | undefined {
+  const [server, context] = [mark(labels, 'server'), mark(labels, 'context')]
+  return server === undefined || context === undefined ? undefined : `${server}@${context}`
+}
+
+export async function ensurePulled({ engine }: Estate, ref: string, signal: AbortSignal): Promise<EngineImage> {
+  const there = await engine.image(ref, signal)
+  if (there) return there
+  const failure = await engine.pull(ref, () => {}, signal).catch(refusalText)
+  const pulled = await engine.image(ref, signal)
+  if (pulled === undefined)
+    throw new Error(`cannot pull image ${ref}: ${failure || 'the engine does not have it afterwards'}`)
+  return pulled
+}
+
+async function sendBuild({ engine, instance }: Estate, request: BuildRequest, signal: AbortSignal): Promise<string> {
+  const { server, input, entries, log } = request
+  const inline = 'inline' in input.dockerfile ? [fileOf(inlineName, input.dockerfile.inline)] : []
+  const ending = new AbortController()
+  const tar = packTar(entries(AbortSignal.any([signal, ending.signal])), inline)
+  const options = {
+    t: imageTag(instance, server, input.hash),
+    dockerfile: 'path' in input.dockerfile ? input.dockerfile.path : inlineName,
+    labels: labelsOf(marksOf(instance, server, input)),
+    buildargs: { ...input.args },
+    ...(input.target === undefined ? {} : { target: input.target }),
+  }
+  try {
+    return await engine.build(tar, options, log, signal).catch(refusalText)
+  } catch (error) {
+    throw tar.errored ?? error
+  } finally {
+    ending.abort()
+    tar.destroy()
+  }
+}
+
+/** No role: whatever anybody runs from the image inherits its labels, and must not pass for one of our units. */
+function marksOf(instance: string, server: string, input: BuildInput): Marks {
+  return { instance, server, context: input.hash }
+}
+
+function fileOf(path: string, body: string) {
+  return { path, mode: '100644', body: Buffer.from(body) }
+}
+
+function refusalText(error: unknown): string {
+  if (error instanceof EngineRefusal) return error.message
+  throw error
+}

@@ -1,0 +1,55 @@
+import { generationKey, type ObservedEdge, type ObservedGeneration, type Sight, type UnitState } from '../host.ts'
+import { publishedAddress } from './edge.ts'
+import type { EngineContainer, ListedImage } from './engine.ts'
+import { mark } from './labels.ts'
+
+/** What the engine shows of one instance, in the words of every host. */
+export function sightOf(containers: readonly EngineContainer[], images: readonly ListedImage[]): Sight {
+  const as = (role: string) => containers.filter(({ Config }) => mark(Config.Labels, 'role') === role)
+  const edges = as('edge').map(edgeOf)
+  return {
+    edge: edges.find(({ state }) => state === 'running') ?? edges[0],
+    proxies: as('proxy').map((proxy) => ({ ...unitOf(proxy), spec: mark(proxy.Config.Labels, 'spec') ?? '' })),
+    generations: as('server').map(generationOf),
+    built: new Set(images.flatMap(builtKey)),
+  }
+}
+
+function edgeOf(container: EngineContainer): ObservedEdge {
+  return { ...unitOf(container), address: publishedAddress(container) }
+}
+
+function generationOf(container: EngineContainer): ObservedGeneration {
+  const { Labels, Env } = container.Config
+  const unit = unitOf(container)
+  const context = mark(Labels, 'context')
+  const port = Env?.find((pair) => pair.startsWith('PORT='))?.slice('PORT='.length)
+  return {
+    ...unit,
+    server: mark(Labels, 'server') ?? '',
+    spec: mark(Labels, 'spec') ?? '',
+    origin: mark(Labels, 'origin') ?? '',
+    ...(context === undefined ? {} : { context }),
+    restarts: container.RestartCount,
+    ...(unit.state === 'running' ? { upstream: `http://${unit.name}:${port}` } : {}),
+  }
+}
+
+function unitOf({ Id, Name, State }: EngineContainer) {
+  const state = stateOf(State.Status)
+  const startedAt = Math.max(0, Date.parse(State.StartedAt))
+  return { id: Id, name: Name.slice(1), state, startedAt, ...(state === 'exited' ? { exitCode: State.ExitCode } : {}) }
+}
+
+/** One that crashed and is about to be started again counts as running: the engine looks after it, and its restarts tell. */
+function stateOf(status: string): UnitState {
+  if (status === 'created') return 'created'
+  return ['running', 'restarting', 'paused'].includes(status) ? 'running' : 'exited'
+}
+
+function builtKey({ RepoTags, Labels }: ListedImage): string | [] {
+  const [server, context] = [mark(Labels, 'server'), mark(Labels, 'context')]
+  if (server === undefined || context === undefined || !RepoTags?.some((tag) => tag.endsWith(context.slice(0, 12))))
+    return []
+  return generationKey(server, context)
+}

@@ -1,0 +1,69 @@
+import { chmod, rm } from 'node:fs/promises'
+import { connect } from 'node:net'
+import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
+import { z } from 'zod'
+import type { Controller } from '../controller.ts'
+import { adminSocket } from './admin-socket.ts'
+import { addRoute, createDoor } from './door.ts'
+import { addReading } from './reading.ts'
+
+/** Seconds; a commit may build several images. */
+const ReconcileQuery = z.object({ wait: z.coerce.number().min(0).max(7200).default(3600) })
+const DownQuery = z.object({ volumes: z.stringbool().default(false) })
+const downWithin = 300_000
+
+/** A socket's path ends at 107 bytes, and the longest below the state is `run/table.sock`. */
+const longestState = 80
+
+/**
+ * The changing verbs, for whoever may write to `<state>/admin.sock` (0660). It works when forge, proxy and every grant
+ * are broken. Throws if the path is too long or another controller listens there; a dead one's socket is replaced.
+ */
+export async function openAdmin(
+  controller: Controller,
+  state: string,
+  log?: FastifyBaseLogger,
+): Promise<FastifyInstance> {
+  if (Buffer.byteLength(state) > longestState)
+    throw new Error(
+      `the state folder's path has more than ${longestState} bytes, too many for a socket in it: ${state}`,
+    )
+  const path = adminSocket(state)
+  if (await answers(path)) throw new Error(`another controller listens at ${path}`)
+  await rm(path, { force: true })
+  const app = createDoor(log)
+  addReading(app, controller, () => 'operator')
+  addChanging(app, controller)
+  await app.listen({ path })
+  await chmod(path, 0o660)
+  return app
+}
+
+function addChanging(app: FastifyInstance, controller: Controller): void {
+  const stopping = new AbortController()
+  app.addHook('preClose', async () => stopping.abort())
+
+  addRoute(app, 'POST', '/reconcile', (request, reply) => {
+    const wait = ReconcileQuery.parse(request.query).wait * 1000
+    if (wait > 0)
+      return controller.reconcile(AbortSignal.any([stopping.signal, request.signal, AbortSignal.timeout(wait)]))
+    controller.poke('cli')
+    return reply.code(202).send({ status: 'asked for' })
+  })
+  addRoute(app, 'POST', '/down', async (request) => {
+    const { volumes } = DownQuery.parse(request.query)
+    await controller.down({ volumes }, AbortSignal.any([stopping.signal, AbortSignal.timeout(downWithin)]))
+    return { status: 'down' }
+  })
+}
+
+async function answers(path: string): Promise<boolean> {
+  return await new Promise((done) => {
+    const socket = connect(path)
+    socket.setTimeout(1_000, () => socket.destroy())
+    socket.once('connect', () => done(true))
+    socket.once('error', () => done(false))
+    socket.once('close', () => done(false))
+    socket.once('connect', () => socket.destroy())
+  })
+}

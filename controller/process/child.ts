@@ -1,0 +1,81 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { closeSync, openSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { constants } from 'node:os'
+import { type Birth, birthOf } from './life.ts'
+import type { UnitRecord } from './table.ts'
+
+export interface Launch {
+  readonly command: UnitRecord['launch']['command']
+  readonly folder: string
+  readonly env: Readonly<Record<string, string>>
+  /** File that takes its output. */
+  readonly log: string
+}
+
+/**
+ * Starts a child in a process group of its own. It becomes its program only once `record` has returned, and ends if that
+ * never happens: a controller that is killed before it has recorded a child leaves none behind. What keeps the program from
+ * starting is in its log, with the exit code of a shell. Throws if the folder is gone.
+ */
+export async function startChild(launch: Launch, record: (birth: Birth, child: ChildProcess) => void): Promise<void> {
+  const child = hold(launch)
+  child.stdin?.on('error', () => {}) // it has ended already; its exit says so
+  child.unref()
+  if (child.pid === undefined)
+    throw new Error(`cannot start a process in ${launch.folder}`, { cause: (await once(child, 'error'))[0] })
+  try {
+    record(birthOf(child.pid), child)
+    child.stdin?.end('go\n')
+  } catch (error) {
+    child.stdin?.destroy()
+    throw error
+  }
+}
+
+function hold({ command, folder, env, log }: Launch): ChildProcess {
+  const [program = '', ...args] = command
+  const argv = [program === 'node' ? process.execPath : program, ...args]
+  const output = openSync(log, 'a', 0o600)
+  try {
+    return spawn('/bin/sh', ['-c', 'read -r _ && exec "$@" </dev/null', 'sh', ...argv], {
+      cwd: folder,
+      env,
+      detached: true,
+      stdio: ['pipe', output, output],
+    })
+  } finally {
+    closeSync(output)
+  }
+}
+
+/** As a shell tells it: 128 and its number for a signal. */
+export function exitCodeOf(code: number | null, signal: NodeJS.Signals | null): number {
+  return code ?? 128 + (signal === null ? 0 : constants.signals[signal])
+}
+
+/** What a process of this machine finds around it. */
+export type Environment = Readonly<Record<string, string | undefined>>
+
+/** What every child gets of the controller's environment, beside its own. */
+export function childEnvironment(home: string, environment: Environment): Readonly<Record<string, string>> {
+  const { PATH = '/usr/local/bin:/usr/bin:/bin', LANG = 'C.UTF-8', TZ } = environment
+  const always = { PATH, HOME: home, LANG }
+  return TZ === undefined ? always : { ...always, TZ }
+}
+
+export function whereToListen(port: number | undefined): Readonly<Record<string, string>> {
+  return port === undefined ? {} : { PORT: String(port), HOST: '127.0.0.1' }
+}
+
+/** A port of 127.0.0.1 that nobody has now. */
+export function freePort(): Promise<number> {
+  return new Promise((found, fail) => {
+    const server = createServer().once('error', fail)
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address()
+      server.close(() => found(typeof address === 'object' && address !== null ? address.port : 0))
+    })
+  })
+}

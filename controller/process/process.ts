@@ -1,0 +1,165 @@
+import { existsSync } from 'node:fs'
+import { mkdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import {
+  type BuildRequest,
+  type Generation,
+  generationName,
+  type Host,
+  HostDown,
+  type HostOptions,
+  type Sight,
+  type Wanted,
+} from '../host.ts'
+import { Builds } from './builds.ts'
+import { blameMachine } from './fault.ts'
+import { findPlaces, rewritePaths } from './mounts.ts'
+import { addressOf, proxyEnvironment, proxySpec } from './proxy.ts'
+import { seeEdge, seeGeneration, seeProxy } from './sight.ts'
+import { Units, type UnitsOptions } from './units.ts'
+
+/** What `npm start` prints before it runs anything on this host. */
+export const noSandbox =
+  'No sandbox: servers run as plain processes and may read, write and reach all that this user may; limits and egress do not bind them.'
+
+export interface ProcessHostOptions extends HostOptions, UnitsOptions {
+  /** Folder of the checkout that proxies are started from. */
+  readonly product: string
+}
+
+/** A host whose units are child processes. They outlive it: only `stop` and `down` end them. Needs Linux. */
+export async function openProcessHost(options: ProcessHostOptions): Promise<Host> {
+  if (!existsSync('/proc/self/stat'))
+    throw new Error('the process runtime needs Linux: only /proc tells its own processes from strangers; use docker')
+  const builds = new Builds(options)
+  await builds.open()
+  const units = new Units(options)
+  const wanted = { address: addressOf(options), proxy: await proxySpec(options.product, options) }
+  return new ProcessHost({ options, builds, units, wanted })
+}
+
+interface Parts {
+  readonly options: ProcessHostOptions
+  readonly builds: Builds
+  readonly units: Units
+  readonly wanted: Wanted
+}
+
+class ProcessHost implements Host {
+  readonly wanted: Wanted
+  readonly #options: ProcessHostOptions
+  readonly #builds: Builds
+  readonly #units: Units
+
+  constructor({ options, builds, units, wanted }: Parts) {
+    this.wanted = wanted
+    this.#options = options
+    this.#builds = builds
+    this.#units = units
+  }
+
+  async observe(signal: AbortSignal): Promise<Sight> {
+    signal.throwIfAborted()
+    const { state } = this.#options
+    return await this.#look().catch((cause) => {
+      throw cause instanceof HostDown ? cause : new HostDown(`cannot read ${state}: ${cause}`, { cause })
+    })
+  }
+
+  async #look(): Promise<Sight> {
+    const built = await this.#builds.list()
+    const units = this.#units.list().map((record) => ({ record, runs: this.#units.runs(record) }))
+    return {
+      edge: seeEdge(this.#options),
+      proxies: units.flatMap(({ record, runs }) => seeProxy(record, runs) ?? []),
+      generations: units.flatMap(({ record, runs }) => seeGeneration(record, runs) ?? []),
+      built,
+    }
+  }
+
+  build(request: BuildRequest, signal: AbortSignal): Promise<void> {
+    return blameMachine(() => this.#builds.build(request, signal))
+  }
+
+  /** Proxies run from the checkout as it is. */
+  async prepare(): Promise<void> {}
+
+  /** Proxies listen at the published address themselves, each beside the others. */
+  async startEdge(): Promise<void> {}
+
+  async startProxy(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
+    const { instance, state, product } = this.#options
+    const spec = this.wanted.proxy
+    const name = `${instance}-proxy-${spec.slice(0, 8)}`
+    for (const folder of ['run', 'proxy']) await mkdir(join(state, folder), { recursive: true, mode: 0o700 })
+    const launch = {
+      command: ['node', 'proxy/main.ts'],
+      folder: product,
+      env: proxyEnvironment(name, this.#options),
+    }
+    await blameMachine(() => this.#units.run({ name, is: { role: 'proxy', spec }, launch }))
+  }
+
+  async start(generation: Generation, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
+    const { server, spec, origin, image, command, mounts, env } = generation
+    if (image.kind === 'ref') throw new Error(`${server}: only Docker can run it: it is an image`)
+    if (command === undefined) throw new Error(`${server}: only Docker can run it: its manifest names no command`)
+    const folder = this.#builds.folderOf(server, image.input)
+    if (folder === undefined) throw new Error(`${server}: there is no build of ${image.input.hash}`)
+    const { instance, state } = this.#options
+    const where = { volumes: join(state, 'volumes'), prefix: `${instance}-${server}` }
+    const name = generationName(instance, server, spec)
+    const is = { role: 'server', server, spec, context: image.input.hash, origin } as const
+    await blameMachine(async () => {
+      const places = await findPlaces(mounts, where)
+      const launch = { command: [...command], folder, env: rewritePaths(env, places) }
+      await this.#units.run({ name, is, launch })
+    })
+  }
+
+  async resume(id: string, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
+    const record = this.#units.find(id)
+    if (record === undefined) throw new Error(`there is no ${id} to resume`)
+    await blameMachine(() => this.#units.run(record))
+  }
+
+  stop(id: string, signal: AbortSignal): Promise<void> {
+    return this.#units.stop(id, signal)
+  }
+
+  async remove(id: string): Promise<void> {
+    this.#units.remove(id)
+  }
+
+  async forget(server: string, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
+    const contexts = this.#units.list().map(({ is }) => (is.role === 'server' ? is.context : ''))
+    await this.#builds.forget(server, new Set(contexts))
+  }
+
+  async logs(id: string, tail: number, signal: AbortSignal): Promise<string> {
+    signal.throwIfAborted()
+    return await this.#units.logs(id, tail)
+  }
+
+  changes(signal: AbortSignal): AsyncIterable<void> {
+    return this.#units.changes(signal)
+  }
+
+  async down({ volumes }: { readonly volumes: boolean }, signal: AbortSignal): Promise<void> {
+    const names = this.#units.list().map(({ name }) => name)
+    await Promise.all(names.map((name) => this.#units.stop(name, signal)))
+    for (const name of names) this.#units.remove(name)
+    await this.#builds.clear()
+    if (!volumes) return
+    // The proxies' folder is a volume on other hosts.
+    for (const folder of ['volumes', 'proxy'])
+      await rm(join(this.#options.state, folder), { recursive: true, force: true })
+  }
+
+  /** Children outlive it, so that agents are served while there is no controller. */
+  async [Symbol.asyncDispose](): Promise<void> {}
+}

@@ -1,0 +1,39 @@
+import { createHash } from 'node:crypto'
+import { readdir, readFile } from 'node:fs/promises'
+import { join, relative } from 'node:path'
+import type { HostOptions, ProxyVariable } from '../host.ts'
+
+/** Hash of all that a proxy of this checkout is made from, and of where it listens. */
+export async function proxySpec(product: string, { listen, url }: HostOptions): Promise<string> {
+  const hash = createHash('sha256').update(JSON.stringify([listen, url]))
+  for (const file of await sourcesOf(product)) {
+    const body = await readFile(join(product, file))
+    hash.update(`${file}\0${body.length}\0`).update(body)
+  }
+  return hash.digest('hex')
+}
+
+async function sourcesOf(product: string): Promise<readonly string[]> {
+  const found = await readdir(join(product, 'proxy'), { recursive: true, withFileTypes: true })
+  const proxy = found.filter((entry) => entry.isFile()).map(({ parentPath, name }) => join(parentPath, name))
+  const nouns = (await readdir(join(product, 'manifests'))).filter((name) => name.endsWith('.ts'))
+  const files = [...proxy.map((path) => relative(product, path)), ...nouns.map((name) => join('manifests', name))]
+  return [...files.sort(), 'package-lock.json']
+}
+
+export function proxyEnvironment(name: string, options: HostOptions): Readonly<Record<string, string>> {
+  const { state, url, logLevel } = options
+  return {
+    GATEWAY_PROXY_NAME: name,
+    GATEWAY_PROXY_LISTEN: addressOf(options),
+    GATEWAY_TABLE_SOCKET: join(state, 'run', 'table.sock'),
+    GATEWAY_PROXY_STATE: join(state, 'proxy'),
+    ...(url === undefined ? {} : { GATEWAY_URL: url }),
+    ...(logLevel === undefined ? {} : { LOG_LEVEL: logLevel }),
+  } satisfies Partial<Record<ProxyVariable, string>>
+}
+
+/** `host:port` */
+export function addressOf({ listen: { host, port } }: HostOptions): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+}

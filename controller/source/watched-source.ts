@@ -1,0 +1,36 @@
+import type { Logger } from 'pino'
+import { type Status, unasked } from '#manifests/status.ts'
+import type { Tree } from '../desired.ts'
+import type { Origin } from '../reconcile.ts'
+import { type Source, SourceDown } from './source.ts'
+
+/** A source that does not throw when it is down, but says so. */
+export interface WatchedSource extends Origin {
+  state(): Status['source']
+}
+
+export function watchSource(source: Source, log: Logger): WatchedSource {
+  let state: Status['source'] = { ok: false, reason: unasked }
+
+  function down(error: SourceDown): undefined {
+    if (state.ok || state.reason !== error.message)
+      log.warn({ reason: error.message }, 'the repository does not answer')
+    state = { ...state, ok: false, reason: error.message }
+  }
+
+  return {
+    state: () => state,
+    tree: (commit) => source.tree(commit),
+    skipped: (from, to) => source.skipped(from, to),
+    async fetch(signal): Promise<Tree | undefined> {
+      try {
+        const tree = await source.fetch(signal)
+        state = { ok: true, reason: 'answers', at: new Date().toISOString() }
+        return tree
+      } catch (error) {
+        if (error instanceof SourceDown) return down(error)
+        throw error
+      }
+    },
+  }
+}
