@@ -127,9 +127,10 @@ function planServer(server: string, target: Target | undefined, observed: Observ
 
 function planRun(target: RunTarget, generations: readonly ObservedGeneration[], observed: Observed): Step[] {
   const { server, generation } = target
-  const serving = observed.table?.servers[server.name]?.generation
+  const serving = observed.table?.servers[server.name]
   const current = generations.find(({ spec }) => spec === generation.spec)
-  if (serving === targetKey(target) && current?.state === 'running')
+  const isReached = serving?.generation === targetKey(target) && serving?.upstream !== undefined
+  if (isReached && current?.state === 'running')
     return [
       ...planRoute(target, observed),
       ...generations
@@ -146,7 +147,7 @@ function roll(target: RunTarget, generations: readonly ObservedGeneration[], obs
   const { server, generation } = target
   const { image } = generation
   const before = generations.filter(({ spec }) => spec !== generation.spec)
-  const runs = generations.some(({ state }) => state === 'running')
+  const runs = before.some(({ state }) => state === 'running')
   const order = !runs ? 'create' : isExclusive(server) ? 'stop-first' : 'start-first'
   const build = image.kind === 'built' && !observed.sight.built.has(generationKey(server.name, image.input.hash))
   return {
@@ -167,8 +168,8 @@ function cause(
 ): string {
   const serving = observed.table?.servers[target.server.name]?.generation
   const current = generations.find(({ spec }) => spec === target.generation.spec)
-  if (serving === targetKey(target)) return current === undefined ? 'it is gone from the host' : stopped(current)
   if (current?.state === 'running') return 'started, but not yet ready'
+  if (serving === targetKey(target)) return current === undefined ? 'it is gone from the host' : stopped(current)
   const previous = before.find(({ spec }) => generationKey(target.server.name, spec) === serving) ?? before.at(-1)
   if (previous === undefined) return 'new in the commit'
   return difference(observed.known.get(previous.spec), target.parts)

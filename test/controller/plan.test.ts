@@ -131,6 +131,13 @@ test('starts again what should serve and stopped', () => {
 0 to build, 1 to create, 0 to replace, 0 to remove`)
 })
 
+test('gives back its route to what was about to be stopped for a generation that is no longer wanted', () => {
+  const table = make.table([outline])
+  const { upstream: _, ...waiting } = table.servers.outline!
+  const observed = make.observed([make.running(outline)], { table: { ...table, servers: { outline: waiting } } })
+  expect(picture(make.aim([outline]), observed)).toContain('+   outline   started, but not yet ready')
+})
+
 test('stops a generation that runs on beside the one that serves', () => {
   const observed = make.observed([make.running(old), make.running(outline)], { table: make.table([outline]) })
   expect(picture(make.aim([outline]), observed)).toContain(

@@ -54,7 +54,7 @@ suite('mermaid', ['chromium'], () => {
     expect((await fetch(`${program.url}/readyz`)).status).toBe(200)
   })
 
-  test.concurrent.each(kinds)('draws %s', async (kind) => {
+  test.each(kinds)('draws %s', async (kind) => {
     const { text: code } = await client.callTool('list_diagram_types', { type: kind })
     const { text, images } = await draw(code, { scale: 1 })
     const [, type, ...sizes] = /^(\S+) (\d+)×(\d+), png (\d+)×(\d+)$/.exec(text) ?? []
@@ -143,7 +143,7 @@ suite('mermaid', ['chromium'], () => {
     const many = Array.from({ length: 501 }, (_, i) => `  a${i} --> b${i}`).join('\n')
     const chart = 'flowchart LR\n  a --> b'
 
-    test.concurrent.each([
+    test.each([
       ['half an arrow', { code: 'flowchart LR\n  A--' }, /Parse error on line \d/],
       ['an unclosed box', { code: 'flowchart LR\n  A[x --> B' }, /Parse error on line \d/],
       ['no text', { code: '' }, /code/],
@@ -167,7 +167,7 @@ suite('mermaid', ['chromium'], () => {
       expect(await fault('render_diagram', args)).toMatch(words)
     })
 
-    test.concurrent.each([
+    test.each([
       'flowchart LR\n  A--',
       'hello',
       'pie\n  "a" : minus',
@@ -187,7 +187,7 @@ suite('mermaid', ['chromium'], () => {
       expect(width).toBeGreaterThan(7_900)
     })
 
-    test('answers for five thousand nested subgraphs', async () => {
+    test('gives up fifteen hundred nested subgraphs in time', async () => {
       const open = Array.from({ length: 1_500 }, (_, i) => `subgraph s${i}`).join('\n')
       const close = 'end\n'.repeat(1_500)
       const { text, isError } = await client.callTool('render_diagram', {
@@ -202,7 +202,7 @@ suite('mermaid', ['chromium'], () => {
     const loopback = await openLoopback()
     onTestFinished(loopback.close)
     const code = `flowchart LR\n  a@{ img: "${loopback.url}/node", label: "x", w: 60, h: 60 }`
-    expect(await fault('render_diagram', { code })).toMatch(/image/)
+    expect(await fault('render_diagram', { code })).toMatch(/img.*nothing is fetched/)
     expect(loopback.seen).toEqual([])
   })
 
@@ -216,7 +216,6 @@ suite('mermaid', ['chromium'], () => {
       'a loose security level in front matter': `---\nconfig:\n  securityLevel: loose\n---\nflowchart LR\n  a["<iframe src='${url}/iframe'></iframe>x"]`,
       'CSS of a theme': `%%{init: {"themeCSS": "@import '${url}/import'; .node rect { fill: url(${url}/fill); background: \\\\75rl(${url}/escaped) } @font-face { font-family: f; src: url(${url}/font) } .x { --y: url(${url}/variable); background: image-set('${url}/set' 1x) }"}}%%\nflowchart LR\n  a --> b`,
       'a font': `%%{init: {"fontFamily": "x; } @import '${url}/fontFamily'; y {"}}%%\nflowchart LR\n  a`,
-      'a style': `flowchart LR\n  a:::bad\n  classDef bad fill:url(#a),stroke:red;background:image-set('${url}/classdef')`,
       'a link': `flowchart LR\n  a\n  click a "${url}/click" _blank`,
       'a link of a sequence': `sequenceDiagram\n  participant A\n  link A: More @ ${url}/link\n  A->>A: x`,
       'a link of a class': `classDiagram\n  class A\n  link A "javascript:alert(1)"\n  callback A "alert"`,
@@ -224,7 +223,7 @@ suite('mermaid', ['chromium'], () => {
       'an escape from the drawing': `flowchart LR\n  a["</svg></div><script>fetch('${url}/escape')</script><style>@import '${url}/escape-import'</style>"]`,
     })
 
-    test.concurrent.each(Object.keys(hostile('')))('does no harm with %s', async (name) => {
+    test.each(Object.keys(hostile('')))('does no harm with %s', async (name) => {
       const loopback = await openLoopback()
       const code = hostile(loopback.url)[name]!
       const { text, isError } = await client.callTool('render_diagram', { code, format: 'svg' })

@@ -16,6 +16,8 @@ async function attempt(work) {
   try {
     return await work()
   } catch (error) {
+    // The browser's words for a picture that it could not have.
+    if (error?.name === 'EncodingError') return { problem: 'img: nothing is fetched from anywhere here; leave it out' }
     const line = error?.hash?.loc?.first_line ?? error?.hash?.line
     return { problem: String(error?.message ?? error), ...(Number.isInteger(line) && { line }) }
   }
