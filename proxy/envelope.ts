@@ -1,7 +1,10 @@
-import about from '../package.json' with { type: 'json' }
+import { readFileSync } from 'node:fs'
+import { z } from 'zod'
+
+const About = z.object({ name: z.string(), version: z.string() })
 
 /** How the gateway names itself to both sides. */
-export const self = { name: about.name, version: about.version } as const
+export const self = About.parse(JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')))
 
 export const modernVersion = '2026-07-28'
 /** Newest first. */

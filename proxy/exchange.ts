@@ -31,6 +31,7 @@ export interface Exchange {
 /** The exchanges in flight. */
 export interface Exchanges {
   open(purpose: Purpose): Exchange
+  /** Calls in flight; streams are not counted. */
   calls(generation: string): number
   readonly size: number
   /** Ends what a table does not allow any more. */
@@ -45,7 +46,7 @@ interface Entry {
   generation: string | undefined
 }
 
-/** `idle` is called when a generation has no exchange any more. */
+/** `idle` is called when a generation has no call any more. */
 export function createExchanges(idle: (generation: string) => void): Exchanges {
   const open = new Set<Entry>()
   const counts = new Map<string, number>()
@@ -83,13 +84,15 @@ function openEntry({ open, count }: Register, purpose: Purpose): Exchange {
   return {
     signal: entry.controller.signal,
     move: (generation) => {
-      count(generation, 1)
-      count(entry.generation, -1)
+      if (purpose.kind === 'call') {
+        count(generation, 1)
+        count(entry.generation, -1)
+      }
       entry.generation = generation
     },
     end: (reason) => entry.controller.abort(reason),
     close: () => {
-      if (open.delete(entry)) count(entry.generation, -1)
+      if (open.delete(entry) && purpose.kind === 'call') count(entry.generation, -1)
     },
   }
 }

@@ -33,21 +33,21 @@ export async function forwardPost(errand: Errand, body: Body, bytes: Buffer): Pr
   }
   const exchange = visit.gateway.exchanges.open({
     agent: visit.agent,
-    kind: 'call',
+    kind: listens(body) ? 'stream' : 'call',
     allowed: (table) => allowed(errand, body, table),
   })
   endWithClient(visit, exchange)
   const timeout = visit.snapshot.servers.get(server)?.timeout ?? 60_000
   try {
     const first = await targetOf(errand, exchange.signal)
-    using patience = createPatience(exchange, timeout)
+    using patience = listens(body) ? undefined : createPatience(exchange, timeout)
     const status = await run(errand, {
       first,
       exchange,
       body,
       bytes,
       progress: (more) => {
-        patience.progress()
+        patience?.progress()
         size += more
       },
     })
@@ -59,6 +59,11 @@ export async function forwardPost(errand: Errand, body: Body, bytes: Buffer): Pr
   } finally {
     exchange.close()
   }
+}
+
+/** A modern client's way to hear of changes: a request that stays open and is no call. */
+function listens(body: Body): boolean {
+  return body.messages.some(({ method }) => method === 'subscriptions/listen')
 }
 
 interface Run {

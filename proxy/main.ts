@@ -75,7 +75,10 @@ async function recall({ holder, log }: Gateway, keep: Keep): Promise<void> {
 
 try {
   const config = readConfig(process.env)
-  await main(config, pino({ level: config.level, base: { proxy: config.name } }))
+  // Lines are gathered while one is written; what is left is written when the process ends.
+  const destination = pino.destination({ sync: false })
+  await main(config, pino({ level: config.level, base: { proxy: config.name } }, destination))
+  destination.flushSync()
   process.exit(0)
 } catch (error) {
   if (error instanceof ConfigError) for (const line of error.lines) console.error(line)

@@ -9,7 +9,9 @@ export interface Probes {
   /** Starts asking what is new, stops asking what is gone. */
   review(snapshot: Snapshot): void
   probe(generation: string): Probe | undefined
-  /** What a generation speaks; asks it if that is not known. Throws if it does not answer. */
+  /** What a generation speaks, as far as it is known. */
+  known(generation: string): Finding | undefined
+  /** The same; asks it if that is not known. Throws if it does not answer. */
   finding(target: Target): Promise<Finding>
 }
 
@@ -47,6 +49,7 @@ export function createProbes(upstreams: Upstreams, changed: () => void, signal: 
       }
     },
     probe: (generation) => watches.get(generation)?.probe,
+    known: (generation) => watches.get(generation)?.finding,
     finding: (target) => {
       const known = watches.get(target.generation)?.finding
       return known === undefined ? firstFinding({ upstreams, signal }, first, target) : Promise.resolve(known)

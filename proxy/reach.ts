@@ -14,16 +14,21 @@ const callLimit = 10 * 60_000
 
 /** The generation of a server that takes calls now; waits while there is none. Throws `Refusal` after 15 s or when the server is gone. */
 export async function reach(gateway: Gateway, server: string, signal: AbortSignal): Promise<Target> {
+  const snapshot = gateway.holder.current
+  return (snapshot && servingTarget(snapshot, server)) ?? awaitTarget(gateway, server, signal)
+}
+
+async function awaitTarget({ holder }: Gateway, server: string, signal: AbortSignal): Promise<Target> {
   const limit = AbortSignal.timeout(replacedLimit)
-  for (;;) {
-    const snapshot = gateway.holder.current
-    const target = snapshot && servingTarget(snapshot, server)
-    if (target !== undefined) return target
-    if (!snapshot?.servers.has(server)) throw new Refusal('replaced', { server })
-    await gateway.holder.next(AbortSignal.any([signal, limit])).catch((reason: unknown) => {
-      throw limit.aborted && !signal.aborted ? new Refusal('replaced', { server }) : reason
+  const either = AbortSignal.any([signal, limit])
+  while (holder.current?.servers.has(server)) {
+    const snapshot = await holder.next(either).catch((reason: unknown) => {
+      throw signal.aborted ? reason : new Refusal('replaced', { server })
     })
+    const target = servingTarget(snapshot, server)
+    if (target !== undefined) return target
   }
+  throw new Refusal('replaced', { server })
 }
 
 /** Does something with a target; once more, with the one that serves then, if the first was never reached. */

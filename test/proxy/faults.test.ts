@@ -107,6 +107,40 @@ test('a stream of a generation that drains is ended, a call on it goes on, and i
   expect(proxy.spoken()).toBeGreaterThan(0)
 })
 
+test('a subscription is no call: it may be silent for long, and ends when its generation drains', async () => {
+  const before = serverAt('s', good.origin, { timeout: 100 })
+  proxy.use({ agents, servers: { s: before } })
+  const version = '2026-07-28'
+  const _meta = { 'io.modelcontextprotocol/protocolVersion': version, 'io.modelcontextprotocol/clientCapabilities': {} }
+  const headers = {
+    ...as('a'),
+    'content-type': 'application/json',
+    accept: 'application/json, text/event-stream',
+    'mcp-protocol-version': version,
+    'mcp-method': 'subscriptions/listen',
+  }
+  const body = JSON.stringify(rpc('subscriptions/listen', { notifications: { toolsListChanged: true }, _meta }))
+  const listening = await fetch(`${proxy.url}/mcp/s`, { method: 'POST', headers, body })
+  const text = listening.text()
+  await until('a call times out meanwhile', async () => {
+    await using slow = await openUpstream('v1-stateless')
+    proxy.use({
+      agents: { a: agentWith('a', { s: wholeGrant, t: wholeGrant }) },
+      servers: { s: before, t: serverAt('t', slow.origin, { timeout: 100 }) },
+    })
+    const { json } = await proxy.post('/mcp/t', rpc('tools/call', { name: 'pause' }), as('a'))
+    return json.error.message.includes('did not finish')
+  })
+  expect(proxy.gateway.exchanges.size).toBe(1)
+  expect(proxy.gateway.exchanges.calls(before.generation)).toBe(0)
+  proxy.use({
+    agents,
+    servers: { s: serverAt('s', undefined) },
+    draining: [{ generation: before.generation, server: 's', upstream: good.origin, path: '/mcp' }],
+  })
+  expect(await text).toContain('notifications/subscriptions/acknowledged')
+})
+
 test('health is degraded while a server is being replaced or answers badly, and counts what there is', async () => {
   const health = async () => {
     const response = await fetch(`${proxy.url}/health`)

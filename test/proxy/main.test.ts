@@ -131,6 +131,26 @@ describe('a proxy process', () => {
     expect(JSON.parse(await readFile(join(state, 'table.json'), 'utf8')).revision).toBe(9)
   })
 
+  test('speaks up at once when a draining generation has become empty', async () => {
+    await using old = await openUpstream('v1-stateless')
+    await using next = await openUpstream('v2')
+    await using controller = await openTableServer()
+    await using proxy = await openProxyProcess({ name: 'p', port: await freePort(), socket: controller.socket, state })
+    const agents = { a: agentWith('a', { s: wholeGrant }) }
+    const before = serverAt('s', old.origin)
+    controller.publish({ ...empty, revision: 1, agents, servers: { s: before } })
+    await until('the first table', () => controller.latest.get('p')?.have === 1)
+    const slow = post(`${proxy.url}/mcp/s`, rpc('tools/call', { name: 'pause' }), as('a'))
+    await until('the call is on its way', () => old.seen.some(({ body }) => body.includes('"pause"')))
+    const draining = [{ generation: before.generation, server: 's', upstream: old.origin, path: '/mcp' }]
+    controller.publish({ ...empty, revision: 2, agents, servers: { s: serverAt('s', next.origin) }, draining })
+    const calls = () => controller.latest.get('p')?.generations[before.generation]?.calls
+    await until('the call is reported', () => controller.latest.get('p')?.have === 2 && calls() === 1)
+    old.release()
+    expect((await slow).status).toBe(200)
+    await until('its end is reported', () => calls() === 0)
+  })
+
   test('says so in one line when its address is taken', async () => {
     await using first = await openUpstream('v2')
     const { child, output } = spawnProxy({

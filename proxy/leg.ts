@@ -1,0 +1,119 @@
+import { toClient } from './bridge.ts'
+import { Ended } from './exchange.ts'
+import type { Gateway } from './gateway.ts'
+import type { Era } from './inquire.ts'
+import { isRecord, type Message } from './message.ts'
+import type { PooledSession } from './pool.ts'
+import { post, type Reply } from './post.ts'
+import { errorText, Refusal } from './refusal.ts'
+import type { Target } from './table.ts'
+import { type Sending, UpstreamFailed } from './upstream.ts'
+
+/** One request to be put to one upstream, whatever the eras of the two sides. */
+export interface Question {
+  readonly target: Target
+  readonly agent: string
+  /** The client's era. */
+  readonly era: Era
+  readonly message: Message
+  /** What the tool is called there, if that differs. */
+  readonly name?: string
+  /** `Mcp-Param-*` of a modern client. */
+  readonly headers?: Readonly<Record<string, string>>
+  readonly signal: AbortSignal
+  /** Takes each notification that comes before the answer. */
+  readonly note: (text: string) => void
+}
+
+export interface Answer {
+  /** A JSON-RPC response in the client's era, with its id. */
+  readonly text: string
+  /** Of the error, if it is one. */
+  readonly code: number | undefined
+  readonly result: Readonly<Record<string, unknown>>
+}
+
+/** A question in the words of its upstream. */
+export interface Leg {
+  readonly from: Era
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string
+  /** JSON text of the id that the upstream sees. */
+  readonly id: string
+  readonly session?: PooledSession
+}
+
+/** The upstream does not know the session any more, and so did nothing. */
+export class SessionLost extends Error {
+  override readonly name = 'SessionLost'
+}
+
+/** A stream that stays open after its answer is given up after this, ms. */
+const linger = 1_000
+
+/** Sends a leg and waits for its answer, not for the end of what carries it. */
+export async function walk(gateway: Gateway, question: Question, leg: Leg): Promise<Answer> {
+  const { promise, resolve, reject } = Promise.withResolvers<Answer>()
+  const { target, signal } = question
+  const leaving = new AbortController()
+  const stop = () => leaving.abort(signal.reason)
+  signal.addEventListener('abort', stop, { once: true })
+  let answer: Answer | undefined
+  let timer: NodeJS.Timeout | undefined
+  const take = (text: string, status: number) => {
+    if (lost(status, leg)) return
+    answer = readAnswer(text, question, leg)
+    if (answer === undefined) return hear(gateway, question, leg, text)
+    resolve(answer)
+    timer = setTimeout(() => leaving.abort(new Ended('left', 'answered')), linger)
+  }
+  const sending = { target, method: 'POST', headers: leg.headers, body: leg.body, signal: leaving.signal } as const
+  post(gateway.upstreams, sending, take)
+    .then((reply) => answer ?? reject(noAnswer(reply, target, leg)), reject)
+    .finally(() => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', stop)
+    })
+  if (signal.aborted) stop()
+  return promise
+}
+
+function readAnswer(text: string, { era, message }: Question, { from, id }: Leg): Answer | undefined {
+  const parsed: unknown = JSON.parse(text)
+  if (!isRecord(parsed) || parsed.method !== undefined) return undefined
+  if (parsed.id !== JSON.parse(id) && !(isRecord(parsed.error) && (parsed.id ?? null) === null)) return undefined
+  const code = isRecord(parsed.error) ? Number(parsed.error.code) : undefined
+  const result = isRecord(parsed.result) ? parsed.result : {}
+  return { text: toClient(text, { from, to: era }, message.id ?? 'null'), code, result }
+}
+
+/** What comes before the answer: a notification goes on, a request of the server's is declined, as nobody was offered to it. */
+function hear(gateway: Gateway, { target, note, signal }: Question, { headers }: Leg, text: string): void {
+  const parsed: unknown = JSON.parse(text)
+  if (!isRecord(parsed) || parsed.method === undefined) return
+  if (parsed.id === undefined) {
+    note(text)
+    return
+  }
+  const error = { code: -32601, message: 'Not offered by this client' }
+  tell(gateway, { target, method: 'POST', headers, body: errorText(JSON.stringify(parsed.id), error), signal })
+}
+
+/** Says something to a server that nobody waits for. */
+export function tell(gateway: Gateway, sending: Sending): void {
+  post(gateway.upstreams, sending, () => undefined).catch((err: unknown) =>
+    gateway.log.debug({ err, generation: sending.target.generation }, 'a server could not be told something'),
+  )
+}
+
+function lost(status: number, { session }: Leg): boolean {
+  return status === 404 && session?.id !== undefined
+}
+
+function noAnswer(reply: Reply, target: Target, leg: Leg): Error {
+  if (lost(reply.status, leg)) return new SessionLost()
+  const silent = reply.status < 300 && reply.type === 'text/event-stream'
+  const why = silent ? 'its stream ended without an answer' : `HTTP ${reply.status}`
+  const refusal = new Refusal('answer', { server: target.server, why })
+  return reply.status >= 500 ? new UpstreamFailed(target, true, refusal) : refusal
+}

@@ -1,0 +1,34 @@
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { openKeep } from '../../proxy/keep.ts'
+
+let folder: string
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'keep-'))
+})
+afterEach(() => rm(folder, { recursive: true, force: true }))
+
+const table = (revision: number) => ({ revision, grantsFile: 'x', agents: {}, servers: {}, starting: [], draining: [] })
+const { signal } = new AbortController()
+
+test('two proxies that save at once leave the newest table, and nothing else', async () => {
+  using one = await openKeep(folder)
+  using two = await openKeep(folder)
+  const revisions = Array.from({ length: 30 }, (_, i) => ((i * 7) % 30) + 1)
+  await Promise.all(revisions.map((revision, i) => (i % 2 === 0 ? one : two).save(table(revision), signal)))
+  expect((await one.load())?.revision).toBe(30)
+  expect((await readdir(folder)).filter((name) => name.startsWith('table'))).toEqual(['table.json'])
+})
+
+test('a table that was cut off is replaced, and never taken for one', async () => {
+  using keep = await openKeep(folder)
+  expect(await keep.load()).toBeUndefined()
+  await keep.save(table(3), signal)
+  const text = await readFile(join(folder, 'table.json'), 'utf8')
+  await writeFile(join(folder, 'table.json'), text.slice(0, 20))
+  await expect(keep.load()).rejects.toThrow()
+  await keep.save(table(2), signal)
+  expect((await keep.load())?.revision).toBe(2)
+})
