@@ -10,6 +10,8 @@ import type { Aim } from './plan.ts'
 export interface Standing {
   readonly aim: Aim
   readonly table: Table | undefined
+  /** `<server>@<spec>` of what the table says serves, and the last look at the host did not find running. */
+  readonly absent: ReadonlySet<string>
   readonly runs: ReadonlyMap<string, Run>
   readonly failures: ReadonlyMap<string, Attempt>
   /** What failed through no fault of the commit and is tried again, by lane. */
@@ -31,7 +33,8 @@ export function serverStanding(target: Target, standing: Standing): ServerStandi
   const serving = standing.table?.servers[name]
   const run = standing.runs.get(name)
   if (target.kind === 'held') return { phase: 'waiting', reason: target.because }
-  if (key !== undefined && serving?.generation === key && serving.upstream !== undefined)
+  const isThere = key !== undefined && !standing.absent.has(key)
+  if (isThere && serving?.generation === key && serving?.upstream !== undefined)
     return { phase: 'ready', reason: run === undefined ? 'serves what the commit asks for' : run.doing }
   if (run !== undefined) return { phase: 'deploying', reason: run.doing }
   const failure = standing.failures.get(name)

@@ -1,4 +1,5 @@
 import type { Logger } from 'pino'
+import type { Table } from '#manifests/table.ts'
 import { narrow } from './admission.ts'
 import type { Chronicle } from './chronicle.ts'
 import type { Compiled, Desired, Tree } from './desired.ts'
@@ -7,7 +8,7 @@ import { execute } from './execute.ts'
 import { explainLines, isDifferent } from './explain.ts'
 import { behindProxies, liveReports } from './gate.ts'
 import type { Machine } from './generation.ts'
-import type { Host, Sight } from './host.ts'
+import { generationKey, type Host, type Sight } from './host.ts'
 import type { Journal } from './journal.ts'
 import type { Lanes } from './lanes.ts'
 import { isFinal, outcome, type Standing } from './outcome.ts'
@@ -51,8 +52,15 @@ export interface Memory {
   /** Head of the branch as last compiled. */
   readonly head?: { readonly commit: string; readonly compiled: Compiled }
   readonly course?: Course
-  readonly aim?: Aim
-  readonly sight?: Sight
+  readonly seen?: Seen
+}
+
+/** What a pass aimed at and saw. */
+export interface Seen {
+  readonly aim: Aim
+  readonly sight: Sight
+  /** Generations that the table says serve, and that did not run. */
+  readonly absent: ReadonlySet<string>
 }
 
 /**
@@ -75,7 +83,7 @@ export async function reconcile(means: Means, memory: Memory, signal: AbortSigna
   announce(means, aim, steps)
   means.publisher.publish((draft) => freshen(draft, { aim, sight, lanes: means.lanes, isFirst: before === undefined }))
   execute(steps, { aim, tree: chosen.course.tree }, means.world, means.lanes)
-  const next = { ...chosen, aim, sight }
+  const next = { ...chosen, seen: { aim, sight, absent: absentOf(aim, sight, means.publisher.table) } }
   conclude(means, next)
   return next
 }
@@ -157,12 +165,22 @@ function announce({ chronicle, log, lanes }: Means, aim: Aim, steps: readonly St
   if (isDifferent(steps) && lanes.runs.size === 0) log.info({ commit: aim.commit, plan: lines }, 'planned')
 }
 
+function absentOf({ targets }: Aim, { generations }: Sight, table: Table | undefined): ReadonlySet<string> {
+  const runs = new Set(
+    generations.filter(({ state }) => state === 'running').map(({ server, spec }) => generationKey(server, spec)),
+  )
+  const serving = Object.values(targets).flatMap(({ kind, server: { name } }) =>
+    kind === 'run' ? (table?.servers[name]?.generation ?? []) : [],
+  )
+  return new Set(serving.filter((key) => !runs.has(key)))
+}
+
 /** Says how far the current commit is. A commit that once was final never goes back to being applied. */
-export function conclude(means: Means, { aim, sight, head }: Memory): void {
+export function conclude(means: Means, { seen, head }: Memory): void {
   const { chronicle } = means
   const current = chronicle.current
-  if (aim === undefined || sight === undefined || current?.commit !== aim.commit || head?.compiled.ok !== true) return
-  const now = outcome(standing(means, aim, sight))
+  if (seen === undefined || current?.commit !== seen.aim.commit || head?.compiled.ok !== true) return
+  const now = outcome(standing(means, seen))
   if (isFinal(now.phase) || !isFinal(current.phase)) chronicle.tell(now)
   else chronicle.tell({ servers: now.servers })
 }
@@ -170,13 +188,13 @@ export function conclude(means: Means, { aim, sight, head }: Memory): void {
 /** The facts that status and outcome are derived from. */
 export function standing(
   means: Pick<Means, 'publisher' | 'journal' | 'lanes' | 'troubles'>,
-  aim: Aim,
-  sight: Sight,
+  { aim, sight, absent }: Seen,
 ): Standing {
   const { publisher, journal, lanes, troubles } = means
   return {
     aim,
     table: publisher.table,
+    absent,
     runs: lanes.runs,
     failures: new Map(journal.failures().map((failure) => [failure.server, failure])),
     troubles,

@@ -70,7 +70,7 @@ export class Rounds implements AsyncDisposable {
     const { publisher, chronicle } = this
     const { journal, log } = this.#charge
     const buildLog = (server: string, line: string) => log.debug({ server, line }, 'build')
-    const admit = (draft: Draft) => (this.#memory.aim === undefined ? draft : settle(draft, this.#memory.aim))
+    const admit = (draft: Draft) => (this.#memory.seen === undefined ? draft : settle(draft, this.#memory.seen.aim))
     const world = { host, publisher, journal, builds: this.#builds, buildLog, admit }
     this.#means = { ...this.#charge, host, publisher, chronicle, lanes: this.#lanes, troubles: this.#troubles, world }
     this.#tellHost({ ok: true, reason: 'answers' })

@@ -42,8 +42,9 @@ export class Steward implements Controller {
 
   #look(): Pick<Facts, 'look'> {
     const { means, memory } = this.#rounds
-    if (means === undefined || memory.aim === undefined || memory.sight === undefined) return {}
-    return { look: { standing: standing(means, memory.aim, memory.sight), sight: memory.sight } }
+    const { seen } = memory
+    if (means === undefined || seen === undefined) return {}
+    return { look: { standing: standing(means, seen), sight: seen.sight } }
   }
 
   async commit(sha: string, wait: number, signal: AbortSignal): Promise<CommitStatus | undefined> {
