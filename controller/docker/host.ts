@@ -116,8 +116,9 @@ class DockerHost implements Host {
     await this.#engine.startContainer(unit.Id, signal)
   }
 
-  async stop(id: string, signal: AbortSignal): Promise<void> {
-    if (await this.#unit(id, signal)) await this.#engine.stopContainer(id, grace, signal)
+  async stop(id: string, signal: AbortSignal, patience = grace * 1_000): Promise<void> {
+    const seconds = Math.ceil(patience / 1_000)
+    if (await this.#unit(id, signal)) await this.#engine.stopContainer(id, seconds, signal)
   }
 
   async remove(id: string, signal: AbortSignal): Promise<void> {
