@@ -33,7 +33,11 @@ export async function readComposition(folder: string): Promise<Composition> {
 }
 
 /** A line of `volumes`, taken apart: a name or a folder of the machine, a path in the container. */
-export function mountOf(line: string): { readonly source: string; readonly target: string; readonly readOnly: boolean } {
+export function mountOf(line: string): {
+  readonly source: string
+  readonly target: string
+  readonly readOnly: boolean
+} {
   const [source = '', target = '', mode] = line.split(':')
   return { source, target, readOnly: mode === 'ro' }
 }
