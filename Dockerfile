@@ -3,7 +3,7 @@ FROM node:24-bookworm-slim
 
 RUN apt-get update \
   && apt-get install -y --no-install-recommends git openssh-client ca-certificates \
-  && rm -rf /var/lib/apt/lists/* \
+  && rm -rf /var/lib/apt/lists/* /var/cache/apt/* \
   && printf '#!/bin/sh\nexec node /app/controller/cli/main.ts "$@"\n' >/usr/local/bin/gateway \
   && chmod 755 /usr/local/bin/gateway
 
@@ -19,5 +19,4 @@ COPY proxy proxy
 # Root, because whoever may use the engine's socket is root on the machine whatever its number here. Edge and proxies do
 # not get the socket, and are started as users without rights.
 ENV NODE_ENV=production
-EXPOSE 3110
 CMD ["node", "controller/main.ts"]

@@ -7,6 +7,9 @@ export type GatewayStep = Extract<Step, { do: 'edge' | 'proxy' }>
 /** Time for a new proxy to take the table, ms. */
 const proxyStart = 60_000
 
+/** Time for a proxy that leaves to finish its calls, ms: a little more than it takes itself. */
+const proxyLeave = 70_000
+
 /** Raises edge and proxy as the steps say: the product's image, then edge, then a proxy beside those that run. */
 export async function raiseGateway(steps: readonly GatewayStep[], world: World, progress: Progress): Promise<void> {
   progress.say('building the gateway')
@@ -29,8 +32,9 @@ async function replaceProxy(world: World, { say, signal }: Progress): Promise<vo
   say('waiting until the new proxy has the table')
   await takesTable(world, signal)
   const { proxies } = await host.observe(signal)
+  say('waiting until the old proxy has finished its calls')
   for (const { id } of proxies.filter(({ spec }) => spec !== host.wanted.proxy)) {
-    await host.stop(id, signal)
+    await host.stop(id, signal, proxyLeave)
     await host.remove(id, signal)
   }
 }

@@ -137,8 +137,8 @@ export interface Host extends AsyncDisposable {
   start(generation: Generation, signal: AbortSignal): Promise<void>
   /** Starts a stopped unit of this instance again. */
   resume(id: string, signal: AbortSignal): Promise<void>
-  /** Asks it to end; kills it after ten seconds. Gone is fine. */
-  stop(id: string, signal: AbortSignal): Promise<void>
+  /** Asks it to end; kills it after `patience` ms, ten seconds unless told. Gone is fine. */
+  stop(id: string, signal: AbortSignal, patience?: number): Promise<void>
   /** Removes a stopped unit. Gone is fine. */
   remove(id: string, signal: AbortSignal): Promise<void>
   /** Removes what a removed server leaves: its network, and builds that no container uses. Volumes stay. */

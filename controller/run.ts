@@ -57,11 +57,12 @@ export async function runController(config: Config, options: RunOptions): Promis
   )
   const office = { instance, version, repository: source.label, branch: config.source.branch, journal }
   const steward = new Steward({ ...office, sourceState: watched.state }, rounds)
-  end.use(await openTableSocket(join(state, 'run'), rounds.publisher))
   end.use(closing(await openAdmin(steward, state, log)))
   end.use(closing(await listen(config, steward, log)))
   options.onListening?.(steward)
   const host = end.use(await untilHost(options, rounds))
+  // Only now, for until the host is ours the proxies that look for this socket may be another controller's.
+  end.use(await openTableSocket(join(state, 'run'), rounds.publisher))
   rounds.take(host)
   const poll = schedule(config.poll, () => rounds.ask())
   end.defer(() => poll.destroy())

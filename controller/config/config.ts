@@ -71,7 +71,8 @@ const Environment = z.object({
 })
 type Environment = z.infer<typeof Environment>
 
-const names = Object.keys(Environment.shape)
+/** Every variable that has an effect. */
+export const variableNames = Object.keys(Environment.shape)
 const inFiles = ['GATEWAY_GIT_TOKEN', 'GATEWAY_OPERATOR_TOKEN', 'GATEWAY_WEBHOOK_SECRET']
 const notEnforced = [
   'GATEWAY_ALLOWED_SIGNERS',
@@ -82,7 +83,7 @@ const notEnforced = [
   'GATEWAY_BREAK_GLASS',
   'GATEWAY_SELF_UPDATE',
 ]
-const allNames = [...names, ...inFiles.map((name) => `${name}_FILE`)]
+const allNames = [...variableNames, ...inFiles.map((name) => `${name}_FILE`)]
 
 /** Reads the whole environment of the controller. An empty variable is one that is not given. Throws `ConfigError`. */
 export function readConfig(env: NodeJS.ProcessEnv): Config {

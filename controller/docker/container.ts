@@ -6,12 +6,13 @@ import { chromiumProfile } from './seccomp-chromium.ts'
 /** Seconds that a container has to end. */
 export const grace = 10
 
-/** What no container of ours may do, whatever it is for. */
+/** What no container of ours may do, whatever it is for; filling the disk with its log among it. */
 export const confined = {
   Init: true,
   ReadonlyRootfs: true,
   CapDrop: ['ALL'],
   RestartPolicy: { Name: 'unless-stopped' },
+  LogConfig: { Type: 'json-file', Config: { 'max-size': '10m', 'max-file': '3' } },
 }
 
 /** The container of a generation, on its server's network; the way out is connected after it is made. */

@@ -79,6 +79,7 @@ export interface ContainerOptions {
     readonly NanoCpus?: number
     readonly PidsLimit?: number
     readonly RestartPolicy?: { Name: string }
+    readonly LogConfig?: { Type: string; Config: Record<string, string> }
     readonly ExtraHosts?: string[]
     readonly Sysctls?: Record<string, string>
     readonly PortBindings?: Record<string, { HostIp: string; HostPort: string }[]>

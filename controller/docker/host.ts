@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { BuildInput } from '../desired.ts'
 import type { BuildRequest, Generation, Host, HostOptions, Sight, Wanted } from '../host.ts'
+import { createTurn } from '../turn.ts'
 import { grace } from './container.ts'
 import { addressOf, edgesOf, ensureEdge, refuseForeign } from './edge.ts'
 import type { Engine, EngineContainer } from './engine.ts'
@@ -37,7 +38,7 @@ interface Setting {
 export async function createDockerHost(engine: Engine, options: DockerHostOptions, signal: AbortSignal): Promise<Host> {
   const { instance, state, subnets, product } = options
   refuseEarlyNetworks(options)
-  const estate = { engine, instance, subnets }
+  const estate = { engine, instance, subnets, networking: createTurn() }
   const own = await readOwnContainer(engine, signal)
   const identity = await stateIdentity(own, state)
   const edges = await edgesOf(estate, signal)
@@ -116,8 +117,9 @@ class DockerHost implements Host {
     await this.#engine.startContainer(unit.Id, signal)
   }
 
-  async stop(id: string, signal: AbortSignal): Promise<void> {
-    if (await this.#unit(id, signal)) await this.#engine.stopContainer(id, grace, signal)
+  async stop(id: string, signal: AbortSignal, patience = grace * 1_000): Promise<void> {
+    const seconds = Math.ceil(patience / 1_000)
+    if (await this.#unit(id, signal)) await this.#engine.stopContainer(id, seconds, signal)
   }
 
   async remove(id: string, signal: AbortSignal): Promise<void> {

@@ -1,3 +1,4 @@
+import type { Turn } from '../turn.ts'
 import { type Engine, type EngineContainer, type EngineNetwork, EngineRefusal, type NetworkOptions } from './engine.ts'
 import { carries, egressNetwork, frontNetwork, labelsOf, mark, serverNetwork } from './labels.ts'
 import { freeSubnet } from './subnet.ts'
@@ -8,12 +9,18 @@ export interface Estate {
   readonly instance: string
   /** CIDR that the servers' networks are cut from. */
   readonly subnets: string
+  /** Networks are made one at a time: the engine lists one only when it is done, and its range is taken before. */
+  readonly networking: Turn
 }
 
 type Wish = Omit<NetworkOptions, 'subnet' | 'Labels'> & {
   readonly server?: string
   readonly cut: 'from subnets' | 'by engine'
+  /** Ranges that the engine did not give, because another controller was making a network of them. */
+  readonly refused?: readonly string[]
 }
+
+const attempts = 16
 
 /** Holds edge and its published port alone. */
 export function ensureFront(estate: Estate, signal: AbortSignal): Promise<void> {
@@ -68,9 +75,12 @@ export async function joinForeign(
   await join(estate, edge, networks, signal)
 }
 
-/** One attempt more for each network that another controller made of the same range in between. */
-async function ensure(estate: Estate, wish: Wish, signal: AbortSignal, attempts = 5): Promise<void> {
-  const { cut, server, ...options } = wish
+function ensure(estate: Estate, wish: Wish, signal: AbortSignal): Promise<void> {
+  return estate.networking.take(() => ensureAlone(estate, wish, signal), signal)
+}
+
+async function ensureAlone(estate: Estate, wish: Wish, signal: AbortSignal): Promise<void> {
+  const { cut, server, refused = [], ...options } = wish
   const { engine, instance, subnets } = estate
   const marks = server === undefined ? { instance } : { instance, server }
   const all = await engine.networks(signal)
@@ -78,14 +88,14 @@ async function ensure(estate: Estate, wish: Wish, signal: AbortSignal, attempts 
   if (found && carries(found.Labels, marks) && (server !== undefined || mark(found.Labels, 'server') === undefined))
     return
   if (found) throw new Error(`network ${options.Name} exists and is not ours: remove it, or choose another name`)
-  const subnet = cut === 'by engine' ? undefined : freeSubnet(subnets, all)
+  const subnet = cut === 'by engine' ? undefined : freeSubnet(subnets, all, refused)
   if (cut === 'from subnets' && subnet === undefined)
     throw new Error(`GATEWAY_SUBNETS: no /28 is free in ${subnets} for network ${options.Name}`)
   const wanted = { ...options, Labels: labelsOf(marks), ...(subnet === undefined ? {} : { subnet }) }
   try {
     await engine.createNetwork(wanted, signal)
   } catch (error) {
-    if (!(error instanceof EngineRefusal) || attempts === 0) throw error
-    await ensure(estate, wish, signal, attempts - 1)
+    if (!(error instanceof EngineRefusal) || refused.length === attempts) throw error
+    await ensureAlone(estate, { ...wish, refused: [...refused, subnet ?? ''] }, signal)
   }
 }

@@ -5,14 +5,15 @@ const bits = 28
 /** First and last address as numbers. */
 type Range = readonly [number, number]
 
-/** The first /28 of `pool` (CIDR) that overlaps with no network, or undefined when it is full. */
-export function freeSubnet(pool: string, networks: readonly EngineNetwork[]): string | undefined {
+/** The first /28 of `pool` (CIDR) that overlaps with no network and none of `others`, or undefined when it is full. */
+export function freeSubnet(
+  pool: string,
+  networks: readonly EngineNetwork[],
+  others: readonly string[] = [],
+): string | undefined {
   const whole = rangeOf(pool)
   if (whole === undefined) throw new Error(`GATEWAY_SUBNETS: "${pool}" is not an IPv4 range such as 10.213.0.0/16`)
-  const taken = networks
-    .flatMap(subnetsOf)
-    .map(rangeOf)
-    .filter((range) => range !== undefined)
+  const taken = [...networks.flatMap(subnetsOf), ...others].map(rangeOf).filter((range) => range !== undefined)
   const size = 2 ** (32 - bits)
   for (let first = whole[0]; first + size - 1 <= whole[1]; first += size)
     if (!overlaps([first, first + size - 1], taken)) return `${dotted(first)}/${bits}`

@@ -126,8 +126,8 @@ class ProcessHost implements Host {
     await blameMachine(() => this.#units.run(record))
   }
 
-  stop(id: string, signal: AbortSignal): Promise<void> {
-    return this.#units.stop(id, signal)
+  stop(id: string, signal: AbortSignal, patience?: number): Promise<void> {
+    return this.#units.stop(id, signal, patience)
   }
 
   async remove(id: string): Promise<void> {

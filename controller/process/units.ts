@@ -76,12 +76,12 @@ export class Units {
     this.#exits.emit('exit')
   }
 
-  /** SIGTERM, ten seconds, SIGKILL. Gone is fine. */
-  async stop(name: string, signal: AbortSignal): Promise<void> {
+  /** SIGTERM, `patience` ms, SIGKILL. Gone is fine. */
+  async stop(name: string, signal: AbortSignal, patience = grace): Promise<void> {
     const record = this.find(name)
     if (record === undefined) return
     if (this.runs(record)) signalGroup(record.life, 'SIGTERM')
-    if (await this.#ends(record, grace, signal)) return signalGroup(record.life, 'SIGKILL')
+    if (await this.#ends(record, patience, signal)) return signalGroup(record.life, 'SIGKILL')
     signalGroup(record.life, 'SIGKILL')
     if (!(await this.#ends(record, killLimit, signal))) throw new Error(`${name} does not end, even when killed`)
   }

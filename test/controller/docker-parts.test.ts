@@ -28,6 +28,10 @@ describe('a free range of addresses', () => {
     expect(freeSubnet('10.213.0.0/16', networks)).toBe(subnet)
   })
 
+  test('is found behind those that the engine refused', () => {
+    expect(freeSubnet('10.213.0.0/16', [network('10.213.0.0/28')], ['10.213.0.16/28'])).toBe('10.213.0.32/28')
+  })
+
   test('ends with its pool', () => {
     expect(freeSubnet('10.213.0.16/28', [])).toBe('10.213.0.16/28')
     expect(freeSubnet('10.213.0.16/28', [network('10.213.0.16/28')])).toBeUndefined()

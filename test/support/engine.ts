@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { request } from 'node:http'
+import type { z } from 'zod'
 import { openEngine } from '../../controller/docker/docker.ts'
 import { labelsOf, mark } from '../../controller/docker/labels.ts'
 import { plainText } from '../../controller/docker/log.ts'
@@ -51,10 +52,15 @@ export function post(path: string, body: unknown): Promise<Buffer> {
   return ask('POST', path, JSON.stringify(body))
 }
 
+/** What the engine says of a container, a network or an image, by its path: `/containers/<id>/json`. */
+export async function inspect<T>(path: string, shape: z.ZodType<T>): Promise<T> {
+  return shape.parse(JSON.parse(String(await ask('GET', path))))
+}
+
 function ask(method: string, path: string, body?: string): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const headers = body === undefined ? {} : { 'content-type': 'application/json' }
-    const asked = request({ socketPath: engineSocket, method, path, headers, timeout: 30_000 }, (answer) => {
+    const asked = request({ socketPath: engineSocket, method, path, headers, timeout: 120_000 }, (answer) => {
       const chunks: Buffer[] = []
       answer.on('data', (chunk: Buffer) => chunks.push(chunk))
       answer.on('error', reject)

@@ -1,0 +1,288 @@
+import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { z } from 'zod'
+import { CommitStatus } from '#manifests/status.ts'
+import { openEngine } from '../../controller/docker/docker.ts'
+import { labelsOf, mark } from '../../controller/docker/labels.ts'
+import { checkoutFiles } from '../support/checkout.ts'
+import { type Load, post, startLoad } from '../support/clients.ts'
+import { readComposition } from '../support/composition.ts'
+import { post as askEngine, inspect, removeInstance, testInstance } from '../support/engine.ts'
+import { testToken } from '../support/gateway.ts'
+import { type GitServer, serveGit } from '../support/git-server.ts'
+import { suite } from '../support/machine.ts'
+import { freePort } from '../support/port.ts'
+import { createRepository, type Repository } from '../support/repository.ts'
+import { sayServer } from '../support/say.ts'
+import { addressForContainers, createStack, type Stack } from '../support/stack.ts'
+
+const Said = z.object({ result: z.object({ content: z.tuple([z.object({ text: z.string() })]) }) })
+const minutes = 60_000
+const agents = { alpha: testToken(), beta: testToken() }
+const patient = { timeout: 2 * minutes, interval: 200 }
+
+suite('the gateway on a machine for good', ['docker'], () => {
+  const instance = testInstance()
+  const engine = openEngine()
+  let checkout: Repository
+  let repository: Repository
+  let git: GitServer
+  let secrets: string
+  let port: number
+  let face: string
+  let endpoint: string
+  let stack: Stack
+
+  beforeAll(async () => {
+    checkout = await createRepository()
+    await checkout.commit(await checkoutFiles('.'))
+    repository = await createRepository()
+    git = await serveGit(repository.bare, { token: testToken().token, host: addressForContainers() })
+    secrets = await mkdtemp(join(tmpdir(), 'gateway-secrets-'))
+    await writeFile(join(secrets, '.env'), 'SESAME=open\n')
+    await repository.publish({
+      'manifests/permissions.yaml': permissions('alpha'),
+      'manifests/servers/plain.yaml': 'description: says nothing\nbuild: servers/say\n',
+      'manifests/servers/sesame.yaml': 'description: says the word\nbuild: servers/say\nsecrets: [{ WORD: SESAME }]\n',
+      'servers/say/Dockerfile': sayServer.Dockerfile,
+      'servers/say/main.mjs': sayServer['main.mjs'],
+    })
+    const agentsPort = await freePort()
+    endpoint = `http://127.0.0.1:${agentsPort}/mcp`
+    port = await freePort()
+    face = `http://127.0.0.1:${port}`
+    await writeFile(
+      join(checkout.work, 'gateway.env'),
+      [
+        `GATEWAY_REPO=${git.url}`,
+        `GATEWAY_GIT_TOKEN=${git.token}`,
+        `GATEWAY_INSTANCE=${instance}`,
+        `GATEWAY_PROXY_LISTEN=127.0.0.1:${agentsPort}`,
+        'GATEWAY_POLL=*/2 * * * * *',
+        '',
+      ].join('\n'),
+    )
+    stack = await stackOf(instance, `${instance}-state`, port)
+  }, 2 * minutes)
+
+  afterAll(async () => {
+    await stack?.down()
+    await removeInstance(instance)
+    await stack?.[Symbol.asyncDispose]()
+    await git?.[Symbol.asyncDispose]()
+    for (const made of [checkout, repository]) await made?.[Symbol.asyncDispose]()
+    if (secrets !== undefined) await rm(secrets, { recursive: true, force: true })
+  }, 2 * minutes)
+
+  function stackOf(project: string, state: string, at: number): Promise<Stack> {
+    const instead = { 'gateway-state': state, 'gateway-run': `${instance}-run`, '/opt/gateway': secrets }
+    return createStack({ folder: checkout.work, project, instead, port: at })
+  }
+
+  test('comes up: servers are built, and a call is answered', { timeout: 10 * minutes }, async () => {
+    await stack.up()
+    const head = await repository.git('rev-parse', 'HEAD')
+    const became = await becomes(head)
+    expect(became.servers).toEqual({})
+    expect(became).toMatchObject({ phase: 'applied', errors: [] })
+    expect(await say('plain')).toBe('nothing')
+    expect(await say('sesame')).toBe('open')
+  })
+
+  test('runs edge and proxy from the image that the controller came in', async () => {
+    const ours = await units()
+    expect(ours.map(({ role }) => role).sort()).toEqual(['edge', 'proxy', 'server', 'server'])
+    for (const { role, image } of ours) if (role !== 'server') expect(image).toBe(stack.image)
+  })
+
+  test('lets no log grow without bound', async () => {
+    const Shape = z.object({ HostConfig: z.object({ LogConfig: z.unknown() }) })
+    const { services } = await readComposition(checkout.work)
+    const { driver, options } = services.controller.logging
+    for (const { id } of await units())
+      expect((await inspect(`/containers/${id}/json`, Shape)).HostConfig.LogConfig).toEqual({
+        Type: driver,
+        Config: options,
+      })
+  })
+
+  test('answers its command line in the container', { timeout: 2 * minutes }, async () => {
+    const head = await repository.git('rev-parse', '--short=12', 'HEAD')
+    expect(await stack.exec('gateway', 'reconcile', '--wait')).toMatchObject({ code: 0 })
+    const status = await stack.exec('gateway', 'status')
+    expect(status).toMatchObject({ code: 0, output: expect.stringContaining(`commit ${head}  applied`) })
+    expect(status.output).toMatch(/^plain +ready .*\nsesame +ready /m)
+    expect((await stack.exec('gateway', 'history')).output).toMatch(new RegExp(`${head} +applied`))
+    const validate = 'git clone -q /var/lib/gateway/mirror.git /tmp/commit && gateway validate /tmp/commit'
+    expect(await stack.exec('sh', '-c', validate)).toEqual({ code: 0, output: 'valid: 2 servers, 1 agent\n' })
+    expect((await stack.exec('sh', '-c', 'gateway token new beta 2>/dev/null')).output).toMatch(/^cgw_[\w-]{43}\n$/)
+  })
+
+  test('says that it is well by the command that the engine asks', async () => {
+    const { services } = await readComposition(checkout.work)
+    const [, ...command] = services.controller.healthcheck.test
+    expect(await stack.exec(...command)).toMatchObject({ code: 0 })
+  })
+
+  test('sees a secrets file that was replaced, and replaces just the server that uses it', {
+    timeout: 2 * minutes,
+  }, async () => {
+    const before = await units()
+    const load = startCalls('sesame')
+    await writeFile(join(secrets, '.env.new'), 'SESAME=close\n')
+    await rename(join(secrets, '.env.new'), join(secrets, '.env'))
+    await expect.poll(() => say('sesame'), patient).toBe('close')
+    await hasEnded(before.filter(({ server }) => server === 'sesame'))
+    await flawless(load)
+    const after = await units()
+    expect(difference(before, after)).toEqual(['sesame'])
+  })
+
+  test('serves on while the controller is down, and replaces nothing when it is up again', {
+    timeout: 3 * minutes,
+  }, async () => {
+    const before = await units()
+    const load = startCalls('plain')
+    await stack.down()
+    expect(await units()).toEqual(before)
+    expect(await say('sesame')).toBe('close')
+    await stack.up()
+    await isUp()
+    expect(await stack.exec('gateway', 'reconcile', '--wait')).toMatchObject({ code: 0 })
+    await flawless(load)
+    expect(await units()).toEqual(before)
+    expect(await stack.logs()).not.toContain('planned')
+  })
+
+  test('brings the proxy to its own version, and no call notices', { timeout: 6 * minutes }, async () => {
+    const before = await units()
+    const file = join(checkout.work, 'proxy/main.ts')
+    await writeFile(file, `${await readFile(file, 'utf8')}// another version\n`)
+    const load = startCalls('plain')
+    const image = stack.image
+    await stack.up()
+    expect(stack.image).not.toBe(image)
+    await isUp()
+    const long = say('plain', 15_000)
+    await expect.poll(async () => (await units()).filter(({ role }) => role === 'proxy').length, patient).toBe(2)
+    expect(await long).toBe('nothing')
+    await hasEnded(before.filter(({ role }) => role === 'proxy'))
+    await flawless(load)
+    const after = await units()
+    expect(after.find(({ role }) => role === 'proxy')?.image).toBe(stack.image)
+    expect(difference(before, after)).toEqual(['proxy'])
+  })
+
+  test('replaces the proxy of an edge that was restarted', { timeout: 3 * minutes }, async () => {
+    const before = await units()
+    const edge = before.find(({ role }) => role === 'edge')
+    await askEngine(`/containers/${edge?.id}/restart?t=1`, {})
+    await hasEnded(before.filter(({ role }) => role === 'proxy'))
+    await expect.poll(() => say('sesame').catch(String), patient).toBe('close')
+    expect(difference(before, await units())).toEqual(['proxy'])
+  })
+
+  test('is left alone by a controller of another state, which says both ways out', {
+    timeout: 3 * minutes,
+  }, async () => {
+    const before = await units()
+    const line = `GATEWAY_INSTANCE: "${instance}" on this engine belongs to the state ${instance}-state, not to ${instance}-other: choose another name, or run \`gateway adopt\` on this machine to take it over`
+    {
+      await using other = await stackOf(`${instance}-2`, `${instance}-other`, await freePort())
+      await other.up()
+      await expect.poll(() => other.logs(), patient).toContain(line)
+    }
+    expect(await units()).toEqual(before)
+    await repository.publish({ 'manifests/permissions.yaml': permissions('alpha', 'beta') })
+    await expect.poll(() => say('plain', 0, agents.beta.token).catch(String), patient).toBe('nothing')
+  })
+
+  test('is gone when it is taken down', { timeout: 2 * minutes }, async () => {
+    expect(await stack.exec('gateway', 'down', '--volumes')).toEqual({
+      code: 0,
+      output: 'all that this gateway ran is gone\n',
+    })
+    const signal = AbortSignal.timeout(minutes)
+    expect(await units()).toEqual([])
+    const ours = labelsOf({ instance })
+    expect(await engine.images(ours, signal)).toEqual([])
+    expect(await engine.volumes(ours, signal)).toEqual([])
+    expect((await engine.networks(signal)).filter(({ Labels }) => mark(Labels, 'instance') === instance)).toEqual([])
+    expect(await stack.exec('gateway', 'status')).toMatchObject({ code: 0 })
+  })
+
+  function permissions(...names: readonly (keyof typeof agents)[]): string {
+    const lines = names.map((name) => `  ${name}: { token_hash: "${agents[name].hash}", servers: ["*"] }\n`)
+    return `agents:\n${lines.join('')}`
+  }
+
+  async function say(server: string, ms = 0, token = agents.alpha.token): Promise<string> {
+    const params = { name: 'say', arguments: { ms } }
+    const answer = await post(`${endpoint}/${server}`, token, { jsonrpc: '2.0', id: 1, method: 'tools/call', params })
+    const said = Said.safeParse(answer.body)
+    if (!said.success) throw new Error(`${answer.status} ${JSON.stringify(answer.body)}`)
+    return said.data.result.content[0].text
+  }
+
+  function startCalls(server: string): Load {
+    return startLoad(async () => void (await say(server)), 2)
+  }
+
+  async function flawless(load: Load): Promise<void> {
+    const { calls, failures } = await load.stop()
+    expect(failures).toEqual([])
+    expect(calls).toBeGreaterThan(20)
+  }
+
+  async function becomes(commit: string): Promise<CommitStatus> {
+    const final = new Set(['applied', 'degraded', 'rejected'])
+    const look = async () => {
+      const answer = await fetch(`${face}/commits/${commit}?wait=10`).catch(() => undefined)
+      return answer?.status === 200 ? CommitStatus.parse(await answer.json()) : undefined
+    }
+    await expect
+      .poll(async () => final.has((await look())?.phase ?? ''), { timeout: 8 * minutes, interval: 200 })
+      .toBe(true)
+    return (await look()) ?? expect.unreachable()
+  }
+
+  async function isUp(): Promise<void> {
+    const health = () => fetch(`${face}/readyz`).then(({ status }) => status, String)
+    await expect.poll(health, patient).toBe(200)
+  }
+
+  interface Unit {
+    readonly id: string
+    readonly role: string
+    readonly server: string | undefined
+    readonly image: string
+  }
+
+  /** What runs, the controller not among it. */
+  async function units(): Promise<readonly Unit[]> {
+    const containers = await engine.containers(labelsOf({ instance }), AbortSignal.timeout(minutes))
+    return containers
+      .filter(({ State }) => State.Status === 'running')
+      .map(({ Id, Image, Config: { Labels } }) => ({
+        id: Id,
+        role: mark(Labels, 'role') ?? '',
+        server: mark(Labels, 'server'),
+        image: Image,
+      }))
+      .sort((a, b) => (a.id < b.id ? -1 : 1))
+  }
+
+  /** Names of what came instead of something, or beside it. */
+  function difference(before: readonly Unit[], after: readonly Unit[]): readonly string[] {
+    expect(after).toHaveLength(before.length)
+    return after.filter(({ id }) => !before.some((one) => one.id === id)).map(({ server, role }) => server ?? role)
+  }
+
+  async function hasEnded(some: readonly Unit[]): Promise<void> {
+    expect(some).not.toHaveLength(0)
+    const left = async () => (await units()).filter(({ id }) => some.some((one) => one.id === id))
+    await expect.poll(left, patient).toEqual([])
+  }
+})

@@ -1,0 +1,178 @@
+import { readFile } from 'node:fs/promises'
+import { networkInterfaces } from 'node:os'
+import { join } from 'node:path'
+import { BuildSpec } from '#manifests/build.ts'
+import { readBuildInput } from '../../controller/compile/build-input.ts'
+import { parseEnvFile } from '../../controller/config/env-file.ts'
+import { either } from '../../controller/docker/call.ts'
+import { openEngine } from '../../controller/docker/docker.ts'
+import { plainText } from '../../controller/docker/log.ts'
+import { packTar } from '../../controller/docker/tar.ts'
+import { readEntries } from '../../controller/rollout.ts'
+import { openFolder } from '../../controller/source/folder.ts'
+import { type Composition, mountOf, readComposition } from './composition.ts'
+import { post, runIn } from './engine.ts'
+
+/** What must differ between two stacks on one engine, and from what an operator has. */
+export interface StackOptions {
+  /** Folder of `docker-compose.yml` and `gateway.env`. */
+  readonly folder: string
+  /** Instead of the file's name. */
+  readonly project: string
+  /** Volume names and folders of the machine, instead of the file's. */
+  readonly instead: Readonly<Record<string, string>>
+  /** Where the status page is published, on loopback. */
+  readonly port: number
+}
+
+/** What `docker compose` makes of `docker-compose.yml`, by the engine's API. Disposing takes all of it down. */
+export interface Stack extends AsyncDisposable {
+  /** `build`, and then `up -d`: the container is replaced where its image is another one. */
+  up(): Promise<void>
+  /** `down`, which leaves volumes. */
+  down(): Promise<void>
+  /** `exec controller …`: its exit code and all that it printed. */
+  exec(...command: readonly string[]): Promise<{ readonly code: number; readonly output: string }>
+  /** `logs controller` */
+  logs(): Promise<string>
+  /** Id of the image that was built last. */
+  readonly image: string
+}
+
+const engine = openEngine()
+const limit = () => AbortSignal.timeout(600_000)
+
+export async function createStack(options: StackOptions): Promise<Stack> {
+  return new ComposedStack(options, await readComposition(options.folder))
+}
+
+class ComposedStack implements Stack {
+  readonly #options: StackOptions
+  readonly #file: Composition
+  readonly #images = new Set<string>()
+  image = ''
+
+  constructor(options: StackOptions, file: Composition) {
+    this.#options = options
+    this.#file = file
+  }
+
+  async up(): Promise<void> {
+    await this.#build()
+    const running = await engine.container(this.#name, limit())
+    if (running?.Image === this.image) return
+    if (running !== undefined) await this.#removeContainer()
+    await this.#make()
+    await engine.startContainer(this.#name, limit())
+  }
+
+  async down(): Promise<void> {
+    await this.#removeContainer()
+    await engine.removeNetwork(this.#network, limit())
+  }
+
+  exec(...command: readonly string[]) {
+    return runIn(this.#name, command)
+  }
+
+  async logs(): Promise<string> {
+    return plainText(await engine.logs(this.#name, 1_000, limit()))
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.down()
+    const volumes = this.#mounts.filter(({ source }) => !source.startsWith('/'))
+    // One that another stack uses stays.
+    for (const { source } of volumes) await either(409, engine.removeVolume(source, limit()), undefined)
+    for (const image of [this.#tag, ...this.#images]) await engine.removeImage(image, limit())
+  }
+
+  get #name(): string {
+    return `${this.#options.project}-controller-1`
+  }
+
+  get #tag(): string {
+    return `${this.#options.project}/${this.#file.services.controller.image}`
+  }
+
+  get #network(): string {
+    return `${this.#options.project}_default`
+  }
+
+  get #labels(): Record<string, string> {
+    return { 'com.docker.compose.project': this.#options.project }
+  }
+
+  get #mounts() {
+    const { instead } = this.#options
+    return this.#file.services.controller.volumes.map(mountOf).map((mount) => {
+      const source = this.#file.volumes[mount.source]?.name ?? mount.source
+      return { ...mount, source: instead[source] ?? source }
+    })
+  }
+
+  /** The checkout as it stands on disk, as `docker compose build` sends it. */
+  async #build(): Promise<void> {
+    const tree = await openFolder(this.#options.folder)
+    const blame = (_: string, message: string) => ({ file: '', line: 1, column: 1, at: '', message })
+    const question = { spec: BuildSpec.parse({}), context: '', entries: await tree.list(), blame }
+    const answer = await readBuildInput(tree, question, limit())
+    if (!answer.ok) throw new Error(JSON.stringify(answer.faults))
+    const tar = packTar(readEntries(tree, answer.input, limit()))
+    const lines: string[] = []
+    const made = { t: this.#tag, dockerfile: 'Dockerfile', labels: this.#labels, buildargs: {} }
+    const failure = await engine.build(tar, made, (line) => lines.push(line), limit())
+    const image = await engine.image(this.#tag, limit())
+    if (failure !== '' || image === undefined) throw new Error(`${failure}\n${lines.slice(-20).join('\n')}`)
+    this.image = image.Id
+    this.#images.add(image.Id)
+  }
+
+  async #make(): Promise<void> {
+    const { restart, init, healthcheck, logging, ports } = this.#file.services.controller
+    const network = { Name: this.#network, Internal: false, Labels: this.#labels, Options: {} }
+    const known = (await engine.networks(limit())).some(({ Name }) => Name === this.#network)
+    if (!known) await engine.createNetwork(network, limit())
+    const inside = ports.map((line) => `${line.split(':')[1]}/tcp`)
+    await post(`/containers/create?name=${this.#name}`, {
+      Image: this.image,
+      Labels: this.#labels,
+      Env: await this.#environment(),
+      Healthcheck: { Test: healthcheck.test, Interval: nanoseconds(healthcheck.interval) },
+      ExposedPorts: Object.fromEntries(inside.map((port) => [port, {}])),
+      HostConfig: {
+        Init: init,
+        NetworkMode: this.#network,
+        RestartPolicy: { Name: restart },
+        LogConfig: { Type: logging.driver, Config: logging.options },
+        Binds: this.#mounts.map(({ source, target, readOnly }) => `${source}:${target}${readOnly ? ':ro' : ''}`),
+        PortBindings: Object.fromEntries(
+          inside.map((port) => [port, [{ HostIp: '127.0.0.1', HostPort: String(this.#options.port) }]]),
+        ),
+      },
+    })
+  }
+
+  async #environment(): Promise<string[]> {
+    const text = await readFile(join(this.#options.folder, this.#file.services.controller.env_file), 'utf8')
+    return [...parseEnvFile(text)].map(([name, value]) => `${name}=${value}`)
+  }
+
+  async #removeContainer(): Promise<void> {
+    await engine.stopContainer(this.#name, 10, limit())
+    await engine.removeContainer(this.#name, 'stopped', limit())
+  }
+}
+
+function nanoseconds(seconds: string): number {
+  return Number.parseInt(seconds, 10) * 1e9
+}
+
+/** An address of this machine that containers reach whatever network they are on. */
+export function addressForContainers(): string {
+  const { docker0 = [], ...others } = networkInterfaces()
+  const all = [...docker0, ...Object.values(others).flatMap((addresses) => addresses ?? [])]
+  const address = all.find(({ family, internal }) => family === 'IPv4' && !internal)?.address
+  if (address === undefined) throw new Error('this machine has no address that a container could reach')
+  return address
+}
