@@ -50,12 +50,19 @@ async function takesTable({ host, publisher }: World, signal: AbortSignal): Prom
   const until = Date.now() + proxyStart
   for (;;) {
     const { proxies } = await host.observe(signal)
-    const current = proxies.find(({ spec, state }) => spec === host.wanted.proxy && state === 'running')
-    if (current === undefined) throw new Error('the new proxy stopped as soon as it was started')
+    const current = proxies.find(({ spec }) => spec === host.wanted.proxy)
+    if (current?.state !== 'running') throw new Error(`the new proxy stopped${await lastWords(host, current, signal)}`)
     const have = publisher.heard.get(current.name)?.report.have
     if (publisher.table === undefined || (have !== undefined && have >= publisher.table.revision)) return
     if (Date.now() > until) throw new Error(`the new proxy ${current.name} has not taken the table within 60 s`)
     await publisher.changed(500, signal)
     signal.throwIfAborted()
   }
+}
+
+/** The last line of its output that is not a stack's, after a colon. */
+async function lastWords(host: World['host'], proxy: { readonly id: string } | undefined, signal: AbortSignal) {
+  const log = proxy === undefined ? '' : await host.logs(proxy.id, 20, signal)
+  const last = log.split('\n').findLast((line) => /^\S/.test(line))
+  return last === undefined ? ' as soon as it was started' : `: ${last}`
 }

@@ -38,7 +38,7 @@ export function target(server: Server, commit: string, machine: Machine): Target
   const missing = missingParts(server, machine)
   if (missing !== undefined) return { kind: 'held', server, because: missing }
   const values = secretValues(server, machine)
-  const parts = partsOf(server, machine.seal(values))
+  const parts = partsOf(server, Object.keys(values).length === 0 ? '' : machine.seal(values))
   const spec = createHash('sha256')
     .update(JSON.stringify([1, parts.image, server.config, parts.secrets]))
     .digest('hex')

@@ -61,17 +61,28 @@ const FailureRow = z.object({
 })
 const GenerationRow = z.object({ spec: z.string(), parts: z.string() })
 
-/** Opens `journal.db` in the state folder, made on first use. */
+/** Opens `journal.db` in the state folder, made on first use. Throws one line for a file that is damaged. */
 export function openJournal(state: string): Journal {
-  const db = new DatabaseSync(join(state, 'journal.db'))
-  db.exec('pragma journal_mode = wal; pragma synchronous = normal; pragma busy_timeout = 5000;')
-  db.exec(schema)
+  const db = openDatabase(join(state, 'journal.db'))
   return {
     ...tableIn(db),
     ...commitsIn(db),
     ...failuresIn(db),
     ...generationsIn(db),
     [Symbol.dispose]: () => db.close(),
+  }
+}
+
+function openDatabase(file: string): DatabaseSync {
+  try {
+    const db = new DatabaseSync(file)
+    db.exec('pragma journal_mode = wal; pragma synchronous = normal; pragma busy_timeout = 5000;')
+    db.exec(schema)
+    return db
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    const advice = 'move it and what begins with its name away: it is only memory, and what runs goes on'
+    throw new Error(`${file} cannot be read (${reason}); ${advice}`, { cause })
   }
 }
 

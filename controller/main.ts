@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { pino } from 'pino'
 import { z } from 'zod'
-import { ConfigError, readConfig } from './config/config.ts'
+import { readConfig } from './config/config.ts'
 import { openConfiguredHost } from './open-host.ts'
 import { runController } from './run.ts'
 
@@ -19,13 +19,7 @@ try {
   await runController(config, { version, log, signal: stopping.signal, openHost })
 } catch (error) {
   if (!stopping.signal.aborted) {
-    process.stderr.write(`${describe(error)}\n`)
+    process.stderr.write(`${error instanceof Error ? error.message : error}\n`)
     process.exitCode = 1
   }
-}
-
-/** What an operator must put right is one line each; anything else is ours, with its trace. */
-function describe(error: unknown): string {
-  if (error instanceof ConfigError) return error.message
-  return error instanceof Error ? (error.cause === undefined ? error.message : `${error.message}`) : String(error)
 }

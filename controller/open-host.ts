@@ -31,7 +31,7 @@ export async function openConfiguredHost(config: Config, product: Product, signa
   }
   const { address, prefix } = config.subnets
   const options = { ...common, subnets: `${address}/${prefix}`, networks: config.networks }
-  return openDockerHost({ ...options, product: await dockerProduct(config, product, signal) }, signal)
+  return openDockerHost({ ...options, product: await dockerProduct(config, product, signal) }, signal, config.engine)
 }
 
 /** What the product's Dockerfile takes; nothing else of a checkout makes another product. */
@@ -39,11 +39,11 @@ const paths = ['package.json', 'package-lock.json', 'manifests', 'controller', '
 
 /** Edge and proxies run from the image that the controller came in, or from one that is built of its checkout's HEAD. */
 async function dockerProduct(
-  { inherited }: Config,
+  { inherited, engine }: Config,
   { folder }: Product,
   signal: AbortSignal,
 ): Promise<DockerHostOptions['product']> {
-  const own = await ownContainer(signal)
+  const own = await ownContainer(signal, engine)
   if (own !== undefined) return { image: own.image }
   const tree = await openCheckout(folder, 'HEAD', inherited)
   const blame = (_: string, message: string) => ({ file: folder, line: 1, column: 1, at: '', message })

@@ -58,10 +58,12 @@ function phaseOf(
   servers: Readonly<Record<string, ServerStanding>>,
 ): { phase: CommitPhase; reason: string } {
   const named = (phase: ServerPhase) => Object.keys(servers).filter((name) => servers[name]?.phase === phase)
+  const trouble = standing.troubles.get('gateway')
+  if (standing.liveProxies === 0 && trouble !== undefined)
+    return { phase: 'applying', reason: `no proxy runs: ${trouble}` }
   const deploying = named('deploying')
   if (deploying.length > 0) return { phase: 'applying', reason: `deploying ${deploying.join(', ')}` }
-  if (standing.liveProxies === 0)
-    return { phase: 'applying', reason: standing.troubles.get('gateway') ?? 'no proxy runs yet' }
+  if (standing.liveProxies === 0) return { phase: 'applying', reason: 'no proxy runs yet' }
   if (standing.behind.length > 0)
     return {
       phase: 'applying',

@@ -122,7 +122,7 @@ export class Rounds implements AsyncDisposable {
     const delay = this.#backoff(passKey).next()
     const reason = messageOf(error)
     if (error instanceof HostDown) this.#tellHost({ ok: false, reason })
-    this.#charge.log.error({ err: error, again: delay }, 'the pass failed')
+    this.#charge.log.error({ ...faultOf(error), again: delay }, 'the pass failed')
     this.ask(delay)
   }
 
@@ -135,7 +135,7 @@ export class Rounds implements AsyncDisposable {
     }
     const delay = this.#backoff(lane).next()
     this.#troubles.set(lane, messageOf(error))
-    this.#charge.log.warn({ lane, err: error, again: delay }, 'tried again later')
+    this.#charge.log.warn({ lane, ...faultOf(error), again: delay }, 'tried again later')
     this.ask(delay)
     this.bell.ring()
   }
@@ -160,6 +160,11 @@ export class Rounds implements AsyncDisposable {
       this.bell.ring()
     }
   }
+}
+
+/** A host that does not answer is told in its words; a trace is for what nobody has foreseen. */
+function faultOf(error: unknown): { readonly reason: string } | { readonly err: unknown } {
+  return error instanceof HostDown ? { reason: error.message } : { err: error }
 }
 
 function messageOf(error: unknown): string {

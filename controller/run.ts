@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { schedule } from 'node-cron'
@@ -16,6 +15,7 @@ import { openMachine, secretsChanges } from './machine.ts'
 import { Rounds } from './rounds.ts'
 import { openSource, type Source } from './source/source.ts'
 import { watchSource } from './source/watched-source.ts'
+import { makeState } from './state-folder.ts'
 import { Steward } from './steward.ts'
 import { openTableSocket } from './table-socket.ts'
 
@@ -38,7 +38,7 @@ export async function runController(config: Config, options: RunOptions): Promis
   const { log, signal, version } = options
   const { state, instance } = config
   await using end = new AsyncDisposableStack()
-  await mkdir(join(state, 'run'), { recursive: true })
+  await makeState(state)
   end.use(
     await acquireLease(state, () => log.warn({ state }, 'waiting for the other controller of this state'), signal),
   )
@@ -94,15 +94,17 @@ async function listen(config: Config, controller: Controller, log: Logger): Prom
 /** The host may not answer yet: then people are told, and it is asked again for as long as it takes. */
 async function untilHost({ openHost, log, signal }: RunOptions, rounds: Rounds): Promise<Host> {
   const backoff = createBackoff(1_000, 30_000)
+  let told: string | undefined
   for (;;) {
     try {
       return await openHost(signal)
     } catch (error) {
       if (!(error instanceof HostDown)) throw error
-      const again = backoff.next()
-      rounds.await(error.message)
-      log.warn({ reason: error.message, again }, 'the host does not answer')
-      await pause(again, undefined, { signal })
+      const reason = error.message
+      rounds.await(reason)
+      if (reason !== told) log.warn({ reason }, 'the host does not answer')
+      told = reason
+      await pause(backoff.next(), undefined, { signal })
     }
   }
 }

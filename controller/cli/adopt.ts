@@ -1,9 +1,9 @@
 import { appendFile, readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { type Command, Option } from 'commander'
-import { openEngine } from '../docker/docker.ts'
 import { labelsOf, mark } from '../docker/labels.ts'
 import { HostDown } from '../host.ts'
+import { openEngineHere } from './engine.ts'
 import { Fault } from './fault.ts'
 import { print, printJson } from './print.ts'
 
@@ -46,7 +46,10 @@ async function adopt(state: string, instance: string): Promise<readonly string[]
 
 async function ownersOf(instance: string): Promise<readonly string[]> {
   try {
-    const edges = await openEngine().containers(labelsOf({ instance, role: 'edge' }), AbortSignal.timeout(lookWithin))
+    const edges = await openEngineHere().containers(
+      labelsOf({ instance, role: 'edge' }),
+      AbortSignal.timeout(lookWithin),
+    )
     return [...new Set(edges.flatMap(({ Config }) => mark(Config.Labels, 'state') ?? []))]
   } catch (cause) {
     if (cause instanceof HostDown) throw new Fault(cause.message, { cause })

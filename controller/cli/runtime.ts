@@ -3,9 +3,10 @@ import { readFile } from 'node:fs/promises'
 import { delimiter, dirname, join } from 'node:path'
 import { z } from 'zod'
 import type { Server } from '../desired.ts'
-import { openEngine } from '../docker/docker.ts'
 import type { Engine } from '../docker/engine.ts'
 import { HostDown } from '../host.ts'
+import { openEngineHere } from './engine.ts'
+import { Fault } from './fault.ts'
 
 export type Runtime = 'docker' | 'process'
 
@@ -22,15 +23,16 @@ type Images = Pick<Engine, 'image' | 'pull'>
 const pullWithin = 60_000
 
 /** Docker where an engine answers and the base image is there or comes within a minute, else plain processes. */
-export async function chooseRuntime(signal: AbortSignal, engine: Images = openEngine()): Promise<Choice> {
+export async function chooseRuntime(signal: AbortSignal, asked?: Images): Promise<Choice> {
   try {
+    const engine = asked ?? openEngineHere()
     if ((await engine.image(baseImage, signal)) !== undefined)
       return { runtime: 'docker', because: `an engine answers, and has ${baseImage}` }
     const failure = await pull(engine, signal)
     if (failure === '') return { runtime: 'docker', because: `an engine answers, and pulled ${baseImage}` }
     return { runtime: 'process', because: `a Docker engine answers, but ${baseImage} is not there: ${failure}` }
   } catch (error) {
-    if (error instanceof HostDown) return { runtime: 'process', because: `no Docker engine: ${error.message}` }
+    if (error instanceof HostDown || error instanceof Fault) return { runtime: 'process', because: error.message }
     throw error
   }
 }

@@ -1,10 +1,11 @@
-import { mkdir, realpath } from 'node:fs/promises'
+import { realpath } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { Config } from '../config/config.ts'
 import { readState, WrongValue } from '../config/variable.ts'
 import { halt } from '../halt.ts'
 import { noSandbox } from '../process/process.ts'
+import { makeFolder } from '../state-folder.ts'
 import { tellNews, type Welcome } from './announce.ts'
 import { ask } from './ask.ts'
 import { checkout } from './checkout.ts'
@@ -93,7 +94,7 @@ async function stopAll(config: Config): Promise<void> {
 /** The folder, made where it is missing. Throws a Fault if a controller runs in it. */
 async function openState(folder: string): Promise<string> {
   const state = readFolder(folder)
-  await mkdir(state, { recursive: true, mode: 0o700 }).catch((cause: unknown) => {
+  await makeFolder(state, 0o700).catch((cause: unknown) => {
     throw new Fault(`--state ${state} cannot be made: ${cause instanceof Error ? cause.message : cause}`, { cause })
   })
   const up = await ask({ state }, { path: '/healthz' }).catch(() => undefined)

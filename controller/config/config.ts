@@ -22,6 +22,8 @@ export interface Config {
   readonly networks: readonly string[]
   readonly subnets: read.Subnets
   readonly runtime: 'docker' | 'process'
+  /** Path of the engine's socket, where it is not the usual one. */
+  readonly engine?: string
   readonly instance: string
   /** Where agents connect, and the same as they write it. */
   readonly proxy: { readonly listen: read.Address; readonly url?: string }
@@ -68,6 +70,7 @@ const Environment = z.object({
   GATEWAY_OPERATOR_TOKEN: value(read.readToken).optional(),
   GATEWAY_WEBHOOK_SECRET: value(read.readTokens).default([]),
   LOG_LEVEL: value(oneOf(LogLevel)).default('info'),
+  DOCKER_HOST: value(read.readEngine).optional(),
 })
 type Environment = z.infer<typeof Environment>
 
@@ -89,6 +92,7 @@ const allNames = [...variableNames, ...inFiles.map((name) => `${name}_FILE`)]
 export function readConfig(env: NodeJS.ProcessEnv): Config {
   const given = new Map(Object.entries(env).flatMap(([name, text]) => (text ? [[name, text] as const] : [])))
   const lines = [...strangers(given.keys()), ...fromFiles(given), ...debugging(given.get('DEBUG'))]
+  if (given.get('GATEWAY_RUNTIME') === 'process') given.delete('DOCKER_HOST')
   const parsed = Environment.safeParse(Object.fromEntries(given))
   if (parsed.success) lines.push(...conflicts(parsed.data))
   else lines.push(...parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`))
@@ -116,6 +120,7 @@ function arrange(env: Environment, inherited: Config['inherited']): Config {
     networks: env.GATEWAY_NETWORKS,
     subnets: env.GATEWAY_SUBNETS,
     runtime: env.GATEWAY_RUNTIME,
+    engine: env.DOCKER_HOST,
     instance: env.GATEWAY_INSTANCE,
     proxy: { listen: env.GATEWAY_PROXY_LISTEN, url: env.GATEWAY_URL },
     status: { listen: env.GATEWAY_LISTEN, url: env.GATEWAY_STATUS_URL, operatorToken: env.GATEWAY_OPERATOR_TOKEN },

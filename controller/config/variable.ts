@@ -86,6 +86,14 @@ export function readSubnets(text: string): Subnets {
   return { address, prefix }
 }
 
+/** The engine's socket, as `DOCKER_HOST` names it. */
+export function readEngine(text: string): string {
+  const path = /^unix:\/\/(\/.+)$/.exec(text)?.[1]
+  if (path === undefined)
+    throw new WrongValue(`found ${quoted(text)}, allowed is unix:///path/of/the.sock: the engine of this machine`)
+  return path
+}
+
 /** `name=/absolute/path,…` */
 export function readMounts(text: string): Readonly<Record<string, string>> {
   const mounts: Record<string, string> = {}

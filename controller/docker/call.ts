@@ -3,6 +3,7 @@ import { HostDown } from '../host.ts'
 import { EngineRefusal } from './engine.ts'
 
 const Refused = z.object({ statusCode: z.number(), message: z.string() })
+const Unreached = z.object({ code: z.string(), address: z.string() })
 
 /** One call of the engine, ended by the signal or after `limit` ms. Throws `EngineRefusal`, or `HostDown` when there is no answer. */
 export async function ask<T>(
@@ -57,7 +58,18 @@ function refusalOf(error: unknown): Error {
     const words = refused.data.message.replace(/^\(HTTP code \d+\) .*? - /, '').trim()
     return new EngineRefusal(refused.data.statusCode, words, error)
   }
-  return new HostDown(`the Docker engine does not answer: ${error instanceof Error ? error.message : error}`, {
-    cause: error,
-  })
+  return new HostDown(whyUnreached(error), { cause: error })
+}
+
+function whyUnreached(error: unknown): string {
+  const unreached = Unreached.safeParse(error).data
+  switch (unreached?.code) {
+    case 'ENOENT':
+    case 'ECONNREFUSED':
+      return `no Docker engine answers at ${unreached.address}; start it, or name its socket in DOCKER_HOST; tried again by itself`
+    case 'EACCES':
+      return `this user may not use the Docker engine at ${unreached.address}; add it to the group that owns the socket`
+    default:
+      return `the Docker engine does not answer: ${error instanceof Error ? error.message : error}`
+  }
 }

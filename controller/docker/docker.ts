@@ -15,13 +15,13 @@ const minute = 60_000
 const longestBuild = 30 * minute
 
 /** Throws `HostDown` when the engine does not answer, and one clear line for what this machine cannot give. */
-export function openDockerHost(options: DockerHostOptions, signal: AbortSignal): Promise<Host> {
-  return createDockerHost(openEngine(), options, signal)
+export function openDockerHost(options: DockerHostOptions, signal: AbortSignal, socketPath?: string): Promise<Host> {
+  return createDockerHost(openEngine(socketPath), options, signal)
 }
 
 /** The container that this process runs in, as the engine sees it; undefined for a process of the machine. */
-export function ownContainer(signal: AbortSignal): Promise<OwnContainer | undefined> {
-  return readOwnContainer(openEngine(), signal)
+export function ownContainer(signal: AbortSignal, socketPath?: string): Promise<OwnContainer | undefined> {
+  return readOwnContainer(openEngine(socketPath), signal)
 }
 
 /** The API's version is left to the engine: the oldest that we meet ends at 1.41, the newest begins at 1.44. */

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { closeSync, openSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { constants } from 'node:os'
-import { type Birth, birthOf } from './life.ts'
+import { type Birth, birthOf, isCode } from './life.ts'
 import type { UnitRecord } from './table.ts'
 
 export interface Launch {
@@ -67,6 +67,15 @@ export function childEnvironment(home: string, environment: Environment): Readon
 
 export function whereToListen(port: number | undefined): Readonly<Record<string, string>> {
   return port === undefined ? {} : { PORT: String(port), HOST: '127.0.0.1' }
+}
+
+/** Whether nobody listens there; an address that this machine lacks, or may not use, is not told from one that is free. */
+export function isFree({ host, port }: { readonly host: string; readonly port: number }): Promise<boolean> {
+  return new Promise((found) => {
+    const server = createServer()
+    server.once('error', (error) => found(!isCode(error, 'EADDRINUSE')))
+    server.listen({ host, port, exclusive: true }, () => server.close(() => found(true)))
+  })
 }
 
 /** A port of 127.0.0.1 that nobody has now. */

@@ -12,6 +12,7 @@ import {
   type Wanted,
 } from '../host.ts'
 import { Builds } from './builds.ts'
+import { isFree } from './child.ts'
 import { blameMachine } from './fault.ts'
 import { findPlaces, rewritePaths } from './mounts.ts'
 import { addressOf, proxyEnvironment, proxySpec } from './proxy.ts'
@@ -92,6 +93,7 @@ class ProcessHost implements Host {
     const { instance, state, product } = this.#options
     const spec = this.wanted.proxy
     const name = `${instance}-proxy-${spec.slice(0, 8)}`
+    await this.#demandPort()
     for (const folder of ['run', 'proxy']) await mkdir(join(state, folder), { recursive: true, mode: 0o700 })
     const launch = {
       command: ['node', 'proxy/main.ts'],
@@ -99,6 +101,16 @@ class ProcessHost implements Host {
       env: proxyEnvironment(name, this.#options),
     }
     await blameMachine(() => this.#units.run({ name, is: { role: 'proxy', spec }, launch }))
+  }
+
+  /** Proxies share their port with whoever asks for that, so that a stranger's would get some of the calls. */
+  async #demandPort(): Promise<void> {
+    const ours = this.#units.list().some((record) => record.is.role === 'proxy' && this.#units.runs(record))
+    if (ours || (await isFree(this.#options.listen))) return
+    const { address } = this.wanted
+    throw new HostDown(
+      `GATEWAY_PROXY_LISTEN: ${address} is in use by another program: end it, or choose another port; tried again by itself`,
+    )
   }
 
   async start(generation: Generation, signal: AbortSignal): Promise<void> {

@@ -106,7 +106,10 @@ class MirroredSource implements Source {
     const { branch } = this.#options
     const head = (await this.#lsRemote(branch, signal)).get(branch)
     if (head !== undefined) return head
-    const branches = [...(await this.#lsRemote('*', signal)).keys()]
+    const heads = await this.#lsRemote('*', signal)
+    const pushed = heads.get(branch)
+    if (pushed !== undefined) return pushed
+    const branches = [...heads.keys()]
     if (branches.length === 0) throw new SourceDown(`${this.label}: has no commit yet; push one to ${branch}`)
     const guess = nearest(branch, branches)
     const others = guess === undefined ? `there are: ${branches.slice(0, 5).join(', ')}` : `did you mean ${guess}?`

@@ -99,6 +99,13 @@ describe('the environment', () => {
     } satisfies Config)
   })
 
+  test('takes the engine that DOCKER_HOST names, where it uses one', () => {
+    expect(readConfig({ ...repo, DOCKER_HOST: 'unix:///run/user/1000/docker.sock' })).toMatchObject({
+      engine: '/run/user/1000/docker.sock',
+    })
+    expect(readConfig({ ...repo, DOCKER_HOST: 'ssh://elsewhere', GATEWAY_RUNTIME: 'process' }).engine).toBeUndefined()
+  })
+
   test('has every fault named at once, a line each', () => {
     expect(
       faults({ GATEWAY_POLL: 'often', GATEWAY_POL: 'x', GATEWAY_RUNTIME: 'podman', GATEWAY_SELF_UPDATE: 'on' }),
@@ -150,6 +157,7 @@ describe('the environment', () => {
     ['GATEWAY_PROXY_LISTEN', '0.0.0.0:0', 'found port 0, allowed is 1 to 65535'],
     ['GATEWAY_PROXY_LISTEN', '0.0.0.0:65536', 'allowed is <IP address>:<port>'],
     ['GATEWAY_PROXY_LISTEN', '::1:3100', 'allowed is <IP address>:<port>'],
+    ['DOCKER_HOST', 'tcp://engine.example:2375', 'allowed is unix:///path/of/the.sock'],
     ['GATEWAY_LISTEN', 'forge.example:1', 'allowed is <IP address>:<port>'],
     ['GATEWAY_LISTEN', '127.0.0.1:3100', 'port 3100 is that of GATEWAY_PROXY_LISTEN'],
     ['GATEWAY_URL', 'mcp.example', 'allowed is http(s)://<host>'],

@@ -430,7 +430,9 @@ describe('a Docker host without an engine', () => {
   test('says that it is down', async () => {
     const absent = createDockerHost(openEngine('/nowhere/docker.sock'), options, signal)
     await expect(absent).rejects.toThrow(HostDown)
-    await expect(absent).rejects.toThrow('the Docker engine does not answer: connect ENOENT /nowhere/docker.sock')
+    await expect(absent).rejects.toThrow(
+      'no Docker engine answers at /nowhere/docker.sock; start it, or name its socket in DOCKER_HOST',
+    )
   })
 
   test('concludes nothing from an engine that fails', async () => {

@@ -1,14 +1,13 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { createHash, createHmac, randomBytes } from 'node:crypto'
-import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { request } from 'node:http'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { CommitStatus, Status } from '#manifests/status.ts'
-import { portOf } from './port.ts'
+import { type ControllerProcess, spawnController } from './controller-process.ts'
+import { freePort } from './port.ts'
+import { endUnits } from './units.ts'
 import { until } from './until.ts'
 
 export type Runtime = 'docker' | 'process'
@@ -35,14 +34,30 @@ export interface Gateway extends AsyncDisposable {
   deliver(): Promise<number>
 }
 
-const checkout = fileURLToPath(new URL('../..', import.meta.url))
 const webhookSecret = randomBytes(16).toString('hex')
 
+/** Where a gateway is to be, and what its controller finds in its environment. */
+export interface Setting extends Pick<Gateway, 'instance' | 'state' | 'endpoint' | 'face'> {
+  readonly env: Readonly<Record<string, string>>
+}
+
 export async function startGateway(runtime: Runtime, env: Readonly<Record<string, string>>): Promise<Gateway> {
+  const gateway = new TestGateway(await settingOf(runtime, env))
+  try {
+    await gateway.start()
+  } catch (error) {
+    await gateway.abandon()
+    throw error
+  }
+  return gateway
+}
+
+/** An instance, a state folder and ports of its own. */
+export async function settingOf(runtime: Runtime, env: Readonly<Record<string, string>>): Promise<Setting> {
   const state = await mkdtemp(join(tmpdir(), 'gateway-'))
   const instance = `test-${randomBytes(3).toString('hex')}`
   const [agents, people] = [await freePort(), await freePort()]
-  const made = new TestGateway({
+  return {
     instance,
     state,
     endpoint: `http://127.0.0.1:${agents}`,
@@ -61,9 +76,7 @@ export async function startGateway(runtime: Runtime, env: Readonly<Record<string
       GATEWAY_WEBHOOK_SECRET: webhookSecret,
       ...env,
     },
-  })
-  await made.start()
-  return made
+  }
 }
 
 /** What a machine behind a proxy of its own needs to reach a package registry. */
@@ -76,18 +89,14 @@ function networkVariables(): Record<string, string> {
   )
 }
 
-interface Setting extends Pick<Gateway, 'instance' | 'state' | 'endpoint' | 'face'> {
-  readonly env: Readonly<Record<string, string>>
-}
-
 class TestGateway implements Gateway {
   readonly instance: string
   readonly state: string
   readonly endpoint: string
   readonly face: string
   readonly #env: Readonly<Record<string, string>>
-  #child: ChildProcess | undefined
-  #output = ''
+  #process: ControllerProcess | undefined
+  #printed = ''
 
   constructor({ instance, state, endpoint, face, env }: Setting) {
     this.instance = instance
@@ -97,25 +106,21 @@ class TestGateway implements Gateway {
     this.#env = env
   }
 
-  output = () => this.#output
+  output = () => `${this.#printed}${this.#process?.stdout() ?? ''}${this.#process?.stderr() ?? ''}`
 
   controller = (): ChildProcess => {
-    if (this.#child === undefined) throw new Error('no controller was started')
-    return this.#child
+    if (this.#process === undefined) throw new Error('no controller was started')
+    return this.#process.child
   }
 
   async start(): Promise<void> {
-    const child = spawn(process.execPath, [join(checkout, 'controller/main.ts')], {
-      env: this.#env,
-      stdio: ['ignore', 'pipe', 'pipe'],
-    })
-    this.#child = child
-    for (const stream of [child.stdout, child.stderr]) stream?.on('data', (chunk) => (this.#output += String(chunk)))
+    this.#printed = this.output()
+    this.#process = spawnController(this.#env)
     await until('the controller answers', () => this.#isUp(), 60_000)
   }
 
   async #isUp(): Promise<boolean> {
-    if (this.controller().exitCode !== null) throw new Error(`the controller ended:\n${this.#output}`)
+    if (this.controller().exitCode !== null) throw new Error(`the controller ended:\n${this.output()}`)
     return fetch(`${this.face}/healthz`).then(
       ({ ok }) => ok,
       () => false,
@@ -123,11 +128,7 @@ class TestGateway implements Gateway {
   }
 
   async kill(): Promise<void> {
-    const child = this.controller()
-    if (child.exitCode !== null || child.signalCode !== null) return
-    const ended = once(child, 'exit')
-    child.kill('SIGKILL')
-    await ended
+    await this.#process?.[Symbol.asyncDispose]()
   }
 
   async status(): Promise<Status> {
@@ -144,7 +145,7 @@ class TestGateway implements Gateway {
       } else await new Promise((done) => setTimeout(done, 100))
       if (Date.now() > limit)
         throw new Error(
-          `${commit} has no final phase:\n${JSON.stringify(await this.status(), null, 1)}\n${this.#output.slice(-5_000)}`,
+          `${commit} has no final phase:\n${JSON.stringify(await this.status(), null, 1)}\n${this.output().slice(-5_000)}`,
         )
     }
   }
@@ -165,13 +166,21 @@ class TestGateway implements Gateway {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const child = this.controller()
-    if (child.exitCode !== null || child.signalCode !== null) await this.start()
-    await overSocket(join(this.state, 'admin.sock'), 'POST', '/down?volumes=true')
-    const running = this.controller()
-    const ended = once(running, 'exit')
-    running.kill('SIGTERM')
-    await ended
+    try {
+      const { exitCode, signalCode } = this.controller()
+      if (exitCode !== null || signalCode !== null) await this.start()
+      await overSocket(join(this.state, 'admin.sock'), 'POST', '/down?volumes=true')
+      this.controller().kill('SIGTERM')
+      await this.#process?.ended
+    } finally {
+      await this.abandon()
+    }
+  }
+
+  /** Leaves nothing of it on this machine, however it fares. */
+  async abandon(): Promise<void> {
+    await this.kill()
+    endUnits(this.state)
     await rm(this.state, { recursive: true, force: true, maxRetries: 5 })
   }
 }
@@ -191,14 +200,6 @@ function overSocket(socketPath: string, method: string, path: string): Promise<u
     asked.on('timeout', () => asked.destroy(new Error(`${method} ${path}: no answer`)))
     asked.end()
   })
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
-  const port = portOf(server)
-  await new Promise((done) => server.close(done))
-  return port
 }
 
 /** A token as `gateway token new` makes them, and what stands for it in `permissions.yaml`. */

@@ -1,0 +1,67 @@
+import type { Change } from './repository.ts'
+
+/**
+ * An MCP server without packages, so that every host has it running in a moment: `word` gives WORD of its environment,
+ * `note` adds a line to a file in the folder NOTES, and `notes` gives that file.
+ */
+const program = `
+import { appendFileSync, readFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+
+const { PORT, HOST, WORD = 'nothing', NOTES = '.' } = process.env
+const tools = {
+  word: () => WORD,
+  note: ({ text }) => appendFileSync(NOTES + '/notes', text + '\\n') ?? 'noted',
+  notes: () => readFileSync(NOTES + '/notes', 'utf8'),
+}
+
+function answer({ method, params }) {
+  switch (method) {
+    case 'initialize':
+      return { protocolVersion: params.protocolVersion, capabilities: { tools: {} }, serverInfo: { name: 'small', version: '1' } }
+    case 'tools/list':
+      return { tools: Object.keys(tools).map((name) => ({ name, inputSchema: { type: 'object' } })) }
+    case 'tools/call':
+      return { content: [{ type: 'text', text: tools[params.name](params.arguments ?? {}) }] }
+  }
+}
+
+createServer(async (request, response) => {
+  let body = ''
+  for await (const chunk of request) body += chunk
+  if (body === '') return response.writeHead(405).end()
+  const { id, ...asked } = JSON.parse(body)
+  if (id === undefined) return response.writeHead(202).end()
+  const result = answer(asked)
+  const said = result === undefined ? { error: { code: -32601, message: 'no such method' } } : { result }
+  response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ jsonrpc: '2.0', id, ...said }))
+}).listen(Number(PORT), HOST, () => console.log('says ' + WORD))
+`
+
+export interface SmallServer {
+  /** What `word` answers. */
+  readonly word: string
+  /** Lines of its manifest beside the usual ones. */
+  readonly manifest?: string
+  /** Variables beside WORD. */
+  readonly env?: Readonly<Record<string, string>>
+  /** Another program in its place. */
+  readonly program?: string
+}
+
+/** What a commit has of it: its manifest and its folder. */
+export function smallServer(name: string, small: SmallServer): Record<string, Change> {
+  const env = { WORD: small.word, ...small.env }
+  return {
+    [`manifests/servers/${name}.yaml`]: [
+      `description: says ${small.word}`,
+      'command: [node, main.mjs]',
+      'drain: 2s',
+      `env: ${JSON.stringify(env)}`,
+      small.manifest ?? '',
+      '',
+    ].join('\n'),
+    [`servers/${name}/Dockerfile`]: 'FROM scratch\n',
+    [`servers/${name}/main.mjs`]: small.program ?? program,
+  }
+}
