@@ -175,10 +175,10 @@ describe('the runtime', () => {
 
   test('is process where no engine answers, and says so', async () => {
     const image = async (): Promise<undefined> => {
-      throw new HostDown('nobody listens at the socket')
+      throw new HostDown('no Docker engine answers at the socket')
     }
     const choice = await chooseRuntime(signal, { image, pull: async () => '' })
-    expect(choice).toEqual({ runtime: 'process', because: 'no Docker engine: nobody listens at the socket' })
+    expect(choice).toEqual({ runtime: 'process', because: 'no Docker engine answers at the socket' })
   })
 })
 
