@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Probe } from '#manifests/table.ts'
 import { type Finding, inquire } from './inquire.ts'
 import type { Snapshot, Target } from './table.ts'
-import type { Upstreams } from './upstream.ts'
+import { UpstreamFailed, type Upstreams } from './upstream.ts'
 
 /** What is known of the generations, by asking them again and again. */
 export interface Probes {
@@ -29,8 +29,8 @@ const limit = 5_000
 const enough = 3
 /** A server elsewhere may learn the newer era, and nothing else would say so. */
 const legacyLasts = 3_600_000
-const intervals = { starting: 1_000, serving: 10_000, draining: undefined } as const satisfies Record<
-  Target['role'],
+const intervals = { often: 1_000, seldom: 10_000, never: undefined } as const satisfies Record<
+  Target['asked'],
   number | undefined
 >
 
@@ -65,7 +65,7 @@ function forget(watches: Map<string, Watch>, generation: string, watch: Watch): 
 function retarget(watch: Watch, target: Target): void {
   const before = watch.target
   watch.target = target
-  if (before.role !== target.role) watch.wake.abort()
+  if (before.asked !== target.asked) watch.wake.abort()
 }
 
 interface Watching {
@@ -84,7 +84,7 @@ function startWatch(target: Target, { upstreams, changed, signal }: Watching): W
 async function keepAsking(watch: Watch, { upstreams, changed, signal }: Watching): Promise<void> {
   while (!signal.aborted) {
     watch.wake = new AbortController()
-    const interval = intervals[watch.target.role]
+    const interval = intervals[watch.target.asked]
     if (interval !== undefined) {
       const before = watch.probe
       await askOnce(watch, upstreams, signal)
@@ -110,7 +110,9 @@ async function askOnce(watch: Watch, upstreams: Upstreams, signal: AbortSignal):
   }
 }
 
+/** Whoever reads them knows which generation they are about. */
 function wordsOf(error: unknown): string {
+  if (error instanceof UpstreamFailed) return wordsOf(error.cause)
   if (error instanceof Error && error.name === 'TimeoutError') return `no answer within ${limit / 1000} s`
   return error instanceof Error ? error.message : String(error)
 }

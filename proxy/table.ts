@@ -6,6 +6,8 @@ export interface Target {
   /** `<server>@<hash>`. */
   readonly generation: string
   readonly role: 'serving' | 'starting' | 'draining'
+  /** How often it is asked whether it answers: what has to start again is, as if it had never served. */
+  readonly asked: 'often' | 'seldom' | 'never'
   /** `http://host:port`. */
   readonly origin: string
   readonly path: string
@@ -58,14 +60,17 @@ function standbys(
 ): readonly Entry[] {
   return table[role].map(({ generation, server, upstream, path, health }) => {
     const timeout = servers.get(server)?.timeout ?? standbyTimeout
-    return [generation, { server, generation, role, origin: upstream, path, health, timeout }]
+    const asked = role === 'starting' ? 'often' : 'never'
+    return [generation, { server, generation, role, asked, origin: upstream, path, health, timeout }]
   })
 }
 
 function servingTargets(table: Table): readonly Entry[] {
+  const starting = new Set(table.starting.map(({ generation }) => generation))
   return Object.entries(table.servers).flatMap(([server, { generation, upstream, path, health, timeout }]) => {
     if (upstream === undefined) return []
-    return [[generation, { server, generation, role: 'serving', origin: upstream, path, health, timeout }]]
+    const asked = starting.has(generation) ? 'often' : 'seldom'
+    return [[generation, { server, generation, role: 'serving', asked, origin: upstream, path, health, timeout }]]
   })
 }
 

@@ -98,3 +98,14 @@ test('what is known of a generation stays known when it begins to serve', async 
   proxy.use({ servers: { s: serverAt('s', upstream.origin, { generation: 's@1' }) } })
   expect(probe()?.good).toBe(3)
 })
+
+test('what serves and has to start again is asked as often as what starts', async () => {
+  await using upstream = await openUpstream('v2')
+  const serving = { servers: { s: serverAt('s', 'http://127.0.0.1:1', { generation: 's@1' }) } }
+  proxy.use(serving)
+  await until('it does not answer', () => probe()?.ok === false)
+  expect(probe()?.error).toMatch(/^connect ECONNREFUSED/)
+  const again = { servers: { s: serverAt('s', upstream.origin, { generation: 's@1' }) } }
+  proxy.use({ ...again, starting: starting(upstream.origin) })
+  await until('three good answers', () => probe()?.good === 3)
+})
