@@ -19,6 +19,11 @@ export function createChronicle(journal: Journal, onChange: () => void): Chronic
     onChange()
   }
 
+  function begin(status: CommitStatus): void {
+    journal.begin(status)
+    onChange()
+  }
+
   return {
     get current() {
       return current
@@ -32,9 +37,9 @@ export function createChronicle(journal: Journal, onChange: () => void): Chronic
       const reason = `superseded by ${commit.slice(0, 12)}`
       if (before !== undefined && !isFinal(before.phase)) put({ ...before, phase: 'superseded', reason, since: now() })
       for (const sha of skipped.toReversed())
-        if (sha !== before?.commit) put({ ...seen(sha), phase: 'superseded', reason })
+        if (journal.commit(sha) === undefined) begin({ ...seen(sha), phase: 'superseded', reason })
       current = seen(commit)
-      put(current)
+      begin(current)
     },
     tell(more) {
       if (current === undefined) return

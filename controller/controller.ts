@@ -13,7 +13,7 @@ export interface Controller {
   history(limit: number): readonly CommitStatus[]
   /** Asks for a pass; returns at once. Any number of pokes before the next pass are one. */
   poke(why: Poke): void
-  /** Asks for a pass and waits until the head of the branch has a final phase. */
+  /** Asks for a pass and waits until the head of the branch has a final phase. Throws `SourceDown` while nobody can tell what that is. */
   reconcile(signal: AbortSignal): Promise<CommitStatus>
   /** Resolves at the next change of anything that `status` tells, or after `wait` ms. */
   changed(wait: number, signal: AbortSignal): Promise<void>

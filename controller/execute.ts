@@ -5,7 +5,8 @@ import { targetKey } from './generation.ts'
 import { BuildFailed, generationKey, HostDown } from './host.ts'
 import type { Lanes, Work } from './lanes.ts'
 import type { Aim, Step } from './plan.ts'
-import { keepOne, type Progress, type Roll, rollOut, stopDrained, type World } from './rollout.ts'
+import { isServing, keepOne, type Progress, type Roll, resume, rollOut, stopDrained, type World } from './rollout.ts'
+import { BlobFault } from './source/git-blobs.ts'
 
 /** The lane of edge and proxy; no server may be named so. */
 export const gatewayLane = 'gateway'
@@ -13,7 +14,7 @@ export const gatewayLane = 'gateway'
 /** How long a server that is no longer wanted may finish its calls, ms. */
 const removalDrain = 60_000
 
-type ServerStep = Extract<Step, { do: 'roll' | 'retire' | 'remove' }>
+type ServerStep = Extract<Step, { do: 'roll' | 'resume' | 'retire' | 'remove' }>
 
 /** Puts each step into the lane of its server; decides nothing. A failed step ends its lane's work and no other. */
 export function execute(
@@ -31,7 +32,7 @@ export function execute(
 }
 
 function isServerStep(step: Step): step is ServerStep {
-  return step.do === 'roll' || step.do === 'retire' || step.do === 'remove'
+  return step.do === 'roll' || step.do === 'resume' || step.do === 'retire' || step.do === 'remove'
 }
 
 function enterGateway(steps: readonly GatewayStep[], world: World, lanes: Lanes): void {
@@ -41,7 +42,7 @@ function enterGateway(steps: readonly GatewayStep[], world: World, lanes: Lanes)
 
 function identity(server: string, aim: Aim): string {
   const target = aim.targets[server]
-  return (target === undefined ? undefined : targetKey(target)) ?? 'removed'
+  return target === undefined ? 'removed' : (targetKey(target) ?? 'held')
 }
 
 /** What runs for a generation that the commit does not ask for ends, even where nothing takes its place. */
@@ -58,6 +59,7 @@ function serverWork(steps: readonly ServerStep[], { tree, lanes }: { tree: Tree;
     const progress: Progress = { say, signal }
     for (const step of steps) {
       if (step.do === 'roll') await roll(step, { tree, lanes }, world, progress)
+      else if (step.do === 'resume') await resume(step.generation, world, progress)
       else if (step.do === 'retire') await retire(step, world, progress)
       else await remove(step.server, world, progress)
     }
@@ -73,14 +75,19 @@ async function roll(
   try {
     await rollOut(step, { tree, gateway: () => gatewayUp(lanes, world, progress) }, world, progress)
   } catch (error) {
-    if (progress.signal.aborted || error instanceof HostDown) throw error
+    if (progress.signal.aborted || isOurs(error) || isServing(step, world)) throw error
     await recordFailure(step, error, world, progress.signal)
   }
 }
 
+/** No fault of the commit: the host is down, or its files could not be read. */
+function isOurs(error: unknown): boolean {
+  return error instanceof HostDown || error instanceof BlobFault
+}
+
 async function gatewayUp(lanes: Lanes, { host }: World, { say, signal }: Progress): Promise<void> {
   say('waiting for edge and proxy')
-  await lanes.settled(gatewayLane)
+  await lanes.settled(gatewayLane, signal)
   const { edge } = await host.observe(signal)
   if (edge?.state !== 'running') throw new HostDown('edge does not run')
 }
@@ -93,7 +100,7 @@ async function recordFailure(
   signal: AbortSignal,
 ): Promise<void> {
   const { spec, origin } = target.generation
-  const log = error instanceof BuildFailed ? error.tail : await lastLines(server, spec, world, signal)
+  const log = error instanceof BuildFailed ? error.tail : await lastLines(server, spec, world, signal).catch(() => '')
   const reason = error instanceof Error ? error.message : String(error)
   world.journal.fail({ server, spec, commit: origin, reason, log })
 }
@@ -105,7 +112,7 @@ async function lastLines(server: string, spec: string, { host }: World, signal: 
 
 async function retire(step: Extract<Step, { do: 'retire' }>, world: World, progress: Progress): Promise<void> {
   progress.say(`stopping ${generationKey(step.server, step.generation.spec.slice(0, 8))}: ${step.because}`)
-  await stopDrained(step.generation, removalDrain, world, progress.signal)
+  await stopDrained(step.generation, removalDrain, world, progress)
   const serving = world.publisher.table?.servers[step.server]?.generation.split('@')[1]
   await keepOne(step.server, serving ?? '', world, progress.signal)
 }
@@ -115,7 +122,7 @@ async function remove(server: string, world: World, progress: Progress): Promise
   progress.say('removing')
   const { generations } = await host.observe(progress.signal)
   for (const generation of generations.filter((one) => one.server === server)) {
-    if (generation.state === 'running') await stopDrained(generation, removalDrain, world, progress.signal)
+    if (generation.state === 'running') await stopDrained(generation, removalDrain, world, progress)
     await host.remove(generation.id, progress.signal)
   }
   await host.forget(server, progress.signal)

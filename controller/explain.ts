@@ -31,6 +31,8 @@ function sign(step: Step): string {
     case 'retire':
     case 'remove':
       return '-'
+    case 'resume':
+      return '+'
     case 'hold':
       return '!'
     default:
@@ -50,6 +52,7 @@ function nameOf(step: Step): string {
       return `${step.server}@${step.generation.spec.slice(0, 8)}`
     case 'hold':
     case 'remove':
+    case 'resume':
     case 'roll':
     case 'route':
       return step.server
@@ -69,6 +72,7 @@ function sum(steps: readonly Step[]): string {
     ...optional(created, 'to create'),
     `${rolls.length - created} to replace`,
     `${count('remove')} to remove`,
+    ...optional(count('resume'), 'to start again'),
     ...optional(count('route'), 'to route'),
     ...optional(count('hold'), 'held'),
     ...optional(granted, granted === 1 ? 'grant added' : 'grants added'),

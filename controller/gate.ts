@@ -16,8 +16,9 @@ export interface Witness {
 }
 
 /**
- * Waits until one live proxy has had three good answers of the generation and none has a bad one. Throws `NotReady` when it
- * stops, restarts, or is not ready within the server's `start`; that time runs only while a proxy is there to ask.
+ * Waits until one live proxy has had three good answers of the generation and none has a bad one, of those that came since it
+ * was started. Throws `NotReady` when it stops, restarts meanwhile, or is not ready within the server's `start`; that time runs
+ * only while a proxy is there to ask.
  */
 export async function passGate(
   server: Server,
@@ -27,12 +28,14 @@ export async function passGate(
 ): Promise<void> {
   const key = generationKey(server.name, spec)
   let left = server.start
+  let restarts: number | undefined
   for (;;) {
     const began = Date.now()
     const sight = await host.observe(signal)
-    mustRun(find(sight, server.name, spec))
+    const generation = mustRun(find(sight, server.name, spec), restarts)
+    restarts ??= generation.restarts
     const live = liveReports(sight, publisher.heard)
-    const verdict = verdictOf(key, live)
+    const verdict = verdictOf(key, live, generation.startedAt)
     if (verdict.kind === 'ready') return
     if (left <= 0) throw new NotReady(`not ready within ${server.start / 1_000} s: ${verdict.because}`)
     await publisher.changed(lookEvery, signal)
@@ -41,14 +44,18 @@ export async function passGate(
   }
 }
 
-/** Waits until every live proxy has taken the revision. Without limit: the old generation stays until then. */
+/**
+ * Waits until every live proxy has taken the table, whatever revision that has by then: one that has lived through more
+ * revisions than this controller makes it climb. Without limit: the old generation stays until then.
+ */
 export async function acknowledged(
-  revision: number,
   { host, publisher }: Witness,
   options: { readonly say: (doing: string) => void; readonly signal: AbortSignal },
 ): Promise<void> {
   for (;;) {
-    const behind = behindProxies(await host.observe(options.signal), publisher.heard, revision)
+    const sight = await host.observe(options.signal)
+    const revision = publisher.table?.revision ?? 0
+    const behind = behindProxies(sight, publisher.heard, revision)
     if (behind.length === 0) return
     options.say(`waiting for ${behind.join(', ')} to take revision ${revision}`)
     await publisher.changed(lookEvery, options.signal)
@@ -80,18 +87,20 @@ export function find(sight: Sight, server: string, spec: string): ObservedGenera
   return sight.generations.find((generation) => generation.server === server && generation.spec === spec)
 }
 
-function mustRun(generation: ObservedGeneration | undefined): void {
+function mustRun(generation: ObservedGeneration | undefined, restarts: number | undefined): ObservedGeneration {
   if (generation === undefined) throw new NotReady('it is gone from the host')
-  if (generation.restarts > 0) throw new NotReady(`it stopped and was restarted ${generation.restarts} times`)
+  if (restarts !== undefined && generation.restarts > restarts)
+    throw new NotReady('it stopped and was started again by the host')
   if (generation.state === 'exited') throw new NotReady(`it stopped with exit code ${generation.exitCode ?? 'unknown'}`)
+  return generation
 }
 
 type Verdict = { readonly kind: 'ready' } | { readonly kind: 'pending'; readonly because: string }
 
 /** What the live proxies' probes say together. */
-function verdictOf(key: string, live: readonly Heard[]): Verdict {
+function verdictOf(key: string, live: readonly Heard[], since: number): Verdict {
   if (live.length === 0) return { kind: 'pending', because: 'no proxy is there to ask it' }
-  const probes = live.flatMap(({ report }) => report.generations[key]?.probe ?? [])
+  const probes = live.flatMap(({ report }) => report.generations[key]?.probe ?? []).filter(({ at }) => at >= since)
   const bad = probes.find(({ ok }) => !ok)
   if (bad !== undefined) return { kind: 'pending', because: bad.error ?? 'a probe failed' }
   return probes.some(({ good }) => good >= 3) ? { kind: 'ready' } : { kind: 'pending', because: 'no answer yet' }

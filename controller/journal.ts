@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { z } from 'zod'
-import { CommitStatus } from '#manifests/status.ts'
+import { type CommitPhase, CommitStatus } from '#manifests/status.ts'
 import { Table } from '#manifests/table.ts'
 import type { Parts } from './generation.ts'
 
@@ -19,9 +19,13 @@ export interface Attempt {
 export interface Journal extends Disposable {
   readTable(): Table | undefined
   writeTable(table: Table): void
-  /** Adds the commit or replaces what is said of it. */
+  /** Adds the commit as the newest, also where it was known: a branch may go back. */
+  begin(status: CommitStatus): void
+  /** Replaces what is said of the commit, which stays where it is in the history. */
   record(status: CommitStatus): void
   commit(sha: string): CommitStatus | undefined
+  /** The newest commit that is in one of these phases. */
+  latest(phases: readonly CommitPhase[]): CommitStatus | undefined
   /** Newest first. */
   history(limit: number): readonly CommitStatus[]
   fail(attempt: Attempt): void
@@ -29,7 +33,8 @@ export interface Journal extends Disposable {
   /** Forgets that a server failed. */
   recover(server: string): void
   remember(spec: string, parts: Parts): void
-  known(): ReadonlyMap<string, Parts>
+  /** What generations of these specs were made from. */
+  known(specs: readonly string[]): ReadonlyMap<string, Parts>
 }
 
 const schema = `
@@ -100,23 +105,26 @@ function tableIn(db: DatabaseSync): Pick<Journal, 'readTable' | 'writeTable'> {
   }
 }
 
-function commitsIn(db: DatabaseSync): Pick<Journal, 'record' | 'commit' | 'history'> {
+function commitsIn(db: DatabaseSync): Pick<Journal, 'begin' | 'record' | 'commit' | 'latest' | 'history'> {
+  const begin = db.prepare('insert or replace into commits (sha, body) values (?, ?)')
   const put = db.prepare(
     'insert into commits (sha, body) values (?, ?) on conflict (sha) do update set body = excluded.body',
   )
   const trim = db.prepare('delete from commits where seq <= (select max(seq) from commits) - ?')
   const one = db.prepare('select body from commits where sha = ?')
   const newest = db.prepare('select body from commits order by seq desc limit ?')
+  const inPhase = db.prepare(`
+    select body from commits where body ->> 'phase' in (select value from json_each(?)) order by seq desc limit 1`)
   const parse = (row: unknown) => CommitStatus.parse(JSON.parse(Body.parse(row).body))
+  const parseAny = (row: unknown) => (row === undefined ? undefined : parse(row))
   return {
-    record(status) {
-      put.run(status.commit, JSON.stringify(status))
+    begin(status) {
+      begin.run(status.commit, JSON.stringify(status))
       trim.run(rememberedCommits)
     },
-    commit(sha) {
-      const row = one.get(sha)
-      return row === undefined ? undefined : parse(row)
-    },
+    record: (status) => void put.run(status.commit, JSON.stringify(status)),
+    commit: (sha) => parseAny(one.get(sha)),
+    latest: (phases) => parseAny(inPhase.get(JSON.stringify(phases))),
     history: (limit) => newest.all(limit).map(parse),
   }
 }
@@ -147,15 +155,15 @@ function generationsIn(db: DatabaseSync): Pick<Journal, 'remember' | 'known'> {
   const trim = db.prepare(
     'delete from generations where spec not in (select spec from generations order by at desc limit ?)',
   )
-  const all = db.prepare('select spec, parts from generations')
+  const some = db.prepare('select spec, parts from generations where spec in (select value from json_each(?))')
   return {
     remember(spec, parts) {
       put.run(spec, JSON.stringify(parts), Date.now())
       trim.run(remembered)
     },
-    known: () =>
+    known: (specs) =>
       new Map(
-        all.all().map((row) => {
+        some.all(JSON.stringify(specs)).map((row) => {
           const { spec, parts } = GenerationRow.parse(row)
           return [spec, PartsText.parse(JSON.parse(parts))]
         }),

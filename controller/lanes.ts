@@ -1,3 +1,5 @@
+import { orAbort } from './or-abort.ts'
+
 /** What runs in a lane, and how far it is, in words for the status page. */
 export interface Run {
   readonly identity: string
@@ -15,8 +17,8 @@ export interface Lanes {
   enter(lane: string, identity: string, work: Work): void
   /** Ends what runs in a lane, if anything. */
   leave(lane: string): void
-  /** Resolves once nothing runs in the lane, however that ended. */
-  settled(lane: string): Promise<void>
+  /** Resolves once what runs in the lane now has ended, however that was; rejects when the signal comes first. */
+  settled(lane: string, signal: AbortSignal): Promise<void>
   /** Ends everything, and resolves once it has ended. */
   close(): Promise<void>
 }
@@ -58,7 +60,7 @@ export function createLanes(onEnd: (lane: string, error: unknown) => void, onCha
       lane.done = follow(name, lane, before?.done, work)
     },
     leave: (name) => lanes.get(name)?.abort.abort(new Error('no longer wanted')),
-    settled: async (name) => lanes.get(name)?.done,
+    settled: (name, signal) => orAbort(lanes.get(name)?.done ?? Promise.resolve(), signal),
     async close() {
       closing.abort(new Error('the controller stops'))
       await Promise.all([...lanes.values()].map(({ done }) => done))

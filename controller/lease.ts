@@ -8,11 +8,16 @@ import { setTimeout as pause } from 'node:timers/promises'
  */
 export async function acquireLease(state: string, onWait: () => void, signal: AbortSignal): Promise<Disposable> {
   const db = new DatabaseSync(join(state, 'lease.db'))
-  for (let told = false; ; told = true) {
-    if (tryLock(db)) return { [Symbol.dispose]: () => db.close() }
-    if (!told) onWait()
-    await pause(500, undefined, { signal })
+  try {
+    for (let told = false; !tryLock(db); told = true) {
+      if (!told) onWait()
+      await pause(500, undefined, { signal })
+    }
+  } catch (error) {
+    db.close()
+    throw error
   }
+  return { [Symbol.dispose]: () => db.close() }
 }
 
 function tryLock(db: DatabaseSync): boolean {

@@ -55,6 +55,12 @@ export type Step =
       readonly generation: ObservedGeneration
       readonly because: string
     }
+  | {
+      readonly do: 'resume'
+      readonly server: string
+      readonly generation: ObservedGeneration
+      readonly because: string
+    }
   | { readonly do: 'remove'; readonly server: string; readonly because: string }
   | { readonly do: 'hold'; readonly server: string; readonly phase: 'waiting' | 'stalled'; readonly because: string }
 
@@ -112,11 +118,11 @@ function planServer(server: string, target: Target | undefined, observed: Observ
   if (target === undefined) return [{ do: 'remove', server, because: 'no longer in the commit' }]
   switch (target.kind) {
     case 'held':
-      return [{ do: 'hold', server, phase: 'waiting', because: target.because }]
+      return [{ do: 'hold', server, phase: 'waiting', because: target.because }, ...keep(server, generations, observed)]
     case 'elsewhere':
       return [
         ...planRoute(target, observed),
-        ...generations.map((generation) => retire(generation, 'it runs elsewhere now')),
+        ...running(generations).map((generation) => retire(generation, 'it runs elsewhere now')),
       ]
     case 'run':
       return planRun(target, generations, observed)
@@ -131,24 +137,43 @@ function planRun(target: RunTarget, generations: readonly ObservedGeneration[], 
   const current = generations.find(({ spec }) => spec === generation.spec)
   const isReached = serving?.generation === targetKey(target) && serving?.upstream !== undefined
   if (isReached && current?.state === 'running')
-    return [
-      ...planRoute(target, observed),
-      ...generations
-        .filter((other) => other !== current && other.state === 'running')
-        .map((other) => retire(other, 'it no longer serves')),
-    ]
+    return [...planRoute(target, observed), ...retireAllBut(current, generations)]
   const failure = observed.failures.get(server.name)
   if (failure?.spec === generation.spec && failure.commit === generation.origin)
-    return [{ do: 'hold', server: server.name, phase: 'stalled', because: failure.reason }]
+    return [
+      { do: 'hold', server: server.name, phase: 'stalled', because: failure.reason },
+      ...keep(server.name, generations, observed),
+    ]
   return [roll(target, generations, observed)]
+}
+
+/** While what the commit asks for cannot run, what served before serves on alone; where that is not known, nothing is touched. */
+function keep(server: string, generations: readonly ObservedGeneration[], observed: Observed): Step[] {
+  const serving = observed.table?.servers[server]
+  const current = generations.find(({ spec }) => generationKey(server, spec) === serving?.generation)
+  if (current === undefined) return []
+  const others = retireAllBut(current, generations)
+  if (current.state !== 'running')
+    return [...others, { do: 'resume', server, generation: current, because: stopped(current) }]
+  if (serving?.upstream !== undefined) return others
+  return [...others, { do: 'resume', server, generation: current, because: 'it runs, and calls do not reach it' }]
+}
+
+function retireAllBut(current: ObservedGeneration, generations: readonly ObservedGeneration[]): Step[] {
+  return running(generations)
+    .filter((other) => other !== current)
+    .map((other) => retire(other, 'it does not serve'))
+}
+
+function running(generations: readonly ObservedGeneration[]): readonly ObservedGeneration[] {
+  return generations.filter(({ state }) => state === 'running')
 }
 
 function roll(target: RunTarget, generations: readonly ObservedGeneration[], observed: Observed): Step {
   const { server, generation } = target
   const { image } = generation
   const before = generations.filter(({ spec }) => spec !== generation.spec)
-  const runs = before.some(({ state }) => state === 'running')
-  const order = !runs ? 'create' : isExclusive(server) ? 'stop-first' : 'start-first'
+  const order = running(before).length === 0 ? 'create' : isExclusive(server) ? 'stop-first' : 'start-first'
   const build = image.kind === 'built' && !observed.sight.built.has(generationKey(server.name, image.input.hash))
   return {
     do: 'roll',

@@ -8,10 +8,14 @@ export interface Heard {
   readonly at: number
 }
 
+/** A proxy that asked for nothing for so long is gone, or as good as that, ms. */
+const silence = 3 * pollHold
+
 /** Owns the table: gives revisions, keeps it, answers polls, and knows what each proxy has taken. */
 export interface Publisher {
   /** The table last published; undefined before the first. */
   readonly table: Table | undefined
+  /** By proxy; who has fallen silent is forgotten. */
   readonly heard: ReadonlyMap<string, Heard>
   /** Publishes what `change` makes of the draft, if that differs; returns the revision that carries it. */
   publish(change: (draft: Draft) => Draft): number
@@ -38,6 +42,12 @@ export function createPublisher(keep: Keep, initial: Draft): Publisher {
     wake.ring()
   }
 
+  function hear(report: Report): void {
+    const at = Date.now()
+    for (const [name, last] of heard) if (at - last.at > silence) heard.delete(name)
+    heard.set(report.proxy, { report, at })
+  }
+
   /** A proxy may have lived through more revisions than a controller that lost its state; it takes only what is newer. */
   function climb(have: number): void {
     if (table !== undefined && have > table.revision) put(table, have + 1)
@@ -56,7 +66,7 @@ export function createPublisher(keep: Keep, initial: Draft): Publisher {
       return table?.revision ?? 0
     },
     async poll(report, signal) {
-      heard.set(report.proxy, { report, at: Date.now() })
+      hear(report)
       wake.ring()
       climb(report.have)
       const until = Date.now() + pollHold

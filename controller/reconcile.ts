@@ -16,6 +16,7 @@ import { type Aim, aimAt, plan, type Step } from './plan.ts'
 import type { Publisher } from './publish.ts'
 import type { World } from './rollout.ts'
 import { adopt, type Draft, followUpstreams, restrain, settle, tidy } from './routes.ts'
+import type { Troubles } from './troubles.ts'
 
 /** What a pass reads the repository through. */
 export interface Origin {
@@ -37,7 +38,9 @@ export interface Means {
   readonly journal: Journal
   readonly chronicle: Chronicle
   readonly lanes: Lanes
-  readonly troubles: ReadonlyMap<string, string>
+  readonly troubles: Troubles
+  /** Takes the aim that lanes admit grants by from now on, also those that run already. */
+  readonly steer: (aim: Aim) => void
   readonly log: Logger
 }
 
@@ -71,18 +74,20 @@ export async function reconcile(means: Means, memory: Memory, signal: AbortSigna
   const chosen = await choose(means, memory, signal)
   if (chosen.course === undefined) return chosen
   const aim = aimAt(chosen.course.desired, await means.machine())
+  means.steer(aim)
   const before = means.publisher.table
   if (before !== undefined) means.publisher.publish((draft) => settle(draft, aim))
   const sight = await means.host.observe(signal)
   const steps = plan(aim, means.host.wanted, {
     sight,
     table: before,
-    known: means.journal.known(),
+    known: means.journal.known(sight.generations.map(({ spec }) => spec)),
     failures: new Map(means.journal.failures().map((failure) => [failure.server, failure])),
   })
   announce(means, aim, steps)
   means.publisher.publish((draft) => freshen(draft, { aim, sight, lanes: means.lanes, isFirst: before === undefined }))
   execute(steps, { aim, tree: chosen.course.tree }, means.world, means.lanes)
+  means.troubles.keep(new Set(means.lanes.runs.keys()))
   const next = { ...chosen, seen: { aim, sight, absent: absentOf(aim, sight, means.publisher.table) } }
   conclude(means, next)
   return next
@@ -90,10 +95,8 @@ export async function reconcile(means: Means, memory: Memory, signal: AbortSigna
 
 /** Fetches the head of the branch and chooses what to aim at: the head, or the last commit without errors. */
 async function choose(means: Means, memory: Memory, signal: AbortSignal): Promise<Memory> {
-  const tree = await means.source.fetch(signal)
-  if (tree === undefined)
-    return memory.course === undefined ? withCourse(memory, await lastGood(means, signal)) : memory
-  if (memory.head?.commit === tree.commit) return memory
+  const tree = (await means.source.fetch(signal)) ?? (memory.head === undefined ? await lastHead(means) : undefined)
+  if (tree === undefined || memory.head?.commit === tree.commit) return memory
   means.chronicle.see(tree.commit, await skippedSince(means, memory, tree.commit))
   const compiled = await means.compile(tree, signal)
   const head = { commit: tree.commit, compiled }
@@ -108,8 +111,10 @@ async function choose(means: Means, memory: Memory, signal: AbortSignal): Promis
   return { ...memory, head, ...restrainedCourse(means, course, compiled) }
 }
 
-function withCourse(memory: Memory, course: Course | undefined): Memory {
-  return course === undefined ? memory : { ...memory, course }
+/** While the repository does not answer after a restart, the head is what it was: the mirror may have it. */
+async function lastHead({ source, journal }: Means): Promise<Tree | undefined> {
+  const [last] = journal.history(1)
+  return last === undefined ? undefined : source.tree(last.commit).catch(() => undefined)
 }
 
 async function skippedSince({ source, journal }: Means, memory: Memory, commit: string): Promise<readonly string[]> {
@@ -119,7 +124,7 @@ async function skippedSince({ source, journal }: Means, memory: Memory, commit: 
 
 /** After a restart without a usable head: the last commit that was applied is found again in the history. */
 async function lastGood({ source, compile, journal }: Means, signal: AbortSignal): Promise<Course | undefined> {
-  const good = journal.history(100).find(({ phase }) => phase === 'applied' || phase === 'degraded')
+  const good = journal.latest(['applied', 'degraded'])
   if (good === undefined) return undefined
   const tree = await source.tree(good.commit).catch(() => undefined)
   if (tree === undefined) return undefined
@@ -197,7 +202,7 @@ export function standing(
     absent,
     runs: lanes.runs,
     failures: new Map(journal.failures().map((failure) => [failure.server, failure])),
-    troubles,
+    troubles: troubles.reasons,
     behind: behindProxies(sight, publisher.heard, publisher.table?.revision ?? 0),
     liveProxies: liveReports(sight, publisher.heard).length,
   }

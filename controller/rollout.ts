@@ -1,7 +1,7 @@
-import type { TableServer } from '#manifests/table.ts'
+import { setTimeout as pause } from 'node:timers/promises'
 import type { BuildInput, Tree } from './desired.ts'
 import { acknowledged, drained, find, NotReady, passGate } from './gate.ts'
-import { type BuildEntry, generationKey, type Host, type ObservedGeneration } from './host.ts'
+import { type BuildEntry, generationKey, type Host, HostDown, type ObservedGeneration } from './host.ts'
 import type { Journal } from './journal.ts'
 import type { Step } from './plan.ts'
 import type { Publisher } from './publish.ts'
@@ -9,6 +9,9 @@ import { type Draft, forgetGeneration, withoutUpstream, withServing, withStartin
 import type { Turn } from './turn.ts'
 
 export type Roll = Extract<Step, { do: 'roll' }>
+
+/** From one start of a unit to the next, ms: one that ends as soon as it is started may cost little. */
+const betweenStarts = 10_000
 
 /** What steps act with. */
 export interface World {
@@ -41,6 +44,7 @@ export async function rollOut(step: Roll, from: Origin, world: World, progress: 
   if (generation.image.kind === 'built' && step.build)
     await build(server.name, generation.image.input, { tree: from.tree, world, progress })
   await from.gateway()
+  if (isServing(step, world)) await calm(server.name, generation.spec, world, progress)
   try {
     if (step.order === 'stop-first') await makeWay(step, world, progress)
     progress.say('starting')
@@ -48,7 +52,7 @@ export async function rollOut(step: Roll, from: Origin, world: World, progress: 
     world.journal.remember(generation.spec, target.parts)
     await cutOver(step, world, progress)
   } catch (error) {
-    if (!progress.signal.aborted) await giveUp(step, world, progress)
+    if (!progress.signal.aborted) await giveUp(step, world, progress).catch((cause) => failTwice(error, cause))
     throw error
   }
   world.journal.recover(server.name)
@@ -92,43 +96,75 @@ async function cutOver({ target }: Roll, world: World, progress: Progress): Prom
   world.publisher.publish((draft) => withStarting(draft, target, upstream))
   progress.say('waiting until it is ready')
   await passGate(server, generation.spec, world, progress.signal)
-  const revision = world.publisher.publish((draft) => world.admit(withServing(draft, target, upstream)))
-  await acknowledged(revision, world, progress)
+  world.publisher.publish((draft) => world.admit(withServing(draft, target, upstream)))
+  await acknowledged(world, progress)
 }
 
 /** Before a generation that shares a volume starts, what runs must have ended: calls wait at the proxies meanwhile. */
 async function makeWay({ server, target }: Roll, world: World, progress: Progress): Promise<void> {
   progress.say('stopping the previous generation')
-  const revision = world.publisher.publish((draft) => withoutUpstream(draft, server))
-  await acknowledged(revision, world, progress)
+  world.publisher.publish((draft) => withoutUpstream(draft, server))
   for (const other of await others(server, target.generation.spec, world, progress.signal))
-    await stopDrained(other, target.server.drain, world, progress.signal)
+    await stopDrained(other, target.server.drain, world, progress)
 }
 
 /** Takes back a generation that failed, and starts again what served before if that had to stop for it. */
-async function giveUp({ server, target }: Roll, world: World, { signal }: Progress): Promise<void> {
-  const failed = find(await world.host.observe(signal), server, target.generation.spec)
-  const key = generationKey(server, target.generation.spec)
+async function giveUp(step: Roll, world: World, progress: Progress): Promise<void> {
+  const { server, target } = step
+  const { spec } = target.generation
+  const sight = await world.host.observe(progress.signal)
+  const failed = find(sight, server, spec)
+  world.publisher.publish((draft) => forgetGeneration(draft, generationKey(server, spec)))
+  if (failed !== undefined && !isServing(step, world)) await world.host.stop(failed.id, progress.signal)
   const serving = world.publisher.table?.servers[server]
-  world.publisher.publish((draft) => forgetGeneration(draft, key))
-  if (serving?.generation === key) return
-  if (failed !== undefined) await world.host.stop(failed.id, signal)
-  if (serving !== undefined && serving.upstream === undefined) await restore(server, serving, world, signal)
+  if (serving === undefined || serving.upstream !== undefined) return
+  const previous = sight.generations.find((one) => generationKey(one.server, one.spec) === serving.generation)
+  if (previous === failed) reach(failed, world)
+  else if (previous !== undefined) await startAgain(previous, world, progress.signal)
 }
 
-async function restore(server: string, serving: TableServer, world: World, signal: AbortSignal): Promise<void> {
-  const isServing = ({ server: name, spec }: ObservedGeneration) => generationKey(name, spec) === serving.generation
-  const previous = (await world.host.observe(signal)).generations.find(isServing)
-  if (previous === undefined) return
-  await world.host.resume(previous.id, signal)
-  const upstream = (await world.host.observe(signal)).generations.find(isServing)?.upstream
-  if (upstream !== undefined) world.publisher.publish((draft) => withUpstream(draft, server, upstream))
+/** Whether the step starts again the very generation that the table has: it may answer again, and is never taken back. */
+export function isServing({ server, target }: Roll, { publisher }: World): boolean {
+  return publisher.table?.servers[server]?.generation === generationKey(server, target.generation.spec)
+}
+
+/** Starts again what the table has and ended by itself, and lets calls reach it. */
+export async function resume(generation: ObservedGeneration, world: World, progress: Progress): Promise<void> {
+  progress.say('starting it again')
+  await calm(generation.server, generation.spec, world, progress)
+  await startAgain(generation, world, progress.signal)
+}
+
+async function startAgain({ server, spec, id }: ObservedGeneration, world: World, signal: AbortSignal): Promise<void> {
+  await world.host.resume(id, signal)
+  const resumed = find(await world.host.observe(signal), server, spec)
+  if (resumed?.upstream === undefined) throw new NotReady('it stopped as soon as it was started again')
+  reach(resumed, world)
+}
+
+function reach(generation: ObservedGeneration | undefined, { publisher }: World): void {
+  const { server, upstream } = generation ?? {}
+  if (server !== undefined && upstream !== undefined)
+    publisher.publish((draft) => withUpstream(draft, server, upstream))
+}
+
+async function calm(server: string, spec: string, { host }: World, { signal }: Progress): Promise<void> {
+  const unit = find(await host.observe(signal), server, spec)
+  if (unit === undefined || unit.state === 'running') return
+  await pause(Math.min(betweenStarts, Math.max(0, unit.startedAt + betweenStarts - Date.now())), undefined, { signal })
+}
+
+/** What failed first is the reason; a host that is down hides nothing, for all of it is tried again. */
+function failTwice(first: unknown, then: unknown): never {
+  if (then instanceof HostDown) throw then
+  const words = (error: unknown) => (error instanceof Error ? error.message : String(error))
+  throw new Error(`${words(first)}; and what served before cannot be started again: ${words(then)}`, { cause: first })
 }
 
 async function retireOthers({ server, target }: Roll, world: World, progress: Progress): Promise<void> {
   progress.say('draining the previous generation')
   for (const other of await others(server, target.generation.spec, world, progress.signal))
-    await stopDrained(other, target.server.drain, world, progress.signal)
+    await stopDrained(other, target.server.drain, world, progress)
   await keepOne(server, target.generation.spec, world, progress.signal)
 }
 
@@ -142,16 +178,17 @@ async function others(
   return generations.filter((other) => other.server === server && other.spec !== spec && other.state === 'running')
 }
 
-/** Lets a generation that no longer serves finish what it has, for at most `limit` ms, and stops it. */
+/** Once no proxy sends it calls any more, lets a generation finish what it has, for at most `limit` ms, and stops it. */
 export async function stopDrained(
   { id, server, spec }: ObservedGeneration,
   limit: number,
   world: World,
-  signal: AbortSignal,
+  progress: Progress,
 ): Promise<void> {
   const key = generationKey(server, spec)
-  await drained(key, limit, world, signal)
-  await world.host.stop(id, signal)
+  await acknowledged(world, progress)
+  await drained(key, limit, world, progress.signal)
+  await world.host.stop(id, progress.signal)
   world.publisher.publish((draft) => forgetGeneration(draft, key))
 }
 

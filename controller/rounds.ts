@@ -1,15 +1,17 @@
 import type { Logger } from 'pino'
 import { type Status, unasked } from '#manifests/status.ts'
-import { type Backoff, createBackoff } from './backoff.ts'
+import { createBackoff } from './backoff.ts'
 import { type Bell, createBell } from './bell.ts'
 import { type Chronicle, createChronicle } from './chronicle.ts'
 import { type Host, HostDown } from './host.ts'
 import type { Journal } from './journal.ts'
 import { createLanes, type Lanes } from './lanes.ts'
+import type { Aim } from './plan.ts'
 import { createPublisher, type Publisher } from './publish.ts'
 import { createQueue, type Queue } from './queue.ts'
 import { conclude, type Means, type Memory, reconcile } from './reconcile.ts'
 import { type Draft, emptyDraft, settle } from './routes.ts'
+import { createTroubles } from './troubles.ts'
 import { createTurn } from './turn.ts'
 
 /** What rounds are made with; they open nothing themselves. */
@@ -31,11 +33,12 @@ export class Rounds implements AsyncDisposable {
   readonly #lanes: Lanes
   readonly #queue: Queue
   readonly #builds = createTurn()
-  readonly #troubles = new Map<string, string>()
-  readonly #backoffs = new Map<string, Backoff>()
+  readonly #troubles = createTroubles()
+  readonly #backoff = createBackoff(1_000, 30_000)
   readonly #stopping = new AbortController()
   #means: Means | undefined
   #memory: Memory = {}
+  #aim: Aim | undefined
   /** Numbers of the pass that began last, and of the one that ended last. */
   #begun = 0
   #ended = 0
@@ -70,9 +73,13 @@ export class Rounds implements AsyncDisposable {
     const { publisher, chronicle } = this
     const { journal, log } = this.#charge
     const buildLog = (server: string, line: string) => log.debug({ server, line }, 'build')
-    const admit = (draft: Draft) => (this.#memory.seen === undefined ? draft : settle(draft, this.#memory.seen.aim))
+    const admit = (draft: Draft) => (this.#aim === undefined ? draft : settle(draft, this.#aim))
+    const steer = (aim: Aim) => {
+      this.#aim = aim
+    }
     const world = { host, publisher, journal, builds: this.#builds, buildLog, admit }
-    this.#means = { ...this.#charge, host, publisher, chronicle, lanes: this.#lanes, troubles: this.#troubles, world }
+    const own = { publisher, chronicle, lanes: this.#lanes, troubles: this.#troubles, steer }
+    this.#means = { ...this.#charge, ...own, host, world }
     this.#tellHost({ ok: true, reason: 'answers' })
     this.ask()
   }
@@ -108,7 +115,7 @@ export class Rounds implements AsyncDisposable {
     const number = ++this.#begun
     try {
       this.#memory = await reconcile(this.#means, this.#memory, signal)
-      this.#backoff(passKey).reset()
+      this.#backoff.reset()
       this.#tellHost({ ok: true, reason: 'answers' })
     } catch (error) {
       if (!signal.aborted) this.#passFailed(error)
@@ -119,7 +126,7 @@ export class Rounds implements AsyncDisposable {
   }
 
   #passFailed(error: unknown): void {
-    const delay = this.#backoff(passKey).next()
+    const delay = this.#backoff.next()
     const reason = messageOf(error)
     if (error instanceof HostDown) this.#tellHost({ ok: false, reason })
     this.#charge.log.error({ ...faultOf(error), again: delay }, 'the pass failed')
@@ -128,22 +135,14 @@ export class Rounds implements AsyncDisposable {
 
   #laneEnded(lane: string, error: unknown): void {
     if (error === undefined) {
-      this.#troubles.delete(lane)
-      this.#backoff(lane).reset()
+      this.#troubles.end(lane)
       this.ask()
       return
     }
-    const delay = this.#backoff(lane).next()
-    this.#troubles.set(lane, messageOf(error))
+    const delay = this.#troubles.add(lane, messageOf(error))
     this.#charge.log.warn({ lane, ...faultOf(error), again: delay }, 'tried again later')
     this.ask(delay)
     this.bell.ring()
-  }
-
-  #backoff(key: string): Backoff {
-    const known = this.#backoffs.get(key) ?? createBackoff(1_000, 30_000)
-    this.#backoffs.set(key, known)
-    return known
   }
 
   #tellHost(host: Status['host']): void {
@@ -156,7 +155,12 @@ export class Rounds implements AsyncDisposable {
   async #follow(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       await this.publisher.changed(60_000, signal)
-      if (this.#means !== undefined && !signal.aborted) conclude(this.#means, this.#memory)
+      if (this.#means === undefined || signal.aborted) continue
+      try {
+        conclude(this.#means, this.#memory)
+      } catch (error) {
+        this.#charge.log.error({ err: error }, 'what became of the commit could not be recorded')
+      }
       this.bell.ring()
     }
   }

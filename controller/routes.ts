@@ -23,8 +23,8 @@ export function settle(before: Draft, aim: Aim): Draft {
       return route === undefined ? [] : [[target.server.name, route] as const]
     }),
   )
-  const gone = Object.keys(before.servers).filter((server) => servers[server] === undefined)
-  const { draining } = gone.reduce((draft, server) => drain(draft, server, ''), before)
+  const leave = (draft: Draft, server: string) => drain(draft, server, servers[server]?.generation ?? '')
+  const { draining } = Object.keys(before.servers).reduce(leave, before)
   const ready = new Set(
     Object.values(aim.targets).flatMap((target) => (isServed(servers, target) ? [target.server.name] : [])),
   )
@@ -87,7 +87,7 @@ function running(sight: Sight, server: string): ObservedGeneration[] {
     .toSorted((a, b) => a.startedAt - b.startedAt)
 }
 
-/** Asks the proxies to probe a generation that does not serve yet. */
+/** Asks the proxies to probe a generation that does not serve yet, or not again; calls wait for one that served before. */
 export function withStarting(draft: Draft, target: Extract<Target, { kind: 'run' }>, upstream: string): Draft {
   const { server } = target
   const standby: Standby = {
@@ -97,7 +97,14 @@ export function withStarting(draft: Draft, target: Extract<Target, { kind: 'run'
     path: server.path,
     ...(server.health === undefined ? {} : { health: server.health }),
   }
-  return { ...draft, starting: [...without(draft.starting, standby.generation), standby] }
+  const now = draft.servers[server.name]
+  const { servers } = now?.generation === standby.generation ? withoutUpstream(draft, server.name) : draft
+  return {
+    ...draft,
+    servers,
+    starting: [...without(draft.starting, standby.generation), standby],
+    draining: without(draft.draining, standby.generation),
+  }
 }
 
 /** Cuts over: the generation serves, and what served before only finishes what it has. */

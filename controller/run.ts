@@ -63,6 +63,7 @@ export async function runController(config: Config, options: RunOptions): Promis
   const host = end.use(await untilHost(options, rounds))
   // Only now, for until the host is ours the proxies that look for this socket may be another controller's.
   end.use(await openTableSocket(join(state, 'run'), rounds.publisher))
+  end.use(rounds) // again, so that what it runs on the host ends before that does
   rounds.take(host)
   const poll = schedule(config.poll, () => rounds.ask())
   end.defer(() => poll.destroy())

@@ -1,10 +1,12 @@
 import type { CommitStatus, Status } from '#manifests/status.ts'
 import type { Controller, Poke } from './controller.ts'
+import { liveReports } from './gate.ts'
 import { HostDown } from './host.ts'
 import type { Journal } from './journal.ts'
 import { isFinal } from './outcome.ts'
 import { standing } from './reconcile.ts'
 import type { Rounds } from './rounds.ts'
+import { SourceDown } from './source/git-fault.ts'
 import { type Facts, summarise } from './status.ts'
 
 /** Facts of a controller that do not change while it runs, and where the changing ones are asked. */
@@ -26,7 +28,7 @@ export class Steward implements Controller {
   async status(view: 'public' | 'operator'): Promise<Status> {
     const { instance, version, repository, branch, sourceState, journal } = this.#office
     const { publisher, chronicle, host } = this.#rounds
-    const applied = journal.history(100).find(({ phase }) => phase === 'applied')?.commit
+    const applied = journal.latest(['applied'])?.commit
     return summarise(
       {
         ...{ instance, version, repository, branch, host, applied },
@@ -66,6 +68,8 @@ export class Steward implements Controller {
 
   async reconcile(signal: AbortSignal): Promise<CommitStatus> {
     await this.#rounds.passed(signal)
+    const source = this.#office.sourceState()
+    if (!source.ok) throw new SourceDown(source.reason)
     for (;;) {
       const { current } = this.#rounds.chronicle
       if (current !== undefined && isFinal(current.phase)) return current
@@ -80,11 +84,12 @@ export class Steward implements Controller {
 
   ready(): { readonly ok: boolean; readonly reasons: readonly string[] } {
     const source = this.#office.sourceState()
-    const { host, publisher } = this.#rounds
+    const { host, publisher, memory } = this.#rounds
+    const live = memory.seen === undefined ? [] : liveReports(memory.seen.sight, publisher.heard)
     const reasons = [
       ...(source.ok ? [] : [`repository: ${source.reason}`]),
       ...(host.ok ? [] : [`host: ${host.reason}`]),
-      ...(publisher.heard.size > 0 ? [] : ['no proxy has called yet']),
+      ...(live.length > 0 ? [] : ['no proxy that runs has called yet']),
     ]
     return { ok: reasons.length === 0, reasons }
   }

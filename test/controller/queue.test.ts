@@ -2,6 +2,8 @@ import { expect, test } from 'vitest'
 import { createLanes } from '../../controller/lanes.ts'
 import { createQueue } from '../../controller/queue.ts'
 
+const never = new AbortController().signal
+
 test('remembers one pending run per key, however often it is added', async () => {
   const runs: string[] = []
   const first = Promise.withResolvers<void>()
@@ -49,7 +51,7 @@ test('leaves work of the same identity alone and supersedes any other', async ()
   lanes.enter('outline', 'one', async () => void log.push('never'))
   await expect.poll(() => log).toEqual(['one starts'])
   lanes.enter('outline', 'two', async () => void log.push('two'))
-  await lanes.settled('outline')
+  await lanes.settled('outline', never)
   expect(log).toEqual(['one starts', 'one ends', 'two', 'outline ended'])
 })
 
@@ -61,7 +63,7 @@ test('keeps lanes apart', async () => {
   )
   lanes.enter('slow', '1', (_, signal) => untilAborted(signal))
   lanes.enter('quick', '1', async () => {})
-  await lanes.settled('quick')
+  await lanes.settled('quick', never)
   expect(ended).toEqual(['quick'])
   await lanes.close()
 })
@@ -74,7 +76,7 @@ test('tells of work that failed, and frees its lane', async () => {
   )
   const fault = new Error('no')
   lanes.enter('outline', 'one', () => Promise.reject(fault))
-  await lanes.settled('outline')
+  await lanes.settled('outline', never)
   expect(errors).toEqual([fault])
   expect(lanes.runs.size).toBe(0)
 })

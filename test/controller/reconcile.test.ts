@@ -1,0 +1,367 @@
+import { rename } from 'node:fs/promises'
+import { afterEach, expect, test } from 'vitest'
+import { HostDown } from '../../controller/host.ts'
+import { type Core, imageServer, openCore, permissions } from '../support/core.ts'
+import { createMemoryHost } from '../support/memory-host.ts'
+import { bad } from '../support/memory-proxy.ts'
+import { until } from '../support/until.ts'
+
+const wiki = 'manifests/servers/wiki.yaml'
+const chess = 'manifests/servers/chess.yaml'
+const grants = 'manifests/permissions.yaml'
+
+let core: Core
+afterEach(() => core[Symbol.asyncDispose]())
+
+function granted(): Record<string, string[]> {
+  return Object.fromEntries(
+    Object.entries(core.table().agents).map(([name, agent]) => [name, Object.keys(agent.grants)]),
+  )
+}
+
+function serving(server: string): string | undefined {
+  return core.table().servers[server]?.generation
+}
+
+function running(): string[] {
+  return core.host.generations.filter(({ state }) => state === 'running').map(({ server }) => server)
+}
+
+function did(verb: string): number {
+  return core.host.did.filter((one) => one.startsWith(verb)).length
+}
+
+test('makes a commit true: edge and proxy first, then its servers, then its grants', async () => {
+  core = await openCore({ host: createMemoryHost({ stands: false }) })
+  const head = await core.publish({ [wiki]: imageServer('1'), [grants]: permissions({ ann: ['wiki'] }) })
+  const status = await core.becomes(head)
+  expect(status).toMatchObject({ phase: 'applied', errors: [], servers: {} })
+  expect(status.plan).toEqual([
+    '+   edge    no edge yet',
+    '+   proxy   no proxy yet',
+    '+   wiki    new in the commit',
+    '~   ann     gains wiki',
+    '0 to build, 1 to create, 0 to replace, 0 to remove, 1 grant added',
+  ])
+  expect(core.host.did).toEqual(['prepare', 'startEdge', 'startProxy', 'start wiki'])
+  expect(granted()).toEqual({ ann: ['wiki'] })
+})
+
+test('does nothing for a commit that changes nothing of it', async () => {
+  core = await openCore()
+  await core.becomes(await core.publish({ [wiki]: imageServer('1'), [grants]: permissions({ ann: ['wiki'] }) }))
+  await core.rests()
+  const { revision } = core.table()
+  const head = await core.publish({ 'README.md': 'words' })
+  expect(await core.becomes(head)).toMatchObject({ phase: 'applied', plan: ['0 to build, 0 to replace, 0 to remove'] })
+  expect(core.host.did).toEqual(['start wiki'])
+  expect(core.table().revision).toBe(revision)
+})
+
+test('takes away before the host is even looked at', async () => {
+  core = await openCore()
+  const servers = { [wiki]: imageServer('1'), [chess]: imageServer('2') }
+  await core.becomes(
+    await core.publish({ ...servers, [grants]: permissions({ ann: ['wiki', 'chess'], bob: ['wiki'] }) }),
+  )
+  const looks = Promise.withResolvers<void>()
+  core.host.fault = (verb) => (verb === 'observe' ? looks.promise : undefined)
+  const head = await core.publish({ [grants]: permissions({ ann: ['wiki'] }) })
+  await until('the grants are gone', () => JSON.stringify(granted()) === JSON.stringify({ ann: ['wiki'] }))
+  await until('the proxy has the table', () => core.proxy().table?.revision === core.table().revision)
+  looks.resolve()
+  expect(await core.becomes(head)).toMatchObject({ phase: 'applied' })
+})
+
+test('gives back nothing by a cut-over that an earlier commit began', async () => {
+  core = await openCore()
+  await core.becomes(
+    await core.publish({ [wiki]: imageServer('1'), [grants]: permissions({ ann: ['wiki'], bob: ['wiki'] }) }),
+  )
+  core.proxy().seen = () => bad('not yet')
+  await core.publish({ [wiki]: imageServer('2') })
+  await until('the new generation is probed', () => core.table().starting.length === 1)
+  const looks = Promise.withResolvers<void>()
+  const passes = core.host.observe
+  await core.publish({ [wiki]: imageServer('2', 'timeout: 9s\n'), [grants]: permissions({ ann: ['wiki'] }) })
+  core.host.observe = async (signal) => {
+    const sight = await passes.call(core.host, signal)
+    if (new Error().stack?.includes('reconcile.ts')) await looks.promise
+    return sight
+  }
+  await until('the revocation is published', () => granted().bob === undefined)
+  core.proxy().seen = () => ({ calls: 0, sessions: 0, probe: { ok: true, good: 3, at: Date.now() } })
+  core.proxy().speakUp()
+  const before = core.table().revision
+  await until('the lane has cut over', () => core.table().starting.length === 0 && core.table().revision > before)
+  expect(granted()).toEqual({ ann: ['wiki'] })
+  looks.resolve()
+})
+
+test('adds a grant once its server is ready, and lets it wait for no other', async () => {
+  core = await openCore()
+  core.proxy().seen = (generation) =>
+    generation.startsWith('chess@')
+      ? bad('busy')
+      : { calls: 0, sessions: 0, probe: { ok: true, good: 3, at: Date.now() } }
+  const servers = { [wiki]: imageServer('1'), [chess]: imageServer('2') }
+  const head = await core.publish({ ...servers, [grants]: permissions({ ann: ['wiki', 'chess'] }) })
+  await until('the wiki is granted', () => core.rounds().publisher.table?.agents.ann?.grants.wiki !== undefined)
+  expect(granted()).toEqual({ ann: ['wiki'] })
+  expect(await core.becomes(head)).toMatchObject({
+    phase: 'degraded',
+    servers: { chess: { phase: 'stalled', reason: 'not ready within 5 s: busy' } },
+  })
+  expect(granted()).toEqual({ ann: ['wiki'] })
+})
+
+test('of a commit with errors does only what its permissions take away', async () => {
+  core = await openCore()
+  await core.becomes(
+    await core.publish({ [wiki]: imageServer('1'), [grants]: permissions({ ann: ['wiki'], bob: ['wiki'] }) }),
+  )
+  await core.rests()
+  const head = await core.publish({
+    [wiki]: imageServer('2'),
+    [chess]: 'imagee: x\n',
+    [grants]: permissions({ bob: ['wiki'], eve: ['wiki'] }),
+  })
+  const status = await core.becomes(head)
+  expect(status.phase).toBe('rejected')
+  expect(status.errors.join('\n')).toContain('manifests/servers/chess.yaml:1:1')
+  await core.passed()
+  expect(granted()).toEqual({ bob: ['wiki'] })
+  expect(core.host.did).toEqual(['start wiki'])
+})
+
+test('does nothing of a commit whose permissions have errors', async () => {
+  core = await openCore()
+  await core.becomes(await core.publish({ [wiki]: imageServer('1'), [grants]: permissions({ ann: ['wiki'] }) }))
+  await core.rests()
+  const table = core.table()
+  await core.becomes(await core.publish({ [wiki]: null, [grants]: 'agents: {}\nagents: {}\n' }), 'rejected')
+  await core.passed()
+  expect(core.table()).toEqual(table)
+})
+
+test('heals what the last good commit asks for while the head has errors, also after a restart', async () => {
+  core = await openCore()
+  const good = await core.publish({ [wiki]: imageServer('1'), [grants]: permissions({ ann: ['wiki'], bob: ['wiki'] }) })
+  await core.becomes(good)
+  const broken = await core.publish({ [chess]: 'imagee: x\n', [grants]: permissions({ ann: ['wiki'] }) })
+  await core.becomes(broken, 'rejected')
+  await core.rests()
+  await core.end()
+  core.host.change(core.host.generations[0]!.spec, { state: 'exited', exitCode: 1 })
+  await core.restart()
+  await until('the wiki runs again', () => running().includes('wiki'))
+  await core.rests()
+  expect(core.table().servers.wiki?.upstream).toBe(core.host.generations[0]?.upstream)
+  expect(granted()).toEqual({ ann: ['wiki'] })
+  expect(await core.steward().status('public')).toMatchObject({ attempted: { commit: broken }, applied: good })
+})
+
+test('heals after a restart while the repository does not answer, and gives back nothing', async () => {
+  core = await openCore()
+  await core.becomes(
+    await core.publish({ [wiki]: imageServer('1'), [grants]: permissions({ ann: ['wiki'], bob: ['wiki'] }) }),
+  )
+  await core.becomes(
+    await core.publish({ [chess]: 'imagee: x\n', [grants]: permissions({ ann: ['wiki'] }) }),
+    'rejected',
+  )
+  await core.rests()
+  await core.end()
+  await rename(core.repository.bare, `${core.repository.bare}.away`)
+  core.host.change(core.host.generations[0]!.spec, { state: 'exited', exitCode: 1 })
+  await core.restart()
+  await until('the wiki runs again', () => running().includes('wiki'))
+  await core.rests()
+  expect((await core.steward().status('public')).source.ok).toBe(false)
+  expect(granted()).toEqual({ ann: ['wiki'] })
+  await expect(core.steward().reconcile(AbortSignal.timeout(10_000))).rejects.toThrow('repository')
+})
+
+test('goes on with what it was doing when it was stopped, also while the repository does not answer', async () => {
+  core = await openCore()
+  await core.becomes(await core.publish({ [grants]: permissions({ ann: ['*'] }) }))
+  core.proxy().seen = () => bad('not yet')
+  const head = await core.publish({ [wiki]: imageServer('1') })
+  await until('the wiki is probed', () => core.table().starting.length === 1)
+  await core.end()
+  await rename(core.repository.bare, `${core.repository.bare}.away`)
+  await core.restart()
+  expect(await core.becomes(head)).toMatchObject({ phase: 'applied' })
+  expect(did('start wiki')).toBe(2)
+  expect(core.host.generations).toHaveLength(1)
+})
+
+test('tries again by a new commit what is stalled, and not before', async () => {
+  core = await openCore()
+  core.proxy().seen = () => bad('HTTP 500')
+  const head = await core.publish({ [wiki]: imageServer('1'), [grants]: permissions({ ann: ['wiki'] }) })
+  expect(await core.becomes(head)).toMatchObject({ phase: 'degraded', servers: { wiki: { phase: 'stalled' } } })
+  expect(await core.server('wiki')).toMatchObject({ phase: 'stalled', log: expect.stringContaining('last words') })
+  core.proxy().seen = () => ({ calls: 0, sessions: 0, probe: { ok: true, good: 3, at: Date.now() } })
+  await core.passed()
+  expect(did('start wiki')).toBe(1)
+  expect(await core.becomes(await core.publish({ 'README.md': 'again' }))).toMatchObject({ phase: 'applied' })
+  expect(did('start wiki')).toBe(2)
+  expect((await core.server('wiki'))?.log).toBeUndefined()
+})
+
+test('runs a held server as soon as its secret is there, without a commit', async () => {
+  core = await openCore()
+  const head = await core.publish({
+    [wiki]: imageServer('1', 'secrets: [WIKI_KEY]\n'),
+    [grants]: permissions({ ann: ['*'] }),
+  })
+  expect(await core.becomes(head)).toMatchObject({
+    phase: 'degraded',
+    servers: { wiki: { phase: 'waiting', reason: 'WIKI_KEY is not in the secrets file /opt/gateway/.env' } },
+  })
+  core.secrets.set('WIKI_KEY', 'a value')
+  core.rounds().ask()
+  await core.becomes(head, 'applied')
+  expect(granted()).toEqual({ ann: ['wiki'] })
+})
+
+test('lets serve on what serves when its server comes to be held, and starts it again if it ends', async () => {
+  core = await openCore()
+  await core.becomes(await core.publish({ [wiki]: imageServer('1'), [grants]: permissions({ ann: ['wiki'] }) }))
+  await core.rests()
+  await core.becomes(await core.publish({ [wiki]: imageServer('1', 'secrets: [WIKI_KEY]\n') }), 'degraded')
+  const before = serving('wiki')
+  core.host.change(core.host.generations[0]!.spec, { state: 'exited', exitCode: 1 })
+  await core.passed()
+  await core.rests()
+  expect(running()).toEqual(['wiki'])
+  expect(core.table().servers.wiki).toMatchObject({ generation: before, upstream: core.host.generations[0]?.upstream })
+  expect(granted()).toEqual({ ann: ['wiki'] })
+})
+
+test('does not start again at once what ends as soon as it is started', async () => {
+  core = await openCore()
+  await core.becomes(await core.publish({ [wiki]: imageServer('1'), [grants]: permissions({ ann: ['wiki'] }) }))
+  await core.rests()
+  core.host.change(core.host.generations[0]!.spec, { state: 'exited', exitCode: 1, startedAt: Date.now() })
+  for (let pass = 0; pass < 5; pass++) await core.passed()
+  expect(await core.server('wiki')).toMatchObject({ phase: 'deploying' })
+  expect(did('start wiki')).toBe(1)
+})
+
+test('drains a server that is removed, then removes it', async () => {
+  core = await openCore()
+  await core.becomes(await core.publish({ [wiki]: imageServer('1'), [grants]: permissions({ ann: ['*'] }) }))
+  await core.rests()
+  let calls = 1
+  core.proxy().seen = () => ({ calls, sessions: 0 })
+  core.proxy().speakUp()
+  await core.publish({ [wiki]: null })
+  await until('it drains', () => core.table().draining.length === 1)
+  expect(core.table().servers).toEqual({})
+  expect(granted()).toEqual({ ann: [] })
+  await core.passed()
+  expect(running()).toEqual(['wiki'])
+  calls = 0
+  core.proxy().speakUp()
+  await until('it is gone', () => core.host.generations.length === 0)
+  await core.rests()
+  expect(core.table().draining).toEqual([])
+  expect(core.host.did.at(-1)).toBe('forget wiki')
+})
+
+test('drains what ran here when its server moves elsewhere, and is then done', async () => {
+  core = await openCore()
+  await core.becomes(await core.publish({ [wiki]: imageServer('1'), [grants]: permissions({ ann: ['*'] }) }))
+  await core.rests()
+  let calls = 1
+  core.proxy().seen = () => ({ calls, sessions: 0 })
+  core.proxy().speakUp()
+  await core.publish({ [wiki]: 'description: a server\nurl: http://wiki.example:3000/mcp\n' })
+  await until('calls go elsewhere', () => core.table().servers.wiki?.upstream === 'http://wiki.example:3000')
+  await core.passed()
+  expect(core.table().draining).toHaveLength(1)
+  expect(running()).toEqual(['wiki'])
+  calls = 0
+  core.proxy().speakUp()
+  await until('it is stopped', () => running().length === 0)
+  await core.rests()
+  const done = core.host.did.length
+  for (let pass = 0; pass < 3; pass++) await core.passed()
+  expect(core.host.did).toHaveLength(done)
+})
+
+test('tells commits that no pass looked at superseded', async () => {
+  core = await openCore()
+  const first = await core.publish({ [grants]: permissions({ ann: ['*'] }) })
+  await core.becomes(first)
+  const skipped = await core.repository.commit({ 'README.md': '1' })
+  const head = await core.publish({ 'README.md': '2' })
+  await core.becomes(head)
+  expect(
+    core
+      .journal()
+      .history(9)
+      .map(({ commit, phase }) => [commit, phase]),
+  ).toEqual([
+    [head, 'applied'],
+    [skipped, 'superseded'],
+    [first, 'applied'],
+  ])
+})
+
+test('follows a branch that goes back, and remembers so after a restart', async () => {
+  core = await openCore()
+  const first = await core.publish({ [wiki]: imageServer('1'), [grants]: permissions({ ann: ['wiki'] }) })
+  await core.becomes(first)
+  const second = await core.publish({ [wiki]: imageServer('2') })
+  await core.becomes(second)
+  await core.rests()
+  await core.repository.git('reset', '--quiet', '--hard', first)
+  await core.repository.push({ force: true })
+  core.rounds().ask()
+  await until('the first is current', () => core.rounds().chronicle.current?.commit === first)
+  await core.becomes(first, 'applied')
+  await core.restart()
+  await core.passed()
+  expect(
+    core
+      .journal()
+      .history(9)
+      .map(({ commit }) => commit),
+  ).toEqual([first, second])
+  expect(await core.steward().status('public')).toMatchObject({
+    applied: first,
+    attempted: { commit: first, phase: 'applied' },
+  })
+})
+
+test('finds what runs when it has lost its state, and goes on above the proxies', async () => {
+  const host = createMemoryHost()
+  const first = await openCore({ host })
+  await first.becomes(await first.publish({ [wiki]: imageServer('1'), [grants]: permissions({ ann: ['wiki'] }) }))
+  await first.end()
+  core = await openCore({ host })
+  const head = await core.publish({ [wiki]: imageServer('1'), [grants]: permissions({ ann: ['wiki'] }) })
+  expect(await core.becomes(head)).toMatchObject({ phase: 'applied' })
+  expect(host.did).toEqual(['start wiki'])
+  expect(granted()).toEqual({ ann: ['wiki'] })
+  await first[Symbol.asyncDispose]()
+})
+
+test('tells that the host is down, changes nothing, and goes on when it answers again', async () => {
+  core = await openCore()
+  await core.becomes(await core.publish({ [wiki]: imageServer('1'), [grants]: permissions({ ann: ['wiki'] }) }))
+  await core.rests()
+  core.host.fault = () => {
+    throw new HostDown('the engine does not answer')
+  }
+  const head = await core.publish({ [wiki]: imageServer('2') })
+  await until('people are told', () => core.rounds().host.reason === 'the engine does not answer')
+  expect(core.steward().ready()).toEqual({ ok: false, reasons: ['host: the engine does not answer'] })
+  expect(core.table().servers.wiki?.upstream).toBeDefined()
+  core.host.fault = () => {}
+  expect(await core.becomes(head)).toMatchObject({ phase: 'applied' })
+  expect(core.steward().ready()).toEqual({ ok: true, reasons: [] })
+})

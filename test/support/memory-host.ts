@@ -1,0 +1,150 @@
+import {
+  type BuildRequest,
+  type Generation,
+  generationKey,
+  generationName,
+  type Host,
+  type ObservedEdge,
+  type ObservedGeneration,
+  type ObservedProxy,
+} from '../../controller/host.ts'
+import { wanted } from './make.ts'
+
+export type Verb =
+  | 'observe'
+  | 'build'
+  | 'prepare'
+  | 'startEdge'
+  | 'startProxy'
+  | 'start'
+  | 'resume'
+  | 'stop'
+  | 'remove'
+  | 'forget'
+
+/** A host of values only, for faults that real ones cannot be brought to; what is on it is there to read and to change. */
+export interface MemoryHost extends Host {
+  edge: ObservedEdge | undefined
+  proxies: readonly ObservedProxy[]
+  generations: readonly ObservedGeneration[]
+  readonly built: Set<string>
+  /** Verbs that changed something, in order: `start outline`. */
+  readonly did: readonly string[]
+  /** Is called before a verb acts: what it throws is the verb's failure, and while it waits the verb hangs. */
+  fault: (verb: Verb, server: string) => Promise<void> | void
+  /** What `start` makes of a generation; a test changes it to one that stops at once, for example. */
+  born: (unit: ObservedGeneration) => ObservedGeneration
+  change(spec: string, more: Partial<ObservedGeneration>): void
+}
+
+/** With edge and proxy where `stands`; else empty. */
+export function createMemoryHost({ stands = true } = {}): MemoryHost {
+  const host = new OnlyMemory()
+  if (stands) {
+    host.edge = { id: 'edge', name: 'gateway-edge', state: 'running', startedAt: 1, address: wanted.address }
+    host.proxies = [proxy]
+  }
+  return host
+}
+
+const proxy: ObservedProxy = { id: 'proxy', name: 'gateway-proxy', state: 'running', startedAt: 2, spec: wanted.proxy }
+
+class OnlyMemory implements MemoryHost {
+  readonly wanted = wanted
+  edge: ObservedEdge | undefined
+  proxies: readonly ObservedProxy[] = []
+  generations: readonly ObservedGeneration[] = []
+  readonly built = new Set<string>()
+  readonly did: string[] = []
+  fault: MemoryHost['fault'] = () => {}
+  born: MemoryHost['born'] = (unit) => unit
+  #starts = 2
+
+  change(spec: string, more: Partial<ObservedGeneration>): void {
+    this.generations = this.generations.map((one) => (one.spec === spec ? { ...one, ...more } : one))
+  }
+
+  async observe(signal: AbortSignal) {
+    await this.#act('observe', '', signal)
+    const { edge, proxies, generations } = this
+    return { edge, proxies, generations, built: new Set(this.built) }
+  }
+
+  async build({ server, input, entries }: BuildRequest, signal: AbortSignal) {
+    await this.#act('build', server, signal)
+    for await (const _ of entries(signal)) signal.throwIfAborted()
+    this.built.add(generationKey(server, input.hash))
+  }
+
+  async prepare(_: (line: string) => void, signal: AbortSignal) {
+    await this.#act('prepare', '', signal)
+  }
+
+  async startEdge(signal: AbortSignal) {
+    await this.#act('startEdge', '', signal)
+    this.edge = { id: 'edge', name: 'gateway-edge', state: 'running', startedAt: 1, address: wanted.address }
+  }
+
+  async startProxy(signal: AbortSignal) {
+    await this.#act('startProxy', '', signal)
+    this.proxies = [...this.proxies.filter(({ id }) => id !== proxy.id), proxy]
+  }
+
+  async start({ server, spec, origin }: Generation, signal: AbortSignal) {
+    await this.#act('start', server, signal)
+    const there = this.generations.find((one) => one.server === server && one.spec === spec)
+    if (there?.state === 'running') return
+    const name = generationName('gateway', server, spec)
+    const unit = { id: name, name, server, spec, origin, restarts: 0, ...this.#running(name) }
+    this.generations = [...this.generations.filter((one) => one !== there), this.born(unit)]
+  }
+
+  async resume(id: string, signal: AbortSignal) {
+    const unit = this.generations.find((one) => one.id === id)
+    await this.#act('resume', unit?.server ?? id, signal)
+    if (unit === undefined) throw new Error(`there is no ${id}`)
+    if (unit.state !== 'running') this.change(unit.spec, this.#running(unit.name))
+  }
+
+  async stop(id: string, signal: AbortSignal) {
+    const unit = this.generations.find((one) => one.id === id)
+    await this.#act('stop', unit?.server ?? id, signal)
+    this.proxies = this.proxies.map((one) => (one.id === id ? { ...one, state: 'exited' as const } : one))
+    if (unit?.state !== 'running') return
+    const { upstream: _, ...rest } = unit
+    this.generations = this.generations.map((one) => (one === unit ? { ...rest, state: 'exited', exitCode: 143 } : one))
+  }
+
+  async remove(id: string, signal: AbortSignal) {
+    await this.#act('remove', id, signal)
+    this.generations = this.generations.filter((one) => one.id !== id)
+    this.proxies = this.proxies.filter((one) => one.id !== id)
+  }
+
+  async forget(server: string, signal: AbortSignal) {
+    await this.#act('forget', server, signal)
+  }
+
+  async logs(id: string) {
+    return `last words of ${id}`
+  }
+
+  async *changes(): AsyncGenerator<void> {}
+
+  async down() {
+    this.generations = []
+  }
+
+  async [Symbol.asyncDispose]() {}
+
+  async #act(verb: Verb, server: string, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
+    await this.fault(verb, server)
+    signal.throwIfAborted()
+    if (verb !== 'observe') this.did.push(server === '' ? verb : `${verb} ${server}`)
+  }
+
+  #running(name: string) {
+    return { state: 'running' as const, startedAt: ++this.#starts, upstream: `http://${name}:${3000 + this.#starts}` }
+  }
+}
