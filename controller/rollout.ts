@@ -1,11 +1,19 @@
 import type { TableServer } from '#manifests/table.ts'
-import type { BuildInput, Tree } from './desired.ts'
+import type { BuildInput, Server, Tree } from './desired.ts'
 import { acknowledged, drained, find, NotReady, passGate } from './gate.ts'
 import { type BuildEntry, generationKey, type Host, type ObservedGeneration } from './host.ts'
 import type { Journal } from './journal.ts'
 import type { Step } from './plan.ts'
 import type { Publisher } from './publish.ts'
-import { type Draft, forgetGeneration, withoutUpstream, withServing, withStarting, withUpstream } from './routes.ts'
+import {
+  type Draft,
+  forgetGeneration,
+  withoutUpstream,
+  withReturning,
+  withServing,
+  withStarting,
+  withUpstream,
+} from './routes.ts'
 import type { Turn } from './turn.ts'
 
 export type Roll = Extract<Step, { do: 'roll' }>
@@ -106,23 +114,31 @@ async function makeWay({ server, target }: Roll, world: World, progress: Progres
 }
 
 /** Takes back a generation that failed, and starts again what served before if that had to stop for it. */
-async function giveUp({ server, target }: Roll, world: World, { signal }: Progress): Promise<void> {
+async function giveUp({ server, target }: Roll, world: World, progress: Progress): Promise<void> {
+  const { signal } = progress
   const failed = find(await world.host.observe(signal), server, target.generation.spec)
   const key = generationKey(server, target.generation.spec)
   const serving = world.publisher.table?.servers[server]
   world.publisher.publish((draft) => forgetGeneration(draft, key))
   if (serving?.generation === key) return
   if (failed !== undefined) await world.host.stop(failed.id, signal)
-  if (serving !== undefined && serving.upstream === undefined) await restore(server, serving, world, signal)
+  if (serving !== undefined && serving.upstream === undefined) await restore(target.server, serving, world, progress)
 }
 
-async function restore(server: string, serving: TableServer, world: World, signal: AbortSignal): Promise<void> {
+async function restore(server: Server, serving: TableServer, world: World, progress: Progress): Promise<void> {
+  const { signal } = progress
   const isServing = ({ server: name, spec }: ObservedGeneration) => generationKey(name, spec) === serving.generation
   const previous = (await world.host.observe(signal)).generations.find(isServing)
   if (previous === undefined) return
   await world.host.resume(previous.id, signal)
   const upstream = (await world.host.observe(signal)).generations.find(isServing)?.upstream
-  if (upstream !== undefined) world.publisher.publish((draft) => withUpstream(draft, server, upstream))
+  if (upstream === undefined) return
+  progress.say('waiting until what served before is ready again')
+  world.publisher.publish((draft) => withReturning(draft, server.name, upstream))
+  await passGate(server, previous.spec, world, signal).catch((error: unknown) => {
+    if (!(error instanceof NotReady)) throw error
+  })
+  world.publisher.publish((draft) => withUpstream(draft, server.name, upstream))
 }
 
 async function retireOthers({ server, target }: Roll, world: World, progress: Progress): Promise<void> {
