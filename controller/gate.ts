@@ -21,7 +21,7 @@ export interface Witness {
  * only while a proxy is there to ask.
  */
 export async function passGate(
-  server: Server,
+  server: Pick<Server, 'name' | 'start'>,
   spec: string,
   { host, publisher }: Witness,
   signal: AbortSignal,

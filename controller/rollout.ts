@@ -5,8 +5,19 @@ import { type BuildEntry, generationKey, type Host, HostDown, type ObservedGener
 import type { Journal } from './journal.ts'
 import type { Step } from './plan.ts'
 import type { Publisher } from './publish.ts'
-import { type Draft, forgetGeneration, withoutUpstream, withServing, withStarting, withUpstream } from './routes.ts'
+import {
+  type Draft,
+  forgetGeneration,
+  withoutUpstream,
+  withReturning,
+  withServing,
+  withStarting,
+  withUpstream,
+} from './routes.ts'
 import type { Turn } from './turn.ts'
+
+/** Time for what served before to answer again, ms. */
+const returnWithin = 60_000
 
 export type Roll = Extract<Step, { do: 'roll' }>
 
@@ -120,7 +131,7 @@ async function giveUp(step: Roll, world: World, progress: Progress): Promise<voi
   if (serving === undefined || serving.upstream !== undefined) return
   const previous = sight.generations.find((one) => generationKey(one.server, one.spec) === serving.generation)
   if (previous === failed) reach(failed, world)
-  else if (previous !== undefined) await startAgain(previous, world, progress.signal)
+  else if (previous !== undefined) await startAgain(previous, world, progress)
 }
 
 /** Whether the step starts again the very generation that the table has: it may answer again, and is never taken back. */
@@ -132,13 +143,24 @@ export function isServing({ server, target }: Roll, { publisher }: World): boole
 export async function resume(generation: ObservedGeneration, world: World, progress: Progress): Promise<void> {
   progress.say('starting it again')
   await calm(generation.server, generation.spec, world, progress)
-  await startAgain(generation, world, progress.signal)
+  await startAgain(generation, world, progress)
 }
 
-async function startAgain({ server, spec, id }: ObservedGeneration, world: World, signal: AbortSignal): Promise<void> {
+/** Calls reach it once it answers; one that does not within its time is given them all the same, for there is no other. */
+async function startAgain(
+  { server, spec, id }: ObservedGeneration,
+  world: World,
+  { say, signal }: Progress,
+): Promise<void> {
   await world.host.resume(id, signal)
   const resumed = find(await world.host.observe(signal), server, spec)
-  if (resumed?.upstream === undefined) throw new NotReady('it stopped as soon as it was started again')
+  const upstream = resumed?.upstream
+  if (upstream === undefined) throw new NotReady('it stopped as soon as it was started again')
+  say('waiting until what served before is ready again')
+  world.publisher.publish((draft) => withReturning(draft, server, upstream))
+  await passGate({ name: server, start: returnWithin }, spec, world, signal).catch((error: unknown) => {
+    if (!(error instanceof NotReady)) throw error
+  })
   reach(resumed, world)
 }
 

@@ -67,7 +67,7 @@ function routeElsewhere(target: Extract<Target, { kind: 'elsewhere' }>): TableSe
 
 /**
  * A controller that lost its state finds servers that run: the oldest of each serves on, since nothing tells which one did,
- * and a newer one has yet to show that it can.
+ * and a newer one has yet to show that it can. Nothing tells who was granted it either: who is now must not wait for the newer.
  */
 export function adopt(draft: Draft, aim: Aim, sight: Sight): Draft {
   const servers = { ...draft.servers }
@@ -78,7 +78,7 @@ export function adopt(draft: Draft, aim: Aim, sight: Sight): Draft {
     const generation = generationKey(oldest.server, oldest.spec)
     servers[target.server.name] = { ...route(target, oldest.upstream), generation }
   }
-  return { ...draft, servers }
+  return { ...draft, servers, agents: admit(draft.agents, aim.agents, new Set(Object.keys(servers))) }
 }
 
 function running(sight: Sight, server: string): ObservedGeneration[] {
@@ -89,22 +89,20 @@ function running(sight: Sight, server: string): ObservedGeneration[] {
 
 /** Asks the proxies to probe a generation that does not serve yet, or not again; calls wait for one that served before. */
 export function withStarting(draft: Draft, target: Extract<Target, { kind: 'run' }>, upstream: string): Draft {
-  const { server } = target
-  const standby: Standby = {
-    generation: generationKey(server.name, target.generation.spec),
-    server: server.name,
-    upstream,
-    path: server.path,
-    ...(server.health === undefined ? {} : { health: server.health }),
-  }
-  const now = draft.servers[server.name]
-  const { servers } = now?.generation === standby.generation ? withoutUpstream(draft, server.name) : draft
-  return {
-    ...draft,
-    servers,
-    starting: [...without(draft.starting, standby.generation), standby],
-    draining: without(draft.draining, standby.generation),
-  }
+  return withStandby(draft, standbyOf(target.server.name, route(target, upstream), upstream))
+}
+
+/** Asks the proxies to probe the generation that served and is to serve again. */
+export function withReturning(draft: Draft, server: string, upstream: string): Draft {
+  const now = draft.servers[server]
+  return now === undefined ? draft : withStandby(draft, standbyOf(server, now, upstream))
+}
+
+function withStandby(draft: Draft, standby: Standby): Draft {
+  const { server, generation } = standby
+  const { servers } = draft.servers[server]?.generation === generation ? withoutUpstream(draft, server) : draft
+  const starting = [...without(draft.starting, generation), standby]
+  return { ...draft, servers, starting, draining: without(draft.draining, generation) }
 }
 
 /** Cuts over: the generation serves, and what served before only finishes what it has. */
@@ -132,8 +130,9 @@ export function withoutUpstream(draft: Draft, server: string): Draft {
 export function withUpstream(draft: Draft, server: string, upstream: string): Draft {
   const now = draft.servers[server]
   if (now === undefined) return draft
+  const starting = without(draft.starting, now.generation)
   const draining = without(draft.draining, now.generation)
-  return { ...draft, draining, servers: { ...draft.servers, [server]: { ...now, upstream } } }
+  return { ...draft, starting, draining, servers: { ...draft.servers, [server]: { ...now, upstream } } }
 }
 
 function drain(draft: Draft, server: string, next: string): Draft {
