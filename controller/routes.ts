@@ -87,7 +87,7 @@ function running(sight: Sight, server: string): ObservedGeneration[] {
     .toSorted((a, b) => a.startedAt - b.startedAt)
 }
 
-/** Asks the proxies to probe a generation that does not serve yet, or not again; calls wait for one that served before. */
+/** Asks the proxies to probe a generation that does not serve yet, or not again. */
 export function withStarting(draft: Draft, target: Extract<Target, { kind: 'run' }>, upstream: string): Draft {
   const { server } = target
   const standby: Standby = {
@@ -97,11 +97,8 @@ export function withStarting(draft: Draft, target: Extract<Target, { kind: 'run'
     path: server.path,
     ...(server.health === undefined ? {} : { health: server.health }),
   }
-  const now = draft.servers[server.name]
-  const { servers } = now?.generation === standby.generation ? withoutUpstream(draft, server.name) : draft
   return {
     ...draft,
-    servers,
     starting: [...without(draft.starting, standby.generation), standby],
     draining: without(draft.draining, standby.generation),
   }
