@@ -170,10 +170,13 @@ function reach(generation: ObservedGeneration | undefined, { publisher }: World)
     publisher.publish((draft) => withUpstream(draft, server, upstream))
 }
 
-async function calm(server: string, spec: string, { host }: World, { signal }: Progress): Promise<void> {
+/** Calls wait for what the table has and ended by itself, and it waits if it was started only just now. */
+async function calm(server: string, spec: string, { host, publisher }: World, { signal }: Progress): Promise<void> {
   const unit = find(await host.observe(signal), server, spec)
-  if (unit === undefined || unit.state === 'running') return
-  await pause(Math.min(betweenStarts, Math.max(0, unit.startedAt + betweenStarts - Date.now())), undefined, { signal })
+  if (unit?.state === 'running') return
+  publisher.publish((draft) => withoutUpstream(draft, server))
+  const left = (unit?.startedAt ?? 0) + betweenStarts - Date.now()
+  await pause(Math.min(betweenStarts, Math.max(0, left)), undefined, { signal })
 }
 
 /** What failed first is the reason; a host that is down hides nothing, for all of it is tried again. */

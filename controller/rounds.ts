@@ -3,13 +3,13 @@ import { type Status, unasked } from '#manifests/status.ts'
 import { createBackoff } from './backoff.ts'
 import { type Bell, createBell } from './bell.ts'
 import { type Chronicle, createChronicle } from './chronicle.ts'
+import { type Heading, settleTable, takeHeading } from './heading.ts'
 import { type Host, HostDown } from './host.ts'
 import type { Journal } from './journal.ts'
 import { createLanes, type Lanes } from './lanes.ts'
-import type { Aim } from './plan.ts'
 import { createPublisher, type Publisher } from './publish.ts'
 import { createQueue, type Queue } from './queue.ts'
-import { conclude, type Means, type Memory, reconcile } from './reconcile.ts'
+import { conclude, type Means, reconcile, type Seen } from './reconcile.ts'
 import { type Draft, emptyDraft, settle } from './routes.ts'
 import { createTroubles } from './troubles.ts'
 import { createTurn } from './turn.ts'
@@ -22,7 +22,8 @@ export interface Charge extends Pick<Means, 'source' | 'compile' | 'machine'> {
   readonly log: Logger
 }
 
-const passKey = 'pass'
+/** The halves of a pass: the first waits for no host, and asks for the second. */
+const halves = { heading: 'heading', host: 'host' } as const
 
 /** Runs passes whenever something asks for one, tries again what failed through no fault of the commit, and remembers what it saw. */
 export class Rounds implements AsyncDisposable {
@@ -34,13 +35,14 @@ export class Rounds implements AsyncDisposable {
   readonly #queue: Queue
   readonly #builds = createTurn()
   readonly #troubles = createTroubles()
-  readonly #backoff = createBackoff(1_000, 30_000)
+  readonly #backoffs = { heading: createBackoff(1_000, 30_000), host: createBackoff(1_000, 30_000) }
   readonly #stopping = new AbortController()
   #means: Means | undefined
-  #memory: Memory = {}
-  #aim: Aim | undefined
-  /** Numbers of the pass that began last, and of the one that ended last. */
+  #heading: Heading = {}
+  #seen: Seen | undefined
+  /** Numbers of the pass that began last, of the one whose first half ended last, and of the one that ended last. */
   #begun = 0
+  #headed = 0
   #ended = 0
   #host: Status['host'] = { ok: false, reason: unasked }
 
@@ -52,7 +54,7 @@ export class Rounds implements AsyncDisposable {
       (lane, error) => this.#laneEnded(lane, error),
       () => this.bell.ring(),
     )
-    this.#queue = createQueue((_, signal) => this.#pass(signal))
+    this.#queue = createQueue((half, signal) => (half === halves.heading ? this.#head(signal) : this.#meet(signal)))
     void this.#follow(this.#stopping.signal)
   }
 
@@ -60,8 +62,9 @@ export class Rounds implements AsyncDisposable {
     return this.#means
   }
 
-  get memory(): Memory {
-    return this.#memory
+  /** What the last pass aimed at and saw. */
+  get seen(): Seen | undefined {
+    return this.#seen
   }
 
   get host(): Status['host'] {
@@ -73,12 +76,9 @@ export class Rounds implements AsyncDisposable {
     const { publisher, chronicle } = this
     const { journal, log } = this.#charge
     const buildLog = (server: string, line: string) => log.debug({ server, line }, 'build')
-    const admit = (draft: Draft) => (this.#aim === undefined ? draft : settle(draft, this.#aim))
-    const steer = (aim: Aim) => {
-      this.#aim = aim
-    }
+    const admit = (draft: Draft) => (this.#heading.aim === undefined ? draft : settle(draft, this.#heading.aim))
     const world = { host, publisher, journal, builds: this.#builds, buildLog, admit }
-    const own = { publisher, chronicle, lanes: this.#lanes, troubles: this.#troubles, steer }
+    const own = { publisher, chronicle, lanes: this.#lanes, troubles: this.#troubles }
     this.#means = { ...this.#charge, ...own, host, world }
     this.#tellHost({ ok: true, reason: 'answers' })
     this.ask()
@@ -91,7 +91,12 @@ export class Rounds implements AsyncDisposable {
 
   /** Asks for a pass; any number of questions before the next pass are one. */
   ask(delay = 0): void {
-    this.#queue.add(passKey, delay)
+    this.#queue.add(halves.heading, delay)
+  }
+
+  /** Asks for the second half alone: the host may have changed, the repository is not asked. */
+  look(delay = 0): void {
+    this.#queue.add(halves.host, delay)
   }
 
   /** Asks for a pass and resolves once one that began after this has ended, well or badly. */
@@ -110,38 +115,53 @@ export class Rounds implements AsyncDisposable {
     await this.#lanes.close()
   }
 
-  async #pass(signal: AbortSignal): Promise<void> {
+  async #head(signal: AbortSignal): Promise<void> {
     if (this.#means === undefined) return
     const number = ++this.#begun
     try {
-      this.#memory = await reconcile(this.#means, this.#memory, signal)
-      this.#backoff.reset()
+      this.#heading = await takeHeading(this.#means, this.#heading, signal)
+      settleTable(this.#means, this.#heading)
+      this.#backoffs.heading.reset()
+    } catch (error) {
+      if (!signal.aborted) this.ask(this.#failed(halves.heading, error))
+    } finally {
+      this.#headed = number
+      this.look()
+    }
+  }
+
+  async #meet(signal: AbortSignal): Promise<void> {
+    if (this.#means === undefined) return
+    const number = this.#headed
+    try {
+      this.#seen = (await reconcile(this.#means, () => this.#heading, signal)) ?? this.#seen
+      this.#backoffs.host.reset()
       this.#tellHost({ ok: true, reason: 'answers' })
     } catch (error) {
-      if (!signal.aborted) this.#passFailed(error)
+      if (!signal.aborted) this.look(this.#failed(halves.host, error))
     } finally {
       this.#ended = number
       this.bell.ring()
     }
   }
 
-  #passFailed(error: unknown): void {
-    const delay = this.#backoff.next()
-    const reason = messageOf(error)
-    if (error instanceof HostDown) this.#tellHost({ ok: false, reason })
-    this.#charge.log.error({ ...faultOf(error), again: delay }, 'the pass failed')
-    this.ask(delay)
+  /** Gives the wait before the next try, ms. */
+  #failed(half: keyof typeof halves, error: unknown): number {
+    const again = this.#backoffs[half].next()
+    if (error instanceof HostDown) this.#tellHost({ ok: false, reason: error.message })
+    this.#charge.log.error({ ...faultOf(error), half, again }, 'the pass failed')
+    return again
   }
 
   #laneEnded(lane: string, error: unknown): void {
     if (error === undefined) {
       this.#troubles.end(lane)
-      this.ask()
+      this.look()
       return
     }
     const delay = this.#troubles.add(lane, messageOf(error))
     this.#charge.log.warn({ lane, ...faultOf(error), again: delay }, 'tried again later')
-    this.ask(delay)
+    this.look(delay)
     this.bell.ring()
   }
 
@@ -155,9 +175,9 @@ export class Rounds implements AsyncDisposable {
   async #follow(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       await this.publisher.changed(60_000, signal)
-      if (this.#means === undefined || signal.aborted) continue
+      if (this.#means === undefined || this.#seen === undefined || signal.aborted) continue
       try {
-        conclude(this.#means, this.#memory)
+        conclude(this.#means, this.#heading, this.#seen)
       } catch (error) {
         this.#charge.log.error({ err: error }, 'what became of the commit could not be recorded')
       }

@@ -87,7 +87,7 @@ function running(sight: Sight, server: string): ObservedGeneration[] {
     .toSorted((a, b) => a.startedAt - b.startedAt)
 }
 
-/** Asks the proxies to probe a generation that does not serve yet, or not again; calls wait for one that served before. */
+/** Asks the proxies to probe a generation that does not serve yet, or not again. */
 export function withStarting(draft: Draft, target: Extract<Target, { kind: 'run' }>, upstream: string): Draft {
   return withStandby(draft, standbyOf(target.server.name, route(target, upstream), upstream))
 }
@@ -99,10 +99,8 @@ export function withReturning(draft: Draft, server: string, upstream: string): D
 }
 
 function withStandby(draft: Draft, standby: Standby): Draft {
-  const { server, generation } = standby
-  const { servers } = draft.servers[server]?.generation === generation ? withoutUpstream(draft, server) : draft
-  const starting = [...without(draft.starting, generation), standby]
-  return { ...draft, servers, starting, draining: without(draft.draining, generation) }
+  const draining = without(draft.draining, standby.generation)
+  return { ...draft, draining, starting: [...without(draft.starting, standby.generation), standby] }
 }
 
 /** Cuts over: the generation serves, and what served before only finishes what it has. */

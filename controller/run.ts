@@ -67,7 +67,10 @@ export async function runController(config: Config, options: RunOptions): Promis
   rounds.take(host)
   const poll = schedule(config.poll, () => rounds.ask())
   end.defer(() => poll.destroy())
-  await Promise.all([askOn(host.changes(signal), rounds), askOn(secretsChanges(config.secrets, signal), rounds)])
+  await Promise.all([
+    onEach(host.changes(signal), () => rounds.look()),
+    onEach(secretsChanges(config.secrets, signal), () => rounds.ask()),
+  ])
 }
 
 function grantsFile({ source }: Config, { label }: Source): string {
@@ -110,8 +113,8 @@ async function untilHost({ openHost, log, signal }: RunOptions, rounds: Rounds):
   }
 }
 
-async function askOn(changes: AsyncIterable<void>, rounds: Rounds): Promise<void> {
-  for await (const _ of changes) rounds.ask()
+async function onEach(changes: AsyncIterable<void>, act: () => void): Promise<void> {
+  for await (const _ of changes) act()
 }
 
 function closing(app: { close(): Promise<unknown> }): AsyncDisposable {

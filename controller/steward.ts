@@ -43,8 +43,7 @@ export class Steward implements Controller {
   }
 
   #look(): Pick<Facts, 'look'> {
-    const { means, memory } = this.#rounds
-    const { seen } = memory
+    const { means, seen } = this.#rounds
     if (means === undefined || seen === undefined) return {}
     return { look: { standing: standing(means, seen), sight: seen.sight } }
   }
@@ -84,8 +83,8 @@ export class Steward implements Controller {
 
   ready(): { readonly ok: boolean; readonly reasons: readonly string[] } {
     const source = this.#office.sourceState()
-    const { host, publisher, memory } = this.#rounds
-    const live = memory.seen === undefined ? [] : liveReports(memory.seen.sight, publisher.heard)
+    const { host, publisher, seen } = this.#rounds
+    const live = seen === undefined ? [] : liveReports(seen.sight, publisher.heard)
     const reasons = [
       ...(source.ok ? [] : [`repository: ${source.reason}`]),
       ...(host.ok ? [] : [`host: ${host.reason}`]),

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino'
 import { type Status, unasked } from '#manifests/status.ts'
 import type { Tree } from '../desired.ts'
-import type { Origin } from '../reconcile.ts'
+import type { Origin } from '../heading.ts'
 import { type Source, SourceDown } from './source.ts'
 
 /** A source that does not throw when it is down, but says so. */

@@ -3,7 +3,7 @@ import { afterEach, expect, test } from 'vitest'
 import { HostDown } from '../../controller/host.ts'
 import { type Core, imageServer, openCore, permissions } from '../support/core.ts'
 import { createMemoryHost } from '../support/memory-host.ts'
-import { bad } from '../support/memory-proxy.ts'
+import { bad, good } from '../support/memory-proxy.ts'
 import { until } from '../support/until.ts'
 
 const wiki = 'manifests/servers/wiki.yaml'
@@ -81,29 +81,27 @@ test('gives back nothing by a cut-over that an earlier commit began', async () =
   core.proxy().seen = () => bad('not yet')
   await core.publish({ [wiki]: imageServer('2') })
   await until('the new generation is probed', () => core.table().starting.length === 1)
-  const looks = Promise.withResolvers<void>()
-  const passes = core.host.observe
-  await core.publish({ [wiki]: imageServer('2', 'timeout: 9s\n'), [grants]: permissions({ ann: ['wiki'] }) })
-  core.host.observe = async (signal) => {
-    const sight = await passes.call(core.host, signal)
-    if (new Error().stack?.includes('reconcile.ts')) await looks.promise
-    return sight
+  await core.passed()
+  const look = Promise.withResolvers<void>()
+  let hangs = false
+  core.host.fault = (verb) => {
+    if (verb !== 'observe' || hangs || granted().bob !== undefined) return
+    hangs = true
+    return look.promise
   }
-  await until('the revocation is published', () => granted().bob === undefined)
-  core.proxy().seen = () => ({ calls: 0, sessions: 0, probe: { ok: true, good: 3, at: Date.now() } })
+  await core.publish({ [grants]: permissions({ ann: ['wiki'] }) })
+  await until('the pass of the revocation hangs', () => hangs)
+  core.proxy().seen = good
   core.proxy().speakUp()
   const before = core.table().revision
   await until('the lane has cut over', () => core.table().starting.length === 0 && core.table().revision > before)
   expect(granted()).toEqual({ ann: ['wiki'] })
-  looks.resolve()
+  look.resolve()
 })
 
 test('adds a grant once its server is ready, and lets it wait for no other', async () => {
   core = await openCore()
-  core.proxy().seen = (generation) =>
-    generation.startsWith('chess@')
-      ? bad('busy')
-      : { calls: 0, sessions: 0, probe: { ok: true, good: 3, at: Date.now() } }
+  core.proxy().seen = (generation) => (generation.startsWith('chess@') ? bad('busy') : good())
   const servers = { [wiki]: imageServer('1'), [chess]: imageServer('2') }
   const head = await core.publish({ ...servers, [grants]: permissions({ ann: ['wiki', 'chess'] }) })
   await until('the wiki is granted', () => core.rounds().publisher.table?.agents.ann?.grants.wiki !== undefined)
@@ -152,7 +150,7 @@ test('heals what the last good commit asks for while the head has errors, also a
   await core.becomes(broken, 'rejected')
   await core.rests()
   await core.end()
-  core.host.change(core.host.generations[0]!.spec, { state: 'exited', exitCode: 1 })
+  core.host.crash(core.host.generations[0]!.spec, 1)
   await core.restart()
   await until('the wiki runs again', () => running().includes('wiki'))
   await core.rests()
@@ -173,7 +171,7 @@ test('heals after a restart while the repository does not answer, and gives back
   await core.rests()
   await core.end()
   await rename(core.repository.bare, `${core.repository.bare}.away`)
-  core.host.change(core.host.generations[0]!.spec, { state: 'exited', exitCode: 1 })
+  core.host.crash(core.host.generations[0]!.spec, 1)
   await core.restart()
   await until('the wiki runs again', () => running().includes('wiki'))
   await core.rests()
@@ -187,7 +185,7 @@ test('goes on with what it was doing when it was stopped, also while the reposit
   await core.becomes(await core.publish({ [grants]: permissions({ ann: ['*'] }) }))
   core.proxy().seen = () => bad('not yet')
   const head = await core.publish({ [wiki]: imageServer('1') })
-  await until('the wiki is probed', () => core.table().starting.length === 1)
+  await until('the wiki is probed', () => core.rounds().publisher.table?.starting.length === 1)
   await core.end()
   await rename(core.repository.bare, `${core.repository.bare}.away`)
   await core.restart()
@@ -202,7 +200,7 @@ test('tries again by a new commit what is stalled, and not before', async () => 
   const head = await core.publish({ [wiki]: imageServer('1'), [grants]: permissions({ ann: ['wiki'] }) })
   expect(await core.becomes(head)).toMatchObject({ phase: 'degraded', servers: { wiki: { phase: 'stalled' } } })
   expect(await core.server('wiki')).toMatchObject({ phase: 'stalled', log: expect.stringContaining('last words') })
-  core.proxy().seen = () => ({ calls: 0, sessions: 0, probe: { ok: true, good: 3, at: Date.now() } })
+  core.proxy().seen = good
   await core.passed()
   expect(did('start wiki')).toBe(1)
   expect(await core.becomes(await core.publish({ 'README.md': 'again' }))).toMatchObject({ phase: 'applied' })
@@ -232,7 +230,7 @@ test('lets serve on what serves when its server comes to be held, and starts it 
   await core.rests()
   await core.becomes(await core.publish({ [wiki]: imageServer('1', 'secrets: [WIKI_KEY]\n') }), 'degraded')
   const before = serving('wiki')
-  core.host.change(core.host.generations[0]!.spec, { state: 'exited', exitCode: 1 })
+  core.host.crash(core.host.generations[0]!.spec, 1)
   await core.passed()
   await core.rests()
   expect(running()).toEqual(['wiki'])
@@ -244,7 +242,8 @@ test('does not start again at once what ends as soon as it is started', async ()
   core = await openCore()
   await core.becomes(await core.publish({ [wiki]: imageServer('1'), [grants]: permissions({ ann: ['wiki'] }) }))
   await core.rests()
-  core.host.change(core.host.generations[0]!.spec, { state: 'exited', exitCode: 1, startedAt: Date.now() })
+  core.host.crash(core.host.generations[0]!.spec, 1, Date.now())
+  core.rounds().look()
   for (let pass = 0; pass < 5; pass++) await core.passed()
   expect(await core.server('wiki')).toMatchObject({ phase: 'deploying' })
   expect(did('start wiki')).toBe(1)

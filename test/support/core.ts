@@ -87,6 +87,7 @@ export async function openCore({ host = createMemoryHost() }: { readonly host?: 
       now = await open()
     },
     async [Symbol.asyncDispose]() {
+      host.fault = () => {}
       await now.end()
       await repository[Symbol.asyncDispose]()
       await rm(state, { recursive: true, force: true, maxRetries: 3 })
@@ -140,7 +141,7 @@ export function imageServer(letter: string, more = ''): string {
 export function permissions(agents: Readonly<Record<string, readonly string[]>>): string {
   const lines = Object.entries(agents).map(([name, servers]) => {
     const hash = createHash('sha256').update(`token of ${name}`).digest('hex')
-    return `  ${name}:\n    token_hash: "sha256:${hash}"\n    servers: [${servers.join(', ')}]\n`
+    return `  ${name}:\n    token_hash: "sha256:${hash}"\n    servers: ${JSON.stringify(servers)}\n`
   })
   return `agents:\n${lines.join('')}`
 }

@@ -35,6 +35,8 @@ export interface MemoryHost extends Host {
   /** What `start` makes of a generation; a test changes it to one that stops at once, for example. */
   born: (unit: ObservedGeneration) => ObservedGeneration
   change(spec: string, more: Partial<ObservedGeneration>): void
+  /** A generation ends by itself; what is left of it is given. */
+  crash(spec: string, exitCode: number, startedAt?: number): void
 }
 
 /** With edge and proxy where `stands`; else empty. */
@@ -62,6 +64,14 @@ class OnlyMemory implements MemoryHost {
 
   change(spec: string, more: Partial<ObservedGeneration>): void {
     this.generations = this.generations.map((one) => (one.spec === spec ? { ...one, ...more } : one))
+  }
+
+  crash(spec: string, exitCode: number, startedAt?: number): void {
+    this.generations = this.generations.map((one) => {
+      if (one.spec !== spec) return one
+      const { upstream: _, ...rest } = one
+      return { ...rest, state: 'exited', exitCode, startedAt: startedAt ?? one.startedAt }
+    })
   }
 
   async observe(signal: AbortSignal) {
@@ -110,9 +120,7 @@ class OnlyMemory implements MemoryHost {
     const unit = this.generations.find((one) => one.id === id)
     await this.#act('stop', unit?.server ?? id, signal)
     this.proxies = this.proxies.map((one) => (one.id === id ? { ...one, state: 'exited' as const } : one))
-    if (unit?.state !== 'running') return
-    const { upstream: _, ...rest } = unit
-    this.generations = this.generations.map((one) => (one === unit ? { ...rest, state: 'exited', exitCode: 143 } : one))
+    if (unit?.state === 'running') this.crash(unit.spec, 143)
   }
 
   async remove(id: string, signal: AbortSignal) {

@@ -16,6 +16,10 @@ export function probe(more: Partial<Probe> = {}): Probe {
   return { ok: true, good: 3, at: Date.now(), era: 'modern', tools: ['search'], ...more }
 }
 
+export function good(): GenerationReport {
+  return { calls: 0, sessions: 0, probe: probe() }
+}
+
 export function bad(error: string): GenerationReport {
   return { calls: 0, sessions: 0, probe: { ok: false, good: 0, at: Date.now(), error } }
 }
@@ -33,7 +37,7 @@ export function runProxy(
     get table() {
       return tables.at(-1)
     },
-    seen: () => ({ calls: 0, sessions: 0, probe: probe() }),
+    seen: good,
     speakUp: () => hurry.abort(),
   }
   const poll = async () => {
