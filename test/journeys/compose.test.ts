@@ -186,10 +186,25 @@ suite('the gateway on a machine for good', ['docker'], () => {
     expect(difference(before, await units())).toEqual(['proxy'])
   })
 
+  test('brings back everything that the engine has given up', { timeout: 4 * minutes }, async () => {
+    const before = await units()
+    await stack.down()
+    await Promise.all(before.map(({ id }) => askEngine(`/containers/${id}/kill`, {})))
+    await expect.poll(units, patient).toEqual([])
+    await stack.up()
+    await isUp()
+    expect(await stack.exec('gateway', 'reconcile', '--wait')).toMatchObject({ code: 0 })
+    for (const [server, word] of [['plain', 'nothing'] as const, ['sesame', 'close'] as const])
+      await expect.poll(() => say(server).catch(String), patient).toBe(word)
+    expect(difference(before, await units())).toEqual(['proxy'])
+  })
+
   test('is left alone by a controller of another state, which says both ways out', {
     timeout: 3 * minutes,
   }, async () => {
     const before = await units()
+    const socket = () => stack.exec('stat', '-c', '%i', '/var/lib/gateway/run/table.sock')
+    const itsSocket = await socket()
     const line = `GATEWAY_INSTANCE: "${instance}" on this engine belongs to the state ${instance}-state, not to ${instance}-other: choose another name, or run \`gateway adopt\` on this machine to take it over`
     {
       await using other = await stackOf(`${instance}-2`, `${instance}-other`, await freePort())
@@ -197,6 +212,7 @@ suite('the gateway on a machine for good', ['docker'], () => {
       await expect.poll(() => other.logs(), patient).toContain(line)
     }
     expect(await units()).toEqual(before)
+    expect(await socket()).toEqual(itsSocket)
     await repository.publish({ 'manifests/permissions.yaml': permissions('alpha', 'beta') })
     await expect.poll(() => say('plain', 0, agents.beta.token).catch(String), patient).toBe('nothing')
   })
