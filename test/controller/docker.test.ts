@@ -374,8 +374,8 @@ suite('a Docker host', ['docker'], () => {
       const instance = testInstance()
       const checkout = join(import.meta.dirname, '../..')
       const program = `
-        const { openEngine, ownContainer } = await import('/checkout/controller/docker.ts')
-        const { runMount, stateIdentity } = await import('/checkout/controller/docker-own.ts')
+        const { openEngine, ownContainer } = await import('/checkout/controller/docker/docker.ts')
+        const { runMount, stateIdentity } = await import('/checkout/controller/docker/own.ts')
         const own = await ownContainer(AbortSignal.timeout(10000))
         console.log(JSON.stringify({ id: own.id, image: own.image, state: await stateIdentity(own, '/state'), run: runMount(own, '/state') }))
         try { runMount({ ...own, mounts: own.mounts.filter(({ Destination }) => Destination !== '/state/run') }, '/state') } catch (error) { console.log(error.message) }

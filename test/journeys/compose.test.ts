@@ -115,7 +115,8 @@ suite('the gateway on a machine for good', ['docker'], () => {
     expect(status).toMatchObject({ code: 0, output: expect.stringContaining(`commit ${head}  applied`) })
     expect(status.output).toMatch(/^plain +ready .*\nsesame +ready /m)
     expect((await stack.exec('gateway', 'history')).output).toMatch(new RegExp(`${head} +applied`))
-    const validate = 'git clone -q /var/lib/gateway/mirror.git /tmp/commit && gateway validate /tmp/commit'
+    const unpack = `mkdir /tmp/commit && git -C /var/lib/gateway/mirror.git archive ${head} | tar -x -C /tmp/commit`
+    const validate = `${unpack} && gateway validate /tmp/commit`
     expect(await stack.exec('sh', '-c', validate)).toEqual({ code: 0, output: 'valid: 2 servers, 1 agent\n' })
     expect((await stack.exec('sh', '-c', 'gateway token new beta 2>/dev/null')).output).toMatch(/^cgw_[\w-]{43}\n$/)
   })
@@ -164,8 +165,9 @@ suite('the gateway on a machine for good', ['docker'], () => {
     const image = stack.image
     await stack.up()
     expect(stack.image).not.toBe(image)
+    // Longer than it takes until the old proxy is told to leave, and ten seconds more.
+    const long = say('plain', 30_000)
     await isUp()
-    const long = say('plain', 15_000)
     await expect.poll(async () => (await units()).filter(({ role }) => role === 'proxy').length, patient).toBe(2)
     expect(await long).toBe('nothing')
     await hasEnded(before.filter(({ role }) => role === 'proxy'))
@@ -184,10 +186,25 @@ suite('the gateway on a machine for good', ['docker'], () => {
     expect(difference(before, await units())).toEqual(['proxy'])
   })
 
+  test('brings back everything that the engine has given up', { timeout: 4 * minutes }, async () => {
+    const before = await units()
+    await stack.down()
+    await Promise.all(before.map(({ id }) => askEngine(`/containers/${id}/kill`, {})))
+    await expect.poll(units, patient).toEqual([])
+    await stack.up()
+    await isUp()
+    expect(await stack.exec('gateway', 'reconcile', '--wait')).toMatchObject({ code: 0 })
+    for (const [server, word] of [['plain', 'nothing'] as const, ['sesame', 'close'] as const])
+      await expect.poll(() => say(server).catch(String), patient).toBe(word)
+    expect(difference(before, await units())).toEqual(['proxy'])
+  })
+
   test('is left alone by a controller of another state, which says both ways out', {
     timeout: 3 * minutes,
   }, async () => {
     const before = await units()
+    const socket = () => stack.exec('stat', '-c', '%i', '/var/lib/gateway/run/table.sock')
+    const itsSocket = await socket()
     const line = `GATEWAY_INSTANCE: "${instance}" on this engine belongs to the state ${instance}-state, not to ${instance}-other: choose another name, or run \`gateway adopt\` on this machine to take it over`
     {
       await using other = await stackOf(`${instance}-2`, `${instance}-other`, await freePort())
@@ -195,6 +212,7 @@ suite('the gateway on a machine for good', ['docker'], () => {
       await expect.poll(() => other.logs(), patient).toContain(line)
     }
     expect(await units()).toEqual(before)
+    expect(await socket()).toEqual(itsSocket)
     await repository.publish({ 'manifests/permissions.yaml': permissions('alpha', 'beta') })
     await expect.poll(() => say('plain', 0, agents.beta.token).catch(String), patient).toBe('nothing')
   })
