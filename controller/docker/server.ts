@@ -11,7 +11,7 @@ import { ensureVolume, handOver } from './volume.ts'
 /** Everything that a generation stands on, then its container: each is made if it is absent, so that any part may be repeated. */
 export async function startServer(estate: Estate, generation: Generation, signal: AbortSignal): Promise<void> {
   const { engine, instance } = estate
-  const { server, spec, egress } = generation
+  const { server, egress } = generation
   const image = await imageOf(estate, generation, signal)
   const user = userOf(generation.user, image.Config.User)
   const volumes = generation.mounts.filter(({ kind }) => kind === 'volume')
@@ -20,7 +20,7 @@ export async function startServer(estate: Estate, generation: Generation, signal
   await join(estate, await runningEdge(estate, signal), [serverNetwork(instance, server)], signal)
   for (const name of names) await ensureVolume(estate, name, { instance, server }, signal)
   const options = serverContainer(instance, generation, { id: image.Id, user })
-  const container = await createOrAdopt(estate, generationName(instance, server, spec), options, signal)
+  const container = await createOrAdopt(estate, generation, options, signal)
   if (container.State.Status === 'running') return
   const owner = `${instance}-${server}-owner`
   await handOver(estate, { name: owner, image: image.Id, user, volumes: names }, signal)
@@ -43,18 +43,18 @@ export async function forgetServer(estate: Estate, server: string, signal: Abort
   await engine.removeNetwork(network.Id, signal)
 }
 
-/** A container of that name is this generation already, made by a pass that was interrupted; or it is not ours. */
+/** A container of that name is this generation already, made for an earlier commit or by a pass that was interrupted; or it is not ours. */
 async function createOrAdopt(
-  { engine }: Estate,
-  name: string,
+  { engine, instance }: Estate,
+  { server, spec }: Generation,
   options: ContainerOptions,
   signal: AbortSignal,
 ): Promise<EngineContainer> {
+  const name = generationName(instance, server, spec)
   const made = await engine.createContainer(name, options, signal).catch(explainRefusal)
   const container = await engine.container(made === 'taken' ? name : made.id, signal)
   if (container === undefined) throw new Error(`container ${name} was removed while it was made`)
-  if (Object.entries(options.Labels).every(([label, value]) => container.Config.Labels[label] === value))
-    return container
+  if (carries(container.Config.Labels, { instance, role: 'server', server, spec })) return container
   throw new Error(`container ${name} exists and is not this generation: remove it, or choose another GATEWAY_INSTANCE`)
 }
 

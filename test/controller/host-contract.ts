@@ -229,6 +229,12 @@ export function hostContract(name: string, open: () => Promise<Fixture>): void {
         expect((await start({ spec })).id).toBe(id)
       })
 
+      test('starts what has ended again, also for a later commit', async () => {
+        const { id, spec } = await start({ env: { WHO: 'kept' } })
+        await host.stop(id, signal)
+        expect(await start({ spec, env: { WHO: 'kept' }, origin: 'decade' })).toMatchObject({ id, spec })
+      })
+
       test('stops waiting when told to, and kills what does not end by itself', async () => {
         const { id, spec } = await start({ env: { STUBBORN: '1' } })
         const ending = new AbortController()
