@@ -106,22 +106,31 @@ async function askOnce(watch: Watch, upstreams: Upstreams, signal: AbortSignal):
     watch.probe = { ok: true, good, at, era: finding.era, tools: [...finding.tools] }
   } catch (error) {
     if (watch.probe?.ok === false) watch.finding = undefined
-    watch.probe = { ok: false, good: 0, at, error: wordsOf(error) }
+    watch.probe = { ok: false, good: 0, at, error: wordsOf(error, watch.target) }
   }
 }
 
 /** Whoever reads them knows which generation they are about. */
-function wordsOf(error: unknown): string {
-  if (error instanceof UpstreamFailed) return wordsOf(error.cause)
+function wordsOf(error: unknown, { origin }: Target): string {
   if (error instanceof Error && error.name === 'TimeoutError') return `no answer within ${limit / 1000} s`
+  if (error instanceof UpstreamFailed) return unreached(error.cause, origin)
   return error instanceof Error ? error.message : String(error)
+}
+
+function unreached(cause: unknown, origin: string): string {
+  const refused = cause instanceof Error && 'code' in cause && cause.code === 'ECONNREFUSED'
+  if (refused) return `nothing listens at ${origin}; a server listens at the HOST and PORT of its environment`
+  return `${origin}: ${cause instanceof Error ? cause.message : String(cause)}`
 }
 
 function verdictChanged(before: Probe | undefined, after: Probe | undefined): boolean {
   const became = after?.good === enough && before?.good !== enough
-  return (
-    became || before?.ok !== after?.ok || before?.era !== after?.era || before?.tools?.join() !== after?.tools?.join()
-  )
+  return became || verdictOf(before) !== verdictOf(after)
+}
+
+/** A failure's words too: the last ones are what people are told. */
+function verdictOf(probe: Probe | undefined): string {
+  return JSON.stringify([probe?.ok, probe?.era, probe?.tools, probe?.error])
 }
 
 function firstFinding(
