@@ -48,7 +48,7 @@ export function readYaml(file: string, body: Buffer, options: ReadOptions): Read
     return { file, line: Math.max(line, 1), column: Math.max(col, 1) }
   }
   const broken = document.errors.find(({ code }) => code === 'RESOURCE_EXHAUSTION') ?? document.errors[0]
-  if (broken) return { faults: [{ ...place(broken.pos[0]), at: '', message: syntaxMessage(broken) }] }
+  if (broken) return { faults: [{ ...place(offsetOf(broken)), at: '', message: syntaxMessage(broken) }] }
   const walk = new Walk(options)
   const value = walk.start(document.contents)
   const faults = walk.found.map(({ offset, path, message }) => ({ ...place(offset), at: printPath(path), message }))
@@ -59,6 +59,11 @@ export function readYaml(file: string, body: Buffer, options: ReadOptions): Read
     message,
   })
   return { manifest: { file, value: value ?? {}, fault }, faults }
+}
+
+/** Where the parser has had enough depends on how deep it was called, and must not differ between a check and a commit. */
+function offsetOf({ code, pos }: { readonly code: string; readonly pos: readonly [number, number] }): number {
+  return code === 'RESOURCE_EXHAUSTION' ? 0 : pos[0]
 }
 
 function syntaxMessage({ code, message }: { readonly code: string; readonly message: string }): string {
