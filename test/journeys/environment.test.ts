@@ -7,13 +7,12 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { post } from '../support/clients.ts'
 import { spawnController } from '../support/controller-process.ts'
 import { type Gateway, type Setting, settingOf, startGateway, testToken } from '../support/gateway.ts'
 import { serveGit } from '../support/git-server.ts'
 import { freePort } from '../support/port.ts'
 import { createRepository, type Repository } from '../support/repository.ts'
-import { smallServer } from '../support/small-server.ts'
+import { callSmall, smallServer } from '../support/small-server.ts'
 import { unitsOf } from '../support/units.ts'
 import { until } from '../support/until.ts'
 
@@ -311,11 +310,8 @@ describe('under plain node', () => {
   })
 })
 
-async function word(gateway: Gateway, server: string): Promise<string> {
-  const call = { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: 'word', arguments: {} } }
-  const { body } = await post(`${gateway.endpoint}/mcp/${server}`, agent.token, call)
-  const said = /"text":"(.*?)"/.exec(JSON.stringify(body))?.[1]
-  return said ?? JSON.stringify(body)
+function word({ endpoint }: Gateway, server: string): Promise<string> {
+  return callSmall(`${endpoint}/mcp/${server}`, agent.token, 'word')
 }
 
 /** Somebody who listens at a port of loopback. */

@@ -1,3 +1,5 @@
+import { z } from 'zod'
+import { post } from './clients.ts'
 import type { Change } from './repository.ts'
 
 /**
@@ -38,6 +40,8 @@ createServer(async (request, response) => {
 }).listen(Number(PORT), HOST, () => console.log('says ' + WORD))
 `
 
+const Answer = z.object({ result: z.object({ content: z.tuple([z.object({ text: z.string() })]) }) })
+
 export interface SmallServer {
   /** What `word` answers. */
   readonly word: string
@@ -64,4 +68,13 @@ export function smallServer(name: string, small: SmallServer): Record<string, Ch
     [`servers/${name}/Dockerfile`]: 'FROM scratch\n',
     [`servers/${name}/main.mjs`]: small.program ?? program,
   }
+}
+
+/** Calls a tool of a small server and gives the text of its answer; throws for any other answer. */
+export async function callSmall(url: string, token: string, name: string, args: object = {}): Promise<string> {
+  const call = { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name, arguments: args } }
+  const { status, body } = await post(url, token, call)
+  const answer = Answer.safeParse(body)
+  if (status !== 200 || !answer.success) throw new Error(`HTTP ${status} ${JSON.stringify(body)}`)
+  return answer.data.result.content[0].text
 }
