@@ -67,7 +67,7 @@ function routeElsewhere(target: Extract<Target, { kind: 'elsewhere' }>): TableSe
 
 /**
  * A controller that lost its state finds servers that run: the oldest of each serves on, since nothing tells which one did,
- * and a newer one has yet to show that it can.
+ * and a newer one has yet to show that it can. Nothing tells who was granted it either: who is now must not wait for the newer.
  */
 export function adopt(draft: Draft, aim: Aim, sight: Sight): Draft {
   const servers = { ...draft.servers }
@@ -78,7 +78,7 @@ export function adopt(draft: Draft, aim: Aim, sight: Sight): Draft {
     const generation = generationKey(oldest.server, oldest.spec)
     servers[target.server.name] = { ...route(target, oldest.upstream), generation }
   }
-  return { ...draft, servers }
+  return { ...draft, servers, agents: admit(draft.agents, aim.agents, new Set(Object.keys(servers))) }
 }
 
 function running(sight: Sight, server: string): ObservedGeneration[] {
