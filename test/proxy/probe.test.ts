@@ -104,7 +104,9 @@ test('what serves and has to start again is asked as often as what starts', asyn
   const serving = { servers: { s: serverAt('s', 'http://127.0.0.1:1', { generation: 's@1' }) } }
   proxy.use(serving)
   await until('it does not answer', () => probe()?.ok === false)
-  expect(probe()?.error).toMatch(/^nothing listens at http.*; a server listens at the HOST and PORT of its environment$/)
+  expect(probe()?.error).toMatch(
+    /^nothing listens at http.*; a server listens at the HOST and PORT of its environment$/,
+  )
   const again = { servers: { s: serverAt('s', upstream.origin, { generation: 's@1' }) } }
   proxy.use({ ...again, starting: starting(upstream.origin) })
   await until('three good answers', () => probe()?.good === 3)
