@@ -313,6 +313,27 @@ describe('a server that does not come up', () => {
     expect(unitsOf(gateway.state)).toEqual(before)
     expect(await word()).toBe('good')
   })
+
+  test('is served by the one before it, also after that has stopped', { timeout: 2 * minutes }, async () => {
+    const became = await gateway.becomes(await commit({ word: 'ended', program: 'process.exit(3)' }))
+    expect(became.phase).toBe('degraded')
+    const pid = Number(
+      unitsOf(gateway.state)
+        .find((unit) => unit.startsWith('demo '))
+        ?.split(' ')[1],
+    )
+    process.kill(pid, 'SIGKILL')
+    await until('it runs again', () =>
+      unitsOf(gateway.state).some((unit) => unit.startsWith('demo ') && !unit.endsWith(` ${pid}`)),
+    )
+    await until('it serves again', () =>
+      word().then(
+        (said) => said === 'good',
+        () => false,
+      ),
+    )
+    await until('it is stalled as before', async () => (await gateway.status()).servers[0]?.phase === 'stalled')
+  })
 })
 
 /** One call after the other, and room between them on a machine with little of it. */

@@ -261,6 +261,13 @@ describe('a machine that is not as it should be', () => {
     await waits(':1: the quote of KEY is never closed')
     expect(await word(gateway, 'needy')).toBe('needy')
     expect(unitsOf(gateway.state)).toEqual(before)
+    process.kill(Number(before.find((unit) => unit.startsWith('needy '))?.split(' ')[1]), 'SIGKILL')
+    await until('what served is back', () =>
+      word(gateway, 'needy').then(
+        (said) => said === 'needy',
+        () => false,
+      ),
+    )
     expect(gateway.output()).not.toContain('value')
   })
 })
