@@ -1,0 +1,132 @@
+import { expect, test } from 'vitest'
+import { Status } from '#manifests/status.ts'
+import type { GenerationReport, Probe } from '#manifests/table.ts'
+import { type Facts, summarise } from '../../controller/status.ts'
+import { commitStatus } from '../support/controller.ts'
+import * as make from '../support/make.ts'
+import { bad, probe } from '../support/memory-proxy.ts'
+
+const wiki = make.server('wiki')
+const held = make.server('held', { secrets: { KEY: 'KEY' } })
+const { spec } = make.runTarget(wiki).generation
+const key = `wiki@${spec}`
+const agents = { bob: make.agent({ wiki: { tools: ['search_*'], prompts: ['p'], resources: ['*'] } }) }
+
+function heard(generation: GenerationReport, { proxy = 'gateway-proxy-p1', have = 7 } = {}): Facts['heard'] {
+  return new Map([[proxy, { at: 0, report: { proxy, have, counters: {}, generations: { [key]: generation } } }]])
+}
+
+function facts(
+  more: Partial<Facts> & { readonly standing?: Partial<NonNullable<Facts['look']>['standing']> } = {},
+): Facts {
+  const { standing, ...rest } = more
+  const usual = {
+    aim: make.aim([wiki]),
+    table: make.table([wiki], agents),
+    absent: new Set<string>(),
+    runs: new Map(),
+    failures: new Map(),
+    troubles: new Map(),
+    behind: [],
+    liveProxies: 1,
+    ...standing,
+  }
+  return {
+    instance: 'gateway',
+    version: '1',
+    repository: 'repository',
+    branch: 'main',
+    source: { ok: true, reason: 'answers' },
+    host: { ok: true, reason: 'answers' },
+    attempted: undefined,
+    applied: undefined,
+    heard: heard({ calls: 2, sessions: 0, probe: probe({ at: 1 }) }),
+    revision: 7,
+    look: { standing: usual, sight: make.sight([make.running(wiki)]) },
+    ...rest,
+  }
+}
+
+test('tells all there is of a server that serves', () => {
+  const status = summarise(facts(), 'public')
+  expect(Status.parse(status)).toEqual(status)
+  expect(status.servers).toEqual([
+    {
+      name: 'wiki',
+      phase: 'ready',
+      reason: 'serves what the commit asks for',
+      description: 'the wiki server',
+      serving: key,
+      wanted: key,
+      commit: 'c0',
+      era: 'modern',
+      tools: ['search'],
+      calls: 2,
+    },
+  ])
+})
+
+test('tells that a server does not answer, though the table has it', () => {
+  const [server] = summarise(facts({ heard: heard(bad('ECONNREFUSED')) }), 'public').servers
+  expect(server).toMatchObject({ phase: 'waiting', reason: 'does not answer: ECONNREFUSED' })
+})
+
+test('believes no proxy that does not run', () => {
+  const { look, ...rest } = facts({ heard: heard(bad('ECONNREFUSED')) })
+  const proxies = look!.sight.proxies.map((one) => ({ ...one, state: 'exited' as const }))
+  const status = summarise({ ...rest, look: { ...look!, sight: { ...look!.sight, proxies } } }, 'public')
+  expect(status.servers[0]).toMatchObject({ phase: 'ready' })
+  expect(status.proxies).toEqual([{ name: 'gateway-proxy-p1', have: 7, live: false, reason: 'does not run' }])
+})
+
+test.each<[string, Facts['heard'], string]>([
+  ['has the table', heard({ calls: 0, sessions: 0 }), 'up to date'],
+  ['lags behind', heard({ calls: 0, sessions: 0 }, { have: 6 }), 'has yet to take revision 7'],
+  ['was never heard', new Map(), 'has not called yet'],
+])('tells of a proxy that %s', (_, words, reason) => {
+  expect(summarise(facts({ heard: words }), 'public').proxies).toMatchObject([{ live: true, reason }])
+})
+
+test('tells of a held server what is wanted of nothing', () => {
+  const [server] = summarise(facts({ standing: { aim: make.aim([held]), table: make.table([]) } }), 'public').servers
+  expect(server).toEqual({
+    name: 'held',
+    phase: 'waiting',
+    reason: 'KEY is not in the secrets file /opt/gateway/.env',
+    description: 'the held server',
+  })
+})
+
+test('shows access and the output of what failed to the operator alone', () => {
+  const failures = new Map([['wiki', { server: 'wiki', spec: 'x', commit: 'c1', reason: 'no', log: 'npm said no' }]])
+  const told = facts({ standing: { failures } })
+  expect(summarise(told, 'operator')).toMatchObject({
+    access: { bob: { wiki: ['tool search_*', 'prompt p', 'resource *'] } },
+    servers: [{ log: 'npm said no' }],
+  })
+  const shown = summarise(told, 'public')
+  expect(JSON.stringify(shown)).not.toMatch(/npm said no|search_\*/)
+  expect(shown).not.toHaveProperty('access')
+})
+
+test('never shows a hash of a token', () => {
+  expect(JSON.stringify(summarise(facts(), 'operator'))).not.toContain(agents.bob.hashes[0])
+})
+
+test('tells attempted and applied apart', () => {
+  const attempted = commitStatus('c2', { phase: 'rejected' })
+  expect(summarise(facts({ attempted, applied: 'c1' }), 'public')).toMatchObject({ attempted, applied: 'c1' })
+})
+
+test('tells what it knows before the first look at the host', () => {
+  const { look: _, ...before } = facts({ host: { ok: false, reason: 'the engine does not answer' } })
+  const status = summarise(before, 'operator')
+  expect(Status.parse(status)).toMatchObject({ host: { ok: false }, servers: [], proxies: [] })
+})
+
+test('has no tools of a server that no probe has listed', () => {
+  const listless: Probe = { ok: true, good: 3, at: 1 }
+  const [server] = summarise(facts({ heard: heard({ calls: 0, sessions: 0, probe: listless }) }), 'public').servers
+  expect(server).not.toHaveProperty('tools')
+  expect(server).toMatchObject({ calls: 0 })
+})
