@@ -14,6 +14,7 @@ export interface Chronicle {
 export function createChronicle(journal: Journal, onChange: () => void): Chronicle {
   let current: CommitStatus | undefined
 
+  /** What could not be kept was not told: it is told again. */
   function put(status: CommitStatus): void {
     journal.record(status)
     onChange()
@@ -38,15 +39,17 @@ export function createChronicle(journal: Journal, onChange: () => void): Chronic
       if (before !== undefined && !isFinal(before.phase)) put({ ...before, phase: 'superseded', reason, since: now() })
       for (const sha of skipped.toReversed())
         if (journal.commit(sha) === undefined) begin({ ...seen(sha), phase: 'superseded', reason })
-      current = seen(commit)
-      begin(current)
+      const head = seen(commit)
+      begin(head)
+      current = head
     },
     tell(more) {
       if (current === undefined) return
       const next = { ...current, ...more }
       if (JSON.stringify(next) === JSON.stringify(current)) return
-      current = next.phase === current.phase ? next : { ...next, since: now() }
-      put(current)
+      const status = next.phase === current.phase ? next : { ...next, since: now() }
+      put(status)
+      current = status
     },
   }
 }

@@ -8,7 +8,12 @@ import type { Machine } from './generation.ts'
 const lookEvery = 2_000
 
 /** What the machine adds to a commit, read anew for each pass: a secrets file that cannot be read holds who needs it. */
-export async function openMachine({ instance, secrets: file, mounts, state }: Config): Promise<() => Promise<Machine>> {
+export async function openMachine({
+  instance,
+  secrets: file,
+  mounts,
+  state,
+}: Pick<Config, 'instance' | 'secrets' | 'mounts' | 'state'>): Promise<() => Promise<Machine>> {
   const { hmac: seal } = await sealer(state)
   const fixed = { instance, mounts: new Map(Object.entries(mounts)), seal, secretsFile: file }
   return async () => {

@@ -159,3 +159,47 @@ test('replaces a proxy of an older version beside it', () => {
 +/- proxy   the gateway has a new version
 0 to build, 0 to replace, 0 to remove`)
 })
+
+const elsewhere = make.server('outline', { runs: { kind: 'url', url: 'http://outline.example:3000/mcp' } })
+const held = make.server('outline', { secrets: { KEY: 'KEY' } })
+const { spec: wantedSpec } = make.runTarget(outline).generation
+const stalled = new Map([['outline', { spec: wantedSpec, commit: 'c1', reason: 'the build failed' }]])
+
+test('stops what ran here when the server runs elsewhere now, once', () => {
+  const table = make.table([outline])
+  expect(picture(make.aim([elsewhere]), make.observed([make.running(outline)], { table }))).toBe(`
+~   outline            its address changed
+-   outline@${wantedSpec.slice(0, 8)}   it runs elsewhere now
+0 to build, 0 to replace, 0 to remove, 1 to route`)
+  expect(picture(make.aim([elsewhere]), make.observed([make.running(outline, { state: 'exited' })], { table }))).toBe(`
+~   outline   its address changed
+0 to build, 0 to replace, 0 to remove, 1 to route`)
+})
+
+test('starts again what served before, while what the commit asks for is stalled', () => {
+  const stopped = make.running(old, { state: 'exited', exitCode: 137 })
+  const observed = make.observed([stopped], { table: make.table([old]), failures: stalled })
+  expect(picture(make.aim([outline]), observed)).toBe(`
+!   outline   the build failed
++   outline   it stopped with exit code 137
+0 to build, 0 to replace, 0 to remove, 1 to start again, 1 held`)
+})
+
+test('lets calls reach again what serves while its server is held, and stops what runs beside it', () => {
+  const table = make.table([old])
+  const { upstream: _, ...waiting } = table.servers.outline!
+  const observed = make.observed([make.running(old), make.running(outline)], {
+    table: { ...table, servers: { outline: waiting } },
+  })
+  expect(picture(make.aim([held]), observed)).toBe(`
+!   outline            KEY is not in the secrets file /opt/gateway/.env
+-   outline@${wantedSpec.slice(0, 8)}   it does not serve
++   outline            it runs, and calls do not reach it
+0 to build, 0 to replace, 0 to remove, 1 to start again, 1 held`)
+})
+
+test('touches nothing of a held server where it is not known what serves', () => {
+  expect(picture(make.aim([held]), make.observed([make.running(outline)]))).toBe(`
+!   outline   KEY is not in the secrets file /opt/gateway/.env
+0 to build, 0 to replace, 0 to remove, 1 held`)
+})

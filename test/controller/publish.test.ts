@@ -1,5 +1,5 @@
-import { expect, test } from 'vitest'
-import type { Report, Table } from '#manifests/table.ts'
+import { expect, onTestFinished, test, vi } from 'vitest'
+import { pollHold, type Report, type Table } from '#manifests/table.ts'
 import { createPublisher, type Publisher } from '../../controller/publish.ts'
 import { emptyDraft } from '../../controller/routes.ts'
 
@@ -75,4 +75,17 @@ test('goes on with the kept table after a restart', async () => {
   const second = publisher(first.kept())
   expect((await second.tables.poll(report(0), never))?.agents).toHaveProperty('bob')
   expect(second.tables.publish(withAgent('ann'))).toBe(2)
+})
+
+test('forgets a proxy that has fallen silent, and no other', async () => {
+  vi.useFakeTimers({ toFake: ['Date'] })
+  onTestFinished(() => void vi.useRealTimers())
+  const { tables } = publisher()
+  tables.publish(withAgent('bob'))
+  await tables.poll(report(0, 'gone'), never)
+  vi.setSystemTime(Date.now() + pollHold)
+  await tables.poll(report(0, 'here'), never)
+  vi.setSystemTime(Date.now() + 2 * pollHold + 1)
+  await tables.poll(report(0, 'new'), never)
+  expect([...tables.heard.keys()]).toEqual(['here', 'new'])
 })

@@ -1,0 +1,70 @@
+import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { openMachine, secretsChanges } from '../../controller/machine.ts'
+import { until } from '../support/until.ts'
+
+let state: string
+let file: string
+beforeEach(async () => {
+  state = await mkdtemp(join(tmpdir(), 'machine-'))
+  file = join(state, '.env')
+})
+afterEach(() => rm(state, { recursive: true }))
+
+const open = () => openMachine({ instance: 'gateway', secrets: file, mounts: { personal: '/srv/personal' }, state })
+
+test('reads the secrets anew each time', async () => {
+  const machine = await open()
+  expect((await machine()).secrets).toEqual(new Map())
+  await writeFile(file, 'A=1\n')
+  expect(await machine()).toMatchObject({
+    secrets: new Map([['A', '1']]),
+    mounts: new Map([['personal', '/srv/personal']]),
+    secretsFile: file,
+  })
+})
+
+test('says why the secrets cannot be read, without a value, and reads them once they can be', async () => {
+  const machine = await open()
+  await writeFile(file, 'A="unclosed value\n')
+  const { secrets, secretsFault } = await machine()
+  expect(secrets.size).toBe(0)
+  expect(secretsFault).toContain(`${file}:1`)
+  expect(secretsFault).not.toContain('unclosed value')
+  await writeFile(file, 'A=1\n')
+  expect(await machine()).not.toHaveProperty('secretsFault')
+})
+
+test('seals alike after a restart, and otherwise on another machine', async () => {
+  const sealed = (await (await open())()).seal({ A: '1' })
+  expect((await (await open())()).seal({ A: '1' })).toBe(sealed)
+  await rm(join(state, 'secrets.key'))
+  expect((await (await open())()).seal({ A: '1' })).not.toBe(sealed)
+})
+
+test('tells when the secrets file comes, is replaced, or goes, and ends with its signal', {
+  timeout: 60_000,
+}, async () => {
+  const stopping = new AbortController()
+  let changes = 0
+  const following = (async () => {
+    for await (const _ of secretsChanges(file, stopping.signal)) changes++
+  })()
+  const tells = (what: string, act: (time: number) => Promise<void>) => {
+    const before = changes
+    return until(what, async () => {
+      await act(Date.now())
+      return changes > before
+    })
+  }
+  await tells('it comes', (time) => writeFile(file, `A=${time}\n`))
+  await tells('it is replaced', async (time) => {
+    await writeFile(`${file}.new`, `B=${time}\n`)
+    await rename(`${file}.new`, file)
+  })
+  await tells('it goes', () => rm(file, { force: true }))
+  stopping.abort()
+  await following
+})
