@@ -3,15 +3,17 @@
 //
 //   node install.mjs             the packages of the root
 //   node install.mjs --servers   and those of each folder of servers/ that has a lockfile
-import { spawnSync } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 
 const root = dirname(fileURLToPath(import.meta.url))
 const lock = join(root, '.gateway', 'install.lock')
 const waitForOther = 15 * 60_000
+const signals = ['SIGINT', 'SIGTERM', 'SIGHUP']
 
 try {
   await main()
@@ -25,7 +27,7 @@ async function main() {
   if (folders.every(isInstalled)) return
   await takeLock()
   try {
-    for (const folder of folders) if (!isInstalled(folder)) install(folder)
+    for (const folder of folders) if (!isInstalled(folder)) await install(folder)
   } finally {
     rmSync(lock, { force: true })
   }
@@ -67,28 +69,65 @@ function nodeOf(folder) {
   return join(folder, 'node_modules', '.bin', 'node')
 }
 
-function install(folder) {
+async function install(folder) {
   const name = relative(root, folder) || 'this checkout'
   console.error(`installing the npm packages of ${name} …`)
   // Named, because an `npm --prefix` that called us would otherwise be obeyed here too.
-  const args = ['ci', '--prefix', folder, '--no-audit', '--no-fund', '--loglevel=error']
-  const npm = process.env.npm_execpath?.endsWith('npm-cli.js') ? [process.execPath, process.env.npm_execpath] : ['npm']
-  const [program, ...before] = npm
-  const done = spawnSync(program, [...before, ...args], {
-    cwd: folder,
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  if (done.error) throw new Error(`npm does not start: ${done.error.message}`)
-  if (done.status !== 0) throw new Error(`npm ci failed in ${folder}\n${done.stdout}${done.stderr}`.trimEnd())
+  const args = ['ci', '--prefix', folder, '--include=dev', '--no-audit', '--no-fund', '--loglevel=error']
+  const scripts = folder === root ? [] : ['--ignore-scripts']
+  const { code, output } = await runNpm([...args, ...scripts], folder)
+  if (code !== 0) throw new Error(`npm ci failed in ${folder}\n${output}`.trimEnd())
   if (folder === root && !existsSync(nodeOf(root)))
     throw new Error('npm ran no install scripts, so node@24 is missing: npm rebuild node --ignore-scripts=false')
+}
+
+/** npm does not always end on Ctrl-C, and would go on beside the next installation: it gets a group of its own, which we end. */
+async function runNpm(args, folder) {
+  const npm = process.env.npm_execpath?.endsWith('npm-cli.js') ? [process.execPath, process.env.npm_execpath] : ['npm']
+  const [program, ...before] = npm
+  const child = spawn(program, [...before, ...args], { cwd: folder, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
+  const failed = new Promise((_, reject) => child.once('error', reject))
+  const closed = new Promise((done) => child.once('close', done))
+  if (child.pid !== undefined) writeLock(child.pid)
+  const end = () => {
+    killGroup(child.pid)
+    rmSync(lock, { force: true })
+    process.exit(130)
+  }
+  for (const signal of signals) process.on(signal, end)
+  try {
+    const [code, ...output] = await Promise.race([
+      Promise.all([closed, text(child.stdout), text(child.stderr)]),
+      failed,
+    ])
+    return { code, output: output.join('') }
+  } catch (error) {
+    throw new Error(`npm does not start: ${error.message}`)
+  } finally {
+    for (const signal of signals) process.off(signal, end)
+  }
+}
+
+function killGroup(pid) {
+  try {
+    process.kill(-pid, 'SIGKILL')
+  } catch (error) {
+    if (error.code !== 'ESRCH') throw error
+  }
+}
+
+/** Whoever reads it meanwhile sees the one or the other. */
+function writeLock(npm) {
+  const own = `${lock}.${process.pid}`
+  writeFileSync(own, `${process.pid} ${npm}`)
+  renameSync(own, lock)
 }
 
 async function takeLock() {
   mkdirSync(dirname(lock), { recursive: true })
   const end = Date.now() + waitForOther
-  while (!tryLock()) {
+  for (let told = false; !tryLock(); told ||= isHeld(lock)) {
+    if (!told && isHeld(lock)) console.error('waiting for another installation in this checkout …')
     if (Date.now() > end) throw new Error(`another installation still runs (${lock})`)
     await sleep(250)
   }
@@ -111,11 +150,11 @@ function tryLock() {
 
 /** What is moved away can only be one file; if it became another's meanwhile, it is put back. */
 function removeIfDead() {
-  if (isAlive(readPid(lock))) return
+  if (isHeld(lock)) return
   const aside = `${lock}.${process.pid}.dead`
   try {
     renameSync(lock, aside)
-    if (isAlive(readPid(aside))) linkSync(aside, lock)
+    if (isHeld(aside)) linkSync(aside, lock)
   } catch (error) {
     if (error.code !== 'ENOENT' && error.code !== 'EEXIST') throw error
   } finally {
@@ -123,16 +162,17 @@ function removeIfDead() {
   }
 }
 
-function readPid(path) {
+/** By an installation, or by the npm of one that was killed. */
+function isHeld(path) {
   try {
-    return Number(readFileSync(path, 'utf8'))
+    return readFileSync(path, 'utf8').split(' ').map(Number).some(isAlive)
   } catch {
-    return 0
+    return false
   }
 }
 
 function isAlive(pid) {
-  if (pid === 0) return false
+  if (!(pid > 0)) return false
   try {
     process.kill(pid, 0)
     return true

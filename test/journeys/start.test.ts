@@ -162,7 +162,10 @@ suite('npm start in a fresh clone, with Docker', ['docker'], () => {
     const all = await engine.containers(labelsOf({ instance }), signal())
     const found = all.filter(({ State }) => State.Status === state)
     return Object.fromEntries(
-      found.map(({ Id, Config: { Labels } }) => [mark(Labels, 'server') ?? mark(Labels, 'role') ?? '', Id]),
+      found.map(({ Id, Config: { Labels } }) => [
+        mark(Labels, mark(Labels, 'role') === 'server' ? 'server' : 'role') ?? '',
+        Id,
+      ]),
     )
   }
 
@@ -172,7 +175,7 @@ suite('npm start in a fresh clone, with Docker', ['docker'], () => {
 
   test('runs edge and proxy from one image, which is built of HEAD', async () => {
     const all = await engine.containers(labelsOf({ instance }), signal())
-    const images = all.filter(({ Config }) => mark(Config.Labels, 'server') === undefined).map(({ Image }) => Image)
+    const images = all.filter(({ Config }) => mark(Config.Labels, 'role') !== 'server').map(({ Image }) => Image)
     const built = await engine.images(labelsOf({ instance, server: 'gateway' }), signal())
     expect([...new Set(images)]).toEqual(built.map(({ Id }) => Id))
   })
@@ -200,7 +203,8 @@ suite('npm start in a fresh clone, with Docker', ['docker'], () => {
       async () => (await toolsByCurl(clone, started)).includes('_5etools__search'),
       5 * minutes,
     )
-    expect(await containers('running')).toMatchObject(kept)
+    const { edge, '5etools': server } = kept
+    expect(await containers('running')).toMatchObject({ edge, '5etools': server })
   })
 
   test('is removed by npx gateway down, with all that it kept', long, async () => {
