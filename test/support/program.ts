@@ -43,7 +43,7 @@ function spawnProgram(main: string, env: Readonly<Record<string, string>>) {
   const child = spawn(process.execPath, [main], {
     env: { PATH: process.env.PATH, ...env },
     stdio: ['ignore', 'ignore', 'pipe'],
-    timeout: 300_000,
+    timeout: 1_200_000,
   })
   const lines = { seen: [] as Line[], more: createInterface(child.stderr) }
   lines.more.on('line', (line) => lines.seen.push(Line.parse(JSON.parse(line))))
