@@ -269,25 +269,25 @@ describe('a server that does not come up', () => {
       'because it never answers',
       {
         word: 'mute',
-        manifest: 'start: 6s',
+        manifest: 'start: 15s',
         program: `import { createServer } from 'node:http'
           createServer(() => {}).listen(Number(process.env.PORT), process.env.HOST, () => console.log('listening'))`,
       },
       {},
-      /^not ready within 6 s: no answer within 5 s$/,
+      /^not ready within 15 s: no answer within 5 s$/,
       'listening',
     ],
     [
       'because it speaks no MCP',
       {
         word: 'web',
-        manifest: 'start: 6s',
+        manifest: 'start: 8s',
         program: `import { createServer } from 'node:http'
           createServer((_, answer) => answer.end('<h1>hello')).listen(Number(process.env.PORT), process.env.HOST)
           console.log('a web page')`,
       },
       {},
-      /^not ready within 6 s: .*initialize/,
+      /^not ready within 8 s: .*initialize/,
       'a web page',
     ],
   ]
