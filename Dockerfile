@@ -1,17 +1,19 @@
 # The product: controller, proxy, command line. One image, two commands; edge sleeps in it.
-FROM node:24-bookworm-slim
+# The packages have a stage of their own, which is built beside the other.
+FROM node:24-bookworm-slim AS packages
+WORKDIR /app
+COPY package.json package-lock.json ./
+RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund
 
+FROM node:24-bookworm-slim
 RUN apt-get update \
   && apt-get install -y --no-install-recommends git openssh-client ca-certificates \
   && rm -rf /var/lib/apt/lists/* /var/cache/apt/* \
   && printf '#!/bin/sh\nexec node /app/controller/cli/main.ts "$@"\n' >/usr/local/bin/gateway \
   && chmod 755 /usr/local/bin/gateway
 
-# Packages first: they change less often than the source.
 WORKDIR /app
-COPY package.json package-lock.json ./
-RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund && npm cache clean --force
-
+COPY --from=packages /app ./
 COPY manifests manifests
 COPY controller controller
 COPY proxy proxy

@@ -105,8 +105,16 @@ export class Rounds implements AsyncDisposable {
     this.ask()
     while (this.#ended <= asked) {
       signal.throwIfAborted()
+      if (this.#stopping.signal.aborted) throw new HostDown(this.#host.reason)
       await this.bell.next(1_000, signal)
     }
+  }
+
+  /** Ends all passes for good: what was seen is no more, and this is why. */
+  async leave(reason: string): Promise<void> {
+    await this[Symbol.asyncDispose]()
+    this.#seen = undefined
+    this.#tellHost({ ok: false, reason })
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -96,7 +96,7 @@ export class Steward implements Controller {
   async down(options: { readonly volumes: boolean }, signal: AbortSignal): Promise<void> {
     const { means } = this.#rounds
     if (means === undefined) throw new HostDown(this.#rounds.host.reason)
-    await this.#rounds[Symbol.asyncDispose]()
+    await this.#rounds.leave('taken down; the next start of the controller runs it again')
     await means.host.down(options, signal)
   }
 }

@@ -73,7 +73,7 @@ function news({ attempted, servers, source, host }: Status, told: Map<string, st
       : []),
     ...servers
       .filter(({ name, phase }) => isNew(`server ${name}`, phase))
-      .map(({ name, phase, reason }) => `${name}  ${phase}  ${reason}`),
+      .map(({ name, phase, reason }) => (phase === 'ready' ? `${name}  ready` : `${name}  ${phase}  ${reason}`)),
   ]
 }
 
@@ -81,7 +81,7 @@ function news({ attempted, servers, source, host }: Status, told: Map<string, st
 export function describeWelcome(welcome: Welcome, status: Status): string {
   const { endpoint, page, repository, token, leftOut } = welcome
   const [coming, stuck] = [status.servers.filter(isComing), status.servers.filter(isStuck)]
-  const absent = [...leftOut, ...stuck].map(({ name, reason }) => [`  ${name}`, reason])
+  const absent = [...leftOut, ...stuck.map(withAdvice)].map(({ name, reason }) => [`  ${name}`, reason])
   return [
     '',
     columns([
@@ -107,6 +107,10 @@ function isComing({ phase }: ServerStatus): boolean {
 
 function isStuck(server: ServerStatus): boolean {
   return server.phase !== 'ready' && !isComing(server)
+}
+
+function withAdvice({ name, phase, reason }: ServerStatus): LeftOut[number] {
+  return { name, reason: phase === 'stalled' ? `${reason}; the next commit tries it again` : reason }
 }
 
 function describeCall(endpoint: string, token = '$TOKEN'): string {

@@ -39,7 +39,14 @@ export async function openDemo(checkout: string, state: string, runtime: Runtime
     await settle(work, repository)
   }
   const made = Made.parse(JSON.parse(await readFile(notes, 'utf8')))
-  return { repository, token, example: made.example, leftOut: made.leftOut }
+  return { repository, token, example: made.example, leftOut: leftOutOf(made, repository, runtime) }
+}
+
+/** Docker leaves nothing out: what is missing there was left out by an earlier start. */
+function leftOutOf({ leftOut }: z.infer<typeof Made>, repository: string, runtime: Runtime): LeftOut {
+  if (runtime === 'process') return leftOut
+  const reason = `${repository} was made where only processes run; once it is removed, the next start makes it with this server`
+  return leftOut.map(({ name }) => ({ name, reason }))
 }
 
 async function keepToken(path: string): Promise<string> {

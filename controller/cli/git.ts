@@ -14,13 +14,14 @@ export async function git(folder: string, args: readonly string[], purpose: stri
   try {
     return (await asked).stdout
   } catch (cause) {
+    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT')
+      throw new Fault('git is not on the PATH; install it', { cause })
     throw new Fault(`${purpose}: ${reasonOf(cause)}`, { cause })
   }
 }
 
 function reasonOf(cause: unknown): string {
   if (!(cause instanceof Error)) return String(cause)
-  if ('code' in cause && cause.code === 'ENOENT') return 'git is not on the PATH; install it'
   if ('killed' in cause && cause.killed === true) return `git took more than ${limit / 1000} s`
   const said = 'stderr' in cause && typeof cause.stderr === 'string' ? cause.stderr.trim() : ''
   return (

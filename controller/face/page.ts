@@ -9,7 +9,7 @@ h1 { font-size: 1.5rem } h2 { font-size: 1.15rem; margin-top: 2rem }
 table { border-collapse: collapse; width: 100% }
 th, td { text-align: left; vertical-align: top; padding: .4rem .8rem .4rem 0; border-bottom: 1px solid var(--line) }
 th { font-weight: 600 } thead th, .soft { color: var(--soft) } td, p { overflow-wrap: anywhere }
-code, pre { font: .875rem/1.5 ui-monospace, monospace } pre { overflow-x: auto; padding: .8rem; border: 1px solid var(--line) }
+code, pre { font: .875rem/1.5 ui-monospace, monospace } pre { white-space: pre-wrap; overflow-wrap: anywhere; padding: .8rem; border: 1px solid var(--line) } time { white-space: nowrap }
 .good { color: light-dark(#14682f, #6fd58f) } .busy { color: light-dark(#7a5200, #f0c060) } .bad { color: light-dark(#a31515, #ff8f85) }
 `
 
@@ -89,13 +89,15 @@ ${servers.map(renderServer)}</tbody>
 function renderServer(server: ServerStatus): Html {
   const tools =
     server.tools === undefined ? html`<span class="soft">not known</span>` : html`${server.tools.join(', ')}`
-  return html`<tr><th scope="row">${server.name}<td>${phase(server.phase)} ${server.reason}<br><span class="soft">${server.description}</span>${
-    server.log === undefined ? undefined : html`<pre>${server.log}</pre>`
-  }<td>${tools}
+  return html`<tr><th scope="row">${server.name}<td>${phase(server.phase)} ${server.reason}<br><span class="soft">${server.description}</span><td>${tools}
+${server.log === undefined ? undefined : html`<tr><td colspan="3"><pre>${server.log}</pre>`}
 `
 }
 
 function renderProxies({ proxies, revision }: Status): Html {
+  if (proxies.length === 0)
+    return html`<h2>Proxies</h2>
+<p>None.</p>`
   const rows = proxies.map(
     ({ name, have, live, reason }) =>
       html`<tr><th scope="row">${name}<td>${live ? html`<span class="good">live</span>` : html`<span class="bad">not live</span>`} ${reason}<td>${have}

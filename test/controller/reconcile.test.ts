@@ -364,3 +364,16 @@ test('tells that the host is down, changes nothing, and goes on when it answers 
   expect(await core.becomes(head)).toMatchObject({ phase: 'applied' })
   expect(core.steward().ready()).toEqual({ ok: true, reasons: [] })
 })
+
+test('runs nothing once it was taken down, and says so', async () => {
+  core = await openCore()
+  await core.becomes(await core.publish({ [wiki]: imageServer('1'), [grants]: permissions({ ann: ['wiki'] }) }))
+  const signal = AbortSignal.timeout(10_000)
+  await core.steward().down({ volumes: false }, signal)
+  const reason = 'taken down; the next start of the controller runs it again'
+  expect(await core.steward().status('public')).toMatchObject({ host: { ok: false, reason }, servers: [], proxies: [] })
+  expect(core.steward().ready().reasons).toContain(`host: ${reason}`)
+  await expect(core.steward().reconcile(signal)).rejects.toThrow(reason)
+  await core.steward().down({ volumes: true }, signal)
+  expect(did('down')).toBe(2)
+})

@@ -80,6 +80,13 @@ describe('the demo repository', () => {
     expect(git(repository, 'ls-tree', '--name-only', 'main', 'servers/').trim().split('\n')).toHaveLength(3)
   })
 
+  test('says how to get what was left out, once there is Docker', async () => {
+    const { repository } = await openDemo(checkout.work, state, 'process')
+    const { leftOut } = await openDemo(checkout.work, state, 'docker')
+    expect(leftOut.map(({ name }) => name)).toEqual(['boxed', 'drawing'])
+    for (const { reason } of leftOut) expect(reason).toContain(`${repository} was made where only processes run`)
+  })
+
   test('and its token stay as they are', async () => {
     const first = await openDemo(checkout.work, state, 'process')
     const head = git(first.repository, 'rev-parse', 'main')
@@ -148,7 +155,7 @@ describe('the welcome', () => {
       /^token +the-token$/m,
       /^Still on the way: mail$/m,
       /^ {2}draw +it needs a program$/m,
-      /^ {2}chat +the build failed$/m,
+      /^ {2}chat +the build failed; the next commit tries it again$/m,
     ])
       expect(text).toMatch(shown)
     expect(text).toContain("git clone -q '/srv/it is here/repo.git' .")

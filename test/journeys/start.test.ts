@@ -124,6 +124,17 @@ suite('npm start in a fresh clone, with processes', [], () => {
     expect(clone.processes()).toEqual(expect.arrayContaining([...left]))
   })
 
+  test('tells who has it taken down while it runs', long, async () => {
+    expect(await clone.gateway('down')).toMatchObject({ code: 0, out: 'all that this gateway ran is gone\n' })
+    const reason = 'taken down; the next start of the controller runs it again'
+    expect(await started.line(/^host {2}(.*)$/m)).toBe(reason)
+    expect((await clone.gateway('status')).out).toContain(`host  ${reason}\n`)
+    expect(await clone.gateway('reconcile', '--wait')).toMatchObject({ code: 1, err: `gateway: ${reason}\n` })
+    expect(await started.signal('SIGINT')).toBe(0)
+    started = clone.start(['--runtime', 'process', ...options])
+    expect(await welcomed(started)).toBe(token)
+  })
+
   test('leaves nothing running when its terminal is closed', long, async () => {
     await started.signal('SIGHUP')
     expect(clone.processes()).toEqual([])

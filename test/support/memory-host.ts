@@ -140,6 +140,7 @@ class OnlyMemory implements MemoryHost {
   async *changes(): AsyncGenerator<void> {}
 
   async down() {
+    this.did.push('down')
     this.generations = []
   }
 
