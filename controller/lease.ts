@@ -7,25 +7,25 @@ import { setTimeout as pause } from 'node:timers/promises'
  * when the process dies. Waits for another holder, telling `onWait` once.
  */
 export async function acquireLease(state: string, onWait: () => void, signal: AbortSignal): Promise<Disposable> {
-  const db = new DatabaseSync(join(state, 'lease.db'))
-  try {
-    for (let told = false; !tryLock(db); told = true) {
-      if (!told) onWait()
-      await pause(500, undefined, { signal })
-    }
-  } catch (error) {
-    db.close()
-    throw error
+  const file = join(state, 'lease.db')
+  let lease = takeLease(file)
+  if (lease === undefined) onWait()
+  while (lease === undefined) {
+    await pause(500, undefined, { signal })
+    lease = takeLease(file)
   }
-  return { [Symbol.dispose]: () => db.close() }
+  return lease
 }
 
-function tryLock(db: DatabaseSync): boolean {
+/** A lease on a file, made where it is missing; undefined while another holds it. */
+export function takeLease(file: string): Disposable | undefined {
+  const db = new DatabaseSync(file)
   try {
     db.exec('begin exclusive')
-    return true
+    return { [Symbol.dispose]: () => db.close() }
   } catch (error) {
-    if (error instanceof Error && error.message.includes('locked')) return false
+    db.close()
+    if (error instanceof Error && error.message.includes('locked')) return undefined
     throw error
   }
 }

@@ -4,6 +4,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { Config } from '../config/config.ts'
 import { readState, WrongValue } from '../config/variable.ts'
 import { halt } from '../halt.ts'
+import { takeLease } from '../lease.ts'
 import { noSandbox } from '../process/process.ts'
 import { makeFolder } from '../state-folder.ts'
 import { tellNews, type Welcome } from './announce.ts'
@@ -53,6 +54,7 @@ function readPort(text: string): number {
 async function start(options: Options): Promise<void> {
   const signal = stopOnSignals(() => print('\nstopping …'))
   const state = await openState(options.state)
+  using _held = holdState(state)
   const choice = await choose(options.runtime, signal)
   print(`runtime: ${choice.runtime}, ${choice.because}`)
   if (choice.runtime === 'process') print(noSandbox)
@@ -89,6 +91,14 @@ async function stopAll(config: Config): Promise<void> {
     const reason = cause instanceof Error ? cause.message : String(cause)
     throw new Fault(`not all that runs could be stopped: ${reason}; "gateway down" removes it`, { cause })
   }
+}
+
+/** From making the demo to stopping what runs: a controller holds the state of its own accord, but not as long as that. */
+function holdState(state: string): Disposable {
+  const lease = takeLease(join(state, 'start.db'))
+  if (lease === undefined)
+    throw new Fault(`another start begins or ends in ${state} just now; --state DIR and --port N start one beside it`)
+  return lease
 }
 
 /** The folder, made where it is missing. Throws a Fault if a controller runs in it. */
