@@ -85,16 +85,16 @@ async function install(folder) {
 async function runNpm(args, folder) {
   const npm = process.env.npm_execpath?.endsWith('npm-cli.js') ? [process.execPath, process.env.npm_execpath] : ['npm']
   const [program, ...before] = npm
-  const child = spawn(program, [...before, ...args], { cwd: folder, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
-  const failed = new Promise((_, reject) => child.once('error', reject))
-  const closed = new Promise((done) => child.once('close', done))
-  if (child.pid !== undefined) writeLock(child.pid)
   const end = () => {
     killGroup(child.pid)
     rmSync(lock, { force: true })
     process.exit(130)
   }
   for (const signal of signals) process.on(signal, end)
+  const child = spawn(program, [...before, ...args], { cwd: folder, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
+  const failed = new Promise((_, reject) => child.once('error', reject))
+  const closed = new Promise((done) => child.once('close', done))
+  if (child.pid !== undefined) writeLock(child.pid)
   try {
     const [code, ...output] = await Promise.race([
       Promise.all([closed, text(child.stdout), text(child.stderr)]),

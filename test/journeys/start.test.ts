@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { Status } from '#manifests/status.ts'
 import { openEngine } from '../../controller/docker/docker.ts'
 import { labelsOf, mark } from '../../controller/docker/labels.ts'
+import { takeLease } from '../../controller/lease.ts'
 import { removeInstance, testInstance } from '../support/engine.ts'
 import { createFreshClone, type FreshClone, type Started } from '../support/fresh-clone.ts'
 import { suite } from '../support/machine.ts'
@@ -105,6 +106,15 @@ suite('npm start in a fresh clone, with processes', [], () => {
     expect(await started.signal('SIGINT')).toBe(0)
     expect(clone.processes()).toEqual([])
     expect(started.output()).toMatch(/\nstopping …\n$/)
+  })
+
+  test('waits for no other start that has just begun, or still ends', long, async () => {
+    using _other = takeLease(join(clone.folder, '.gateway/start.db'))
+    const refused = clone.start(options)
+    expect(await refused.line(/^gateway: (.*)$/m)).toMatch(
+      /^another start begins or ends in .*\/\.gateway just now; --state/,
+    )
+    expect(await refused.ended).toBe(1)
   })
 
   test('says why it chose a runtime, and has the same token at the next start', long, async () => {
