@@ -26,7 +26,7 @@ export interface Welcome {
 /** ms between two looks at the controller. */
 const interval = 300
 
-/** Tells each change of a phase, and the welcome as soon as a server answers, until the signal. */
+/** Tells each change of a phase, what is done for a server on its way, and the welcome once one answers, until the signal. */
 export async function tellNews(where: Where, welcome: Welcome, signal: AbortSignal): Promise<void> {
   const told = new Map<string, string>()
   let welcomed = false
@@ -72,7 +72,7 @@ function news({ attempted, servers, source, host }: Status, told: Map<string, st
       ? describeCommit(attempted)
       : []),
     ...servers
-      .filter(({ name, phase }) => isNew(`server ${name}`, phase))
+      .filter(({ name, phase, reason }) => isNew(`server ${name}`, phase === 'deploying' ? reason : phase))
       .map(({ name, phase, reason }) => (phase === 'ready' ? `${name}  ready` : `${name}  ${phase}  ${reason}`)),
   ]
 }
