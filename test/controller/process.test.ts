@@ -84,7 +84,7 @@ describe('process host', () => {
   test('never signals a stranger that has the number of its process', async () => {
     const { id, spec } = await start()
     await fixture.host.stop(id, signal)
-    const stranger = spawn('sleep', ['60'], { detached: true })
+    const stranger = spawn(process.execPath, ['-e', 'setTimeout(() => {}, 60_000)'], { detached: true })
     const { pid, born } = birthOf(stranger.pid ?? 0)
     try {
       const record = recordOf(id)
@@ -115,7 +115,7 @@ describe('process host', () => {
   })
 
   test('ends all that a server has started, however the server ends', async () => {
-    const command = ['sh', '-c', 'sleep 300 & echo "child $!"; exec node main.mjs']
+    const command = ['sh', '-c', 'node -e "setTimeout(() => {}, 300_000)" & echo "child $!"; exec node main.mjs']
     const stopped = await start({ command })
     const crashed = await start({ command })
     const children = await Promise.all([childOf(stopped), childOf(crashed)])

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
-import { chmod, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
+import { chmod, chown, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -198,7 +198,8 @@ describe('a folder of this machine', () => {
 
   test.runIf(process.getuid?.() === 0)('refuses the folder of another user until the operator trusts it', async () => {
     await repository.publish({ a: '1' })
-    execFileSync('chown', ['-R', '12345', repository.bare])
+    for (const path of ['', ...(await readdir(repository.bare, { recursive: true }))])
+      await chown(join(repository.bare, path), 12_345, -1)
     const line = await complaint()
     expect(line).toContain(`the folder belongs to another user: ${repository.bare}`)
     const [command = ''] = /git config --file .*/.exec(line) ?? []

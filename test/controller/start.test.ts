@@ -14,6 +14,7 @@ import { chooseRuntime } from '../../controller/cli/runtime.ts'
 import { hashToken } from '../../controller/cli/token.ts'
 import { HostDown } from '../../controller/host.ts'
 import { createMemoryController, serverStatus } from '../support/controller.ts'
+import { suite } from '../support/machine.ts'
 import { createRepository, type Repository } from '../support/repository.ts'
 
 let state: string
@@ -103,13 +104,17 @@ describe('the demo repository', () => {
     expect(git(repository, 'ls-tree', '-r', '--name-only', 'main')).toContain('run.sh')
   })
 
-  test('takes a push, as the welcome shows it', async () => {
-    const demo = await openDemo(checkout.work, state, 'process')
-    const status = await createMemoryController().status('public')
-    const pushes = /^ {2}(\(cd .*\))$/m.exec(describeWelcome({ ...welcome, ...demo }, status))?.[1] ?? ''
-    execFileSync('sh', ['-c', pushes], { env: { PATH: process.env.PATH, HOME: state, TMPDIR: state } })
-    expect(git(demo.repository, 'rev-list', '--count', 'main').trim()).toBe('2')
-    expect(git(demo.repository, 'show', 'main:manifests/servers/plain.yaml')).toMatch(/^description: Changed by a push/)
+  suite('with what a shell needs', ['tools'], () => {
+    test('takes a push, as the welcome shows it', async () => {
+      const demo = await openDemo(checkout.work, state, 'process')
+      const status = await createMemoryController().status('public')
+      const pushes = /^ {2}(\(cd .*\))$/m.exec(describeWelcome({ ...welcome, ...demo }, status))?.[1] ?? ''
+      execFileSync('sh', ['-c', pushes], { env: { PATH: process.env.PATH, HOME: state, TMPDIR: state } })
+      expect(git(demo.repository, 'rev-list', '--count', 'main').trim()).toBe('2')
+      expect(git(demo.repository, 'show', 'main:manifests/servers/plain.yaml')).toMatch(
+        /^description: Changed by a push/,
+      )
+    })
   })
 
   test('is not made of what has faults, and each is named', async () => {

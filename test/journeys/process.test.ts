@@ -2,6 +2,6 @@ import { suite } from '../support/machine.ts'
 import { unitsOf } from '../support/units.ts'
 import { journey } from './journey.ts'
 
-suite('the main job on the process host', ['chromium'], () => {
+suite('the main job on the process host', ['chromium', 'tools'], () => {
   journey('process', (gateway) => async () => unitsOf(gateway.state))
 })

@@ -46,7 +46,7 @@ function descriptionIn({ servers }: Status): string | undefined {
   return servers.find(({ name }) => name === '5etools')?.description
 }
 
-suite('npm start in a fresh clone, with processes', [], () => {
+suite('npm start in a fresh clone, with processes', ['tools'], () => {
   let clone: FreshClone
   let options: readonly string[]
   let started: Started
@@ -159,7 +159,7 @@ suite('npm start in a fresh clone, with processes', [], () => {
   })
 })
 
-suite('npm start in a fresh clone, with Docker', ['docker'], () => {
+suite('npm start in a fresh clone, with Docker', ['docker', 'tools'], () => {
   const instance = testInstance()
   const engine = openEngine()
   const signal = () => AbortSignal.timeout(minutes)

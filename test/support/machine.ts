@@ -1,11 +1,11 @@
-import { spawnSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { accessSync, constants, existsSync } from 'node:fs'
 import { request } from 'node:http'
+import { delimiter, join } from 'node:path'
 import { describe, inject, test } from 'vitest'
 import type { TestProject } from 'vitest/node'
 
 /** What a suite may need of the machine, each with the reason why it is absent. */
-export type Need = 'docker' | 'chromium' | 'sshd' | 'shared-data'
+export type Need = 'docker' | 'chromium' | 'sshd' | 'shared-data' | 'tools'
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -21,7 +21,10 @@ export async function setup(project: TestProject): Promise<void> {
   const lacks: Partial<Record<Need, string>> = {}
   const docker = await lacksDocker()
   if (docker !== undefined) lacks.docker = docker
-  if (!onPath('chromium-headless-shell', 'chromium')) lacks.chromium = 'no chromium-headless-shell on the PATH'
+  const tools = ['curl', 'sed', 'mktemp', 'date', 'mkfifo'].filter((program) => !onPath(program))
+  if (tools.length > 0) lacks.tools = `no ${tools.join(', ')} on the PATH`
+  if (!onPath('chromium-headless-shell') && !onPath('chromium'))
+    lacks.chromium = 'no chromium-headless-shell on the PATH'
   if (!existsSync('/usr/sbin/sshd')) lacks.sshd = 'no /usr/sbin/sshd'
   if (!existsSync(new URL('../../../shared/data', import.meta.url))) lacks['shared-data'] = 'no ../shared/data'
   project.provide('lacks', lacks)
@@ -41,8 +44,15 @@ async function lacksDocker(): Promise<string | undefined> {
   return status === 200 ? undefined : `the engine has no image ${baseImage} (test/support/base-image.sh makes one)`
 }
 
-function onPath(...programs: readonly string[]): boolean {
-  return programs.some((program) => spawnSync('which', [program]).status === 0)
+function onPath(program: string): boolean {
+  return (process.env.PATH ?? '').split(delimiter).some((folder) => {
+    try {
+      accessSync(join(folder, program), constants.X_OK)
+      return true
+    } catch {
+      return false
+    }
+  })
 }
 
 /** A suite that needs something of the machine: skipped by name where that is absent, failed there if `GATEWAY_TEST_ALL` is set. */
