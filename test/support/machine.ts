@@ -55,11 +55,11 @@ function onPath(program: string): boolean {
   })
 }
 
-/** A suite that needs something of the machine: skipped by name where that is absent, failed there if `GATEWAY_TEST_ALL` is set. */
+/** A suite that needs something of the machine: skipped by name where that is absent, failed there if `REQUIRE_EVERY_SUITE` is set. */
 export function suite(name: string, needs: readonly Need[], body: () => void): void {
   const reasons = needs.flatMap((need) => inject('lacks')[need] ?? [])
   if (reasons.length === 0) describe(name, body)
-  else if (process.env.GATEWAY_TEST_ALL)
+  else if (process.env.REQUIRE_EVERY_SUITE)
     describe(name, () => {
       test('has what it needs', () => {
         throw new Error(reasons.join('; '))
