@@ -26,6 +26,7 @@ export async function setup(project: TestProject): Promise<void> {
   if (!onPath('chromium-headless-shell') && !onPath('chromium'))
     lacks.chromium = 'no chromium-headless-shell on the PATH'
   if (!existsSync('/usr/sbin/sshd')) lacks.sshd = 'no /usr/sbin/sshd'
+  else if (!onPath('ssh') || !onPath('ssh-keygen')) lacks.sshd = 'no ssh and ssh-keygen on the PATH'
   if (!existsSync(new URL('../../../shared/data', import.meta.url))) lacks['shared-data'] = 'no ../shared/data'
   project.provide('lacks', lacks)
 }

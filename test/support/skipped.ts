@@ -4,7 +4,7 @@ import type { Reporter, TestModule, TestSuite } from 'vitest/node'
 export class SkippedSuites implements Reporter {
   onTestRunEnd(modules: readonly TestModule[]): void {
     for (const module of modules)
-      for (const suite of module.children.suites())
+      for (const suite of module.children.allSuites())
         if (wasSkipped(suite)) console.log(` ↓ ${module.relativeModuleId} ${suite.name}`)
   }
 }
