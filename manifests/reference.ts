@@ -47,7 +47,7 @@ function lockSection(): string {
 }
 
 function section(name: Document): string {
-  const refused = name === 'permissions' ? [] : notEnforced[name]
+  const refused = notEnforced[name]
   const rows = rowsOf(jsonSchema(name), '').map((row) => printRow(row, refused))
   const head = '| key | value | default | meaning |\n|---|---|---|---|'
   return `## \`${documents[name].file}\`\n\n${introductions[name]}\n\n${head}\n${rows.join('\n')}\n`

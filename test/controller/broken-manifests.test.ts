@@ -531,6 +531,11 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
     ],
   ],
   'what this version lacks': [
+    [
+      'an owner',
+      permissions(agent('[]', '    owner: true\n')),
+      'manifests/permissions.yaml:5:5 agents.agent-a.owner: not enforced by this version',
+    ],
     ['stdio', wiki('stdio: true\n'), 'manifests/servers/wiki.yaml:1:1 stdio: not enforced by this version'],
     [
       'a budget',

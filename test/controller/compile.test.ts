@@ -242,8 +242,8 @@ ${outside}`),
   })
 
   test('may be past their last day', async () => {
-    const { agents } = await desired(permissions(agent('[]', '    expires: 2001-01-31\n    owner: true\n')))
-    expect(agents['agent-a']).toMatchObject({ expires: '2001-01-31', owner: true })
+    const { agents } = await desired(permissions(agent('[]', '    expires: 2001-01-31\n    owner: false\n')))
+    expect(agents['agent-a']).toMatchObject({ expires: '2001-01-31', owner: false })
   })
 
   test('are told although a server’s file is broken, which is known by its name', async () => {
