@@ -9,6 +9,7 @@ export class SkippedSuites implements Reporter {
   }
 }
 
-function wasSkipped(suite: TestSuite): boolean {
-  return suite.options.mode === 'skip'
+/** Not those inside of one, which say no reason of their own. */
+function wasSkipped({ options, parent }: TestSuite): boolean {
+  return options.mode === 'skip' && (parent.type === 'module' || parent.options.mode !== 'skip')
 }
