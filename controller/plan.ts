@@ -196,8 +196,10 @@ function cause(
   if (current?.state === 'running') return 'started, but not yet ready'
   if (serving === targetKey(target)) return current === undefined ? 'it is gone from the host' : stopped(current)
   const previous = before.find(({ spec }) => generationKey(target.server.name, spec) === serving) ?? before.at(-1)
-  if (previous === undefined) return 'new in the commit'
-  return difference(observed.known.get(previous.spec), target.parts)
+  if (previous === undefined) return ['new in the commit', ...target.server.loosens].join('; ')
+  const parts = observed.known.get(previous.spec)
+  const isAsBefore = JSON.stringify(parts?.settings) === JSON.stringify(target.parts.settings)
+  return [difference(parts, target.parts), ...(isAsBefore ? [] : target.server.loosens)].join('; ')
 }
 
 function stopped({ state, exitCode }: ObservedGeneration): string {

@@ -92,7 +92,7 @@ test('plans nothing of a commit with errors, and tells them', async () => {
 test('lacks no secret and no folder of a machine that is not asked', async () => {
   const server = imageServer('1', 'secrets: [KEY]\nmounts: ["personal:/data"]\n')
   await repository.commit({ [wiki]: server, [grants]: permissions({ ann: [] }) })
-  expect((await ask({ commit: 'HEAD' })).lines).toContain('+   wiki   new in the commit')
+  expect((await ask({ commit: 'HEAD' })).lines).toContain('+   wiki   new in the commit; gets the secret KEY')
 })
 
 async function textOf(tree: Tree, path: string): Promise<string> {

@@ -41,6 +41,17 @@ test('replaces a server whose build input changed, and names the files', () => {
 1 to build, 1 to replace, 0 to remove`)
 })
 
+test('names what loosens the defaults when a server is new or its settings changed, and not at every build', () => {
+  const loosens = ['runs as root (user: 0)']
+  const rooted = make.server('outline', { user: '0', loosens, config: 'root' })
+  expect(picture(make.aim([rooted]), make.observed([]))).toContain('new in the commit; runs as root (user: 0)')
+  const known = new Map([[make.runTarget(outline).generation.spec, make.runTarget(outline).parts]])
+  const before = make.observed([make.running(outline)], { table: make.table([outline]), known })
+  expect(picture(make.aim([rooted]), before)).toContain('user changed; runs as root (user: 0)')
+  const rebuilt = make.server('outline', { ...old, loosens })
+  expect(picture(make.aim([rebuilt]), before)).not.toContain('root')
+})
+
 test('replaces without a build when only settings changed', () => {
   const before = make.server('outline', { env: { URL: 'a' }, limits: { memory: 1, cpus: 1, pids: 1 } })
   const after = make.server('outline', { env: { URL: 'b' } })
