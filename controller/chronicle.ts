@@ -1,5 +1,5 @@
 import type { CommitStatus } from '#manifests/status.ts'
-import type { Journal } from './journal.ts'
+import type { Journal } from './journal/journal.ts'
 import { isFinal } from './outcome.ts'
 
 /** What is told of commits: the current one, and what became of those before it. */

@@ -80,11 +80,26 @@ export interface Server {
   readonly loosens: readonly string[]
 }
 
+/** `manifests/gateway.yaml`, with its defaults: the gateway itself. */
+export interface Settings {
+  /** How long a new generation is watched before the old one is stopped, ms. */
+  readonly bake: number
+  readonly prune: {
+    /** Share of the servers that one commit may remove without approval, 0 to 1; one in any case. */
+    readonly most: number
+    /** How long a removed server is kept, stopped, ms. */
+    readonly grace: number
+  }
+  /** What a commit that widens access needs. */
+  readonly governance?: { readonly approvals: number }
+}
+
 /** What a commit says should be so. */
 export interface Desired {
   readonly commit: string
   readonly agents: Readonly<Record<string, Agent>>
   readonly servers: Readonly<Record<string, Server>>
+  readonly settings: Settings
   /** What is allowed and probably not meant, a line each. */
   readonly warnings: readonly string[]
 }

@@ -2,7 +2,7 @@ import type { CommitPhase, CommitStatus, ServerPhase } from '#manifests/status.t
 import type { Table } from '#manifests/table.ts'
 import { admit } from './admission.ts'
 import { type Target, targetKey } from './generation.ts'
-import type { Attempt } from './journal.ts'
+import type { Attempt } from './journal/failures.ts'
 import type { Run } from './lanes.ts'
 import type { Aim } from './plan.ts'
 

@@ -1,4 +1,5 @@
 import { compile } from './compile/compile.ts'
+import { usualSettings } from './compile/gateway.ts'
 import type { Desired, ManifestFault, Tree } from './desired.ts'
 import { explainLines, isDifferent } from './explain.ts'
 import { aimAt, plan } from './plan.ts'
@@ -27,7 +28,7 @@ export interface FolderPlan {
   readonly base?: string
 }
 
-const nothing: Desired = { commit: '', agents: {}, servers: {}, warnings: [] }
+const nothing: Desired = { commit: '', agents: {}, servers: {}, settings: usualSettings, warnings: [] }
 
 /** What a commit would do to a machine on which `base` is applied. Needs only files. */
 export async function planFolder(question: PlanQuestion): Promise<FolderPlan> {

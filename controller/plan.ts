@@ -1,6 +1,6 @@
 import type { Table } from '#manifests/table.ts'
 import { grantChanges } from './admission.ts'
-import type { Agent, Desired } from './desired.ts'
+import type { Agent, Desired, Settings } from './desired.ts'
 import { difference, isExclusive, type Machine, type Parts, type Target, target, targetKey } from './generation.ts'
 import { generationKey, type ObservedGeneration, type ObservedProxy, type Sight, type Wanted } from './host.ts'
 
@@ -9,12 +9,13 @@ export interface Aim {
   readonly commit: string
   readonly agents: Readonly<Record<string, Agent>>
   readonly targets: Readonly<Record<string, Target>>
+  readonly settings: Settings
 }
 
 /** What the commit asks of this very machine. */
-export function aimAt({ commit, agents, servers }: Desired, machine: Machine): Aim {
+export function aimAt({ commit, agents, servers, settings }: Desired, machine: Machine): Aim {
   const targets = Object.values(servers).map((server) => [server.name, target(server, commit, machine)] as const)
-  return { commit, agents, targets: Object.fromEntries(targets) }
+  return { commit, agents, targets: Object.fromEntries(targets), settings }
 }
 
 /** Why a generation is not tried again: it failed for this very commit. */

@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { BuildInput, Tree } from './desired.ts'
 import { acknowledged, drained, find, NotReady, passGate } from './gate.ts'
 import { type BuildEntry, generationKey, type Host, HostDown, type ObservedGeneration } from './host.ts'
-import type { Journal } from './journal.ts'
+import type { Journal } from './journal/journal.ts'
 import type { Step } from './plan.ts'
 import type { Publisher } from './publish.ts'
 import {
@@ -28,7 +28,7 @@ const betweenStarts = 10_000
 export interface World {
   readonly host: Host
   readonly publisher: Publisher
-  readonly journal: Journal
+  readonly journal: Pick<Journal, 'remember' | 'recover' | 'fail'>
   /** One build at a time. */
   readonly builds: Turn
   readonly buildLog: (server: string, line: string) => void

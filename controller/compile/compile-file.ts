@@ -1,7 +1,5 @@
 import { BuildSpec } from '#manifests/build.ts'
-import { GatewayFile } from '#manifests/gateway.ts'
 import { ServerFile } from '#manifests/server.ts'
-import { notEnforced } from '#manifests/spec.ts'
 import type { ManifestFault, Server, Tree, TreeEntry } from '../desired.ts'
 import { readBuildInput } from './build-input.ts'
 import { check } from './check.ts'
@@ -89,13 +87,4 @@ function placeOfBuild(value: unknown, key: string): Path {
 
 function hasKey<K extends string>(value: unknown, key: K): value is Readonly<Record<K, unknown>> {
   return typeof value === 'object' && value !== null && Object.hasOwn(value, key)
-}
-
-/** `manifests/gateway.yaml`: nothing of it has an effect yet. */
-export function faultsOfGateway(file: string, body: Buffer): readonly ManifestFault[] {
-  const { manifest, faults } = readYaml(file, body, { verbatim: () => false, dollars: () => false })
-  if (manifest === undefined) return faults
-  const idle = notEnforced.gateway.filter((key) => hasKey(manifest.value, key))
-  const refused = idle.map((key) => manifest.fault([key], 'not enforced by this version', 'key'))
-  return join(faults, [...check(manifest, GatewayFile).faults, ...refused])
 }

@@ -1,6 +1,7 @@
 import { ServerFile } from '#manifests/server.ts'
 import { type Compiled, describeFault, type ManifestFault, type Server, type Tree, type TreeEntry } from '../desired.ts'
-import { compileServerFile, faultsOfGateway, type ServerOutcome } from './compile-file.ts'
+import { compileServerFile, type ServerOutcome } from './compile-file.ts'
+import { type CompiledGateway, compileGateway, usualSettings } from './gateway.ts'
 import { gatewayFile, type Layout, layOut, permissionsFile } from './layout.ts'
 import { join, type Path } from './manifest.ts'
 import { type CompiledPermissions, compilePermissions } from './permissions.ts'
@@ -24,11 +25,12 @@ export async function compile(tree: Tree, signal?: AbortSignal): Promise<Compile
       await compileServerFile({ tree, entries, name, entry, body: await readBlob(tree, entry, signal) }, signal),
     )
   }
+  const gateway = await readGateway(tree, layout, signal)
   const faults = [
     ...layout.faults,
     ...permissions.faults,
     ...outcomes.flatMap((outcome) => outcome.faults),
-    ...(layout.gateway ? faultsOfGateway(gatewayFile, await readBlob(tree, layout.gateway, signal)) : []),
+    ...gateway.faults,
     ...faultsOfPrefixes(outcomes, permissions),
     ...faultsOfVolumes(outcomes),
   ]
@@ -40,6 +42,7 @@ export async function compile(tree: Tree, signal?: AbortSignal): Promise<Compile
       commit: tree.commit,
       agents,
       servers: allServers(outcomes, permissions),
+      settings: gateway.settings ?? usualSettings,
       warnings: warnings(outcomes, permissions),
     },
   }
@@ -49,6 +52,10 @@ async function readBlob(tree: Tree, entry: TreeEntry, signal?: AbortSignal): Pro
   const chunks: Buffer[] = []
   for await (const body of tree.read([entry.oid], signal)) chunks.push(body)
   return Buffer.concat(chunks)
+}
+
+async function readGateway(tree: Tree, { gateway }: Layout, signal?: AbortSignal): Promise<CompiledGateway> {
+  return gateway === undefined ? { faults: [] } : compileGateway(gatewayFile, await readBlob(tree, gateway, signal))
 }
 
 type ReadPermissions = CompiledPermissions & { readonly warn: (path: Path, message: string) => string }

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { createChronicle } from '../../controller/chronicle.ts'
-import { type Journal, openJournal } from '../../controller/journal.ts'
+import { type Journal, openJournal } from '../../controller/journal/journal.ts'
 import { commitStatus } from '../support/controller.ts'
 import * as make from '../support/make.ts'
 

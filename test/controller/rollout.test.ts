@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { BuildInput, Server } from '../../controller/desired.ts'
 import { execute } from '../../controller/execute.ts'
 import { BuildFailed, generationKey, HostDown } from '../../controller/host.ts'
-import type { Attempt } from '../../controller/journal.ts'
+import type { Attempt } from '../../controller/journal/failures.ts'
 import { createLanes, type Lanes } from '../../controller/lanes.ts'
 import { type Aim, plan } from '../../controller/plan.ts'
 import { createPublisher, type Publisher } from '../../controller/publish.ts'
@@ -66,27 +66,23 @@ function stand(...serving: readonly Server[]): void {
 }
 
 function world(aim: Aim): World {
-  const journal = { ...memoryJournal(), fail: (attempt: Attempt) => void failures.push(attempt) }
-  return { host, publisher, journal, builds: createTurn(), buildLog: () => {}, admit: (draft) => settle(draft, aim) }
+  return {
+    host,
+    publisher,
+    journal: memoryJournal(),
+    builds: createTurn(),
+    buildLog: () => {},
+    admit: (draft) => settle(draft, aim),
+  }
 }
 
 function memoryJournal(): World['journal'] {
   return {
-    readTable: () => undefined,
-    writeTable: () => {},
-    begin: () => {},
-    record: () => {},
-    commit: () => undefined,
-    latest: () => undefined,
-    history: () => [],
-    fail: () => {},
-    failures: () => failures,
+    fail: (attempt) => void failures.push(attempt),
     recover: () => {
       failures = []
     },
     remember: () => {},
-    known: () => new Map(),
-    [Symbol.dispose]: () => {},
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Table, TableServer } from '#manifests/table.ts'
-import type { Agent, BuildInput, Server } from '../../controller/desired.ts'
+import type { Agent, BuildInput, Server, Settings } from '../../controller/desired.ts'
 import { type Machine, type Target, target, targetKey } from '../../controller/generation.ts'
 import {
   generationKey,
@@ -58,9 +58,12 @@ export const machine: Machine = {
   secretsFile: '/opt/gateway/.env',
 }
 
+/** Nothing is watched and nothing is kept: tests that are about that say so. */
+export const settings: Settings = { bake: 0, prune: { most: 1, grace: 0 } }
+
 export function aim(servers: readonly Server[], agents: Aim['agents'] = {}, more: Partial<Machine> = {}): Aim {
   const targets = servers.map((one) => [one.name, target(one, 'c1', { ...machine, ...more })] as const)
-  return { commit: 'c1', agents, targets: Object.fromEntries(targets) }
+  return { commit: 'c1', agents, targets: Object.fromEntries(targets), settings }
 }
 
 type RunTarget = Extract<Target, { kind: 'run' }>

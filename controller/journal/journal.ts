@@ -1,0 +1,31 @@
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { type Accepted, keepAccepted } from './accepted.ts'
+import { type History, keepHistory } from './commits.ts'
+import { type Failures, keepFailures } from './failures.ts'
+import { keepOrigins, type Origins } from './generations.ts'
+import { keepTable, type TableKeep } from './table.ts'
+
+/** Memory: history, failures, what generations were made from, the last table. Nothing is wrong without it. */
+export interface Journal extends TableKeep, History, Failures, Origins, Accepted, Disposable {}
+
+/** Opens `journal.db` in the state folder, made on first use. Throws one line for a file that is damaged. */
+export function openJournal(state: string): Journal {
+  const file = join(state, 'journal.db')
+  try {
+    const db = new DatabaseSync(file)
+    db.exec('pragma journal_mode = wal; pragma synchronous = normal; pragma busy_timeout = 5000;')
+    return {
+      ...keepTable(db),
+      ...keepHistory(db),
+      ...keepFailures(db),
+      ...keepOrigins(db),
+      ...keepAccepted(db),
+      [Symbol.dispose]: () => db.close(),
+    }
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    const advice = 'move it and what begins with its name away: it is only memory, and what runs goes on'
+    throw new Error(`${file} cannot be read (${reason}); ${advice}`, { cause })
+  }
+}
