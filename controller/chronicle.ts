@@ -11,18 +11,18 @@ export interface Chronicle {
   tell(more: Partial<Pick<CommitStatus, 'phase' | 'reason' | 'errors' | 'plan' | 'servers'>>): void
 }
 
-export function createChronicle(journal: Journal, onChange: () => void): Chronicle {
+export function createChronicle(journal: Journal, onChange: (status: CommitStatus) => void): Chronicle {
   let current: CommitStatus | undefined
 
   /** What could not be kept was not told: it is told again. */
   function put(status: CommitStatus): void {
     journal.record(status)
-    onChange()
+    onChange(status)
   }
 
   function begin(status: CommitStatus): void {
     journal.begin(status)
-    onChange()
+    onChange(status)
   }
 
   return {

@@ -11,6 +11,10 @@ export interface Controller {
   commit(sha: string, wait: number, signal: AbortSignal): Promise<CommitStatus | undefined>
   /** Newest first. */
   history(limit: number): readonly CommitStatus[]
+  /** What is said of commits from now on, the newest of each; undefined after each `beat` ms of silence. */
+  news(beat: number, signal: AbortSignal): AsyncGenerator<CommitStatus | undefined>
+  /** All metrics in Prometheus' text format. */
+  metrics(): Promise<string>
   /** Asks for a pass; returns at once. Any number of pokes before the next pass are one. */
   poke(why: Poke): void
   /** Asks for a pass and waits until the head of the branch has a final phase. Throws `SourceDown` while nobody can tell what that is. */

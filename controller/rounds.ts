@@ -1,5 +1,5 @@
 import type { Logger } from 'pino'
-import { type Status, unasked } from '#manifests/status.ts'
+import { type CommitStatus, type Status, unasked } from '#manifests/status.ts'
 import { createBackoff } from './backoff.ts'
 import { type Bell, createBell } from './bell.ts'
 import { type Chronicle, createChronicle } from './chronicle.ts'
@@ -7,12 +7,14 @@ import { type Heading, settleTable, takeHeading } from './heading.ts'
 import { type Host, HostDown } from './host.ts'
 import type { Journal } from './journal/journal.ts'
 import { createLanes, type Lanes } from './lanes.ts'
+import { createMeters, type Meters } from './meters.ts'
 import { createPublisher, type Publisher } from './publish.ts'
 import { createQueue, type Queue } from './queue.ts'
 import { conclude, type Means, reconcile, type Seen } from './reconcile.ts'
 import { type Draft, emptyDraft, settle } from './routes.ts'
 import { createTroubles } from './troubles.ts'
 import { createTurn } from './turn.ts'
+import { createWire, type Wire } from './wire.ts'
 
 /** What rounds are made with; they open nothing themselves. */
 export interface Charge extends Pick<Means, 'source' | 'compile' | 'machine'> {
@@ -28,6 +30,9 @@ const halves = { heading: 'heading', host: 'host' } as const
 /** Runs passes whenever something asks for one, tries again what failed through no fault of the commit, and remembers what it saw. */
 export class Rounds implements AsyncDisposable {
   readonly bell: Bell = createBell()
+  /** What is said of commits, by their hashes. */
+  readonly news: Wire<CommitStatus> = createWire()
+  readonly meters: Meters = createMeters()
   readonly publisher: Publisher
   readonly chronicle: Chronicle
   readonly #charge: Charge
@@ -49,7 +54,7 @@ export class Rounds implements AsyncDisposable {
   constructor(charge: Charge) {
     this.#charge = charge
     this.publisher = createPublisher(charge.journal, emptyDraft(charge.grantsFile))
-    this.chronicle = createChronicle(charge.journal, () => this.bell.ring())
+    this.chronicle = createChronicle(charge.journal, (status) => this.#tell(status))
     this.#lanes = createLanes(
       (lane, error) => this.#laneEnded(lane, error),
       () => this.bell.ring(),
@@ -126,11 +131,14 @@ export class Rounds implements AsyncDisposable {
   async #head(signal: AbortSignal): Promise<void> {
     if (this.#means === undefined) return
     const number = ++this.#begun
+    const began = performance.now()
     try {
       this.#heading = await takeHeading(this.#means, this.#heading, signal)
       settleTable(this.#means, this.#heading)
       this.#backoffs.heading.reset()
+      this.#meter(halves.heading, 'done', began)
     } catch (error) {
+      this.#meter(halves.heading, 'failed', began)
       if (!signal.aborted) this.ask(this.#failed(halves.heading, error))
     } finally {
       this.#headed = number
@@ -141,16 +149,23 @@ export class Rounds implements AsyncDisposable {
   async #meet(signal: AbortSignal): Promise<void> {
     if (this.#means === undefined) return
     const number = this.#headed
+    const began = performance.now()
     try {
       this.#seen = (await reconcile(this.#means, () => this.#heading, signal)) ?? this.#seen
       this.#backoffs.host.reset()
       this.#tellHost({ ok: true, reason: 'answers' })
+      this.#meter(halves.host, 'done', began)
     } catch (error) {
+      this.#meter(halves.host, 'failed', began)
       if (!signal.aborted) this.look(this.#failed(halves.host, error))
     } finally {
       this.#ended = number
       this.bell.ring()
     }
+  }
+
+  #meter(half: keyof typeof halves, outcome: 'done' | 'failed', began: number): void {
+    this.meters.passed(half, outcome, (performance.now() - began) / 1_000)
   }
 
   /** Gives the wait before the next try, ms. */
@@ -170,6 +185,11 @@ export class Rounds implements AsyncDisposable {
     const delay = this.#troubles.add(lane, messageOf(error))
     this.#charge.log.warn({ lane, ...faultOf(error), again: delay }, 'tried again later')
     this.look(delay)
+    this.bell.ring()
+  }
+
+  #tell(status: CommitStatus): void {
+    this.news.say(status.commit, status)
     this.bell.ring()
   }
 

@@ -61,6 +61,14 @@ export class Steward implements Controller {
     return this.#office.journal.history(limit)
   }
 
+  news(beat: number, signal: AbortSignal): AsyncGenerator<CommitStatus | undefined> {
+    return this.#rounds.news.listen(beat, signal)
+  }
+
+  async metrics(): Promise<string> {
+    return this.#rounds.meters.text(await this.status('public'), this.#rounds.publisher.heard)
+  }
+
   poke(_: Poke): void {
     this.#rounds.ask()
   }

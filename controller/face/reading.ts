@@ -3,7 +3,9 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import type { CommitStatus } from '#manifests/status.ts'
 import type { Controller } from '../controller.ts'
+import { metricsType } from '../meters.ts'
 import { addRoute } from './door.ts'
+import { addEvents } from './events.ts'
 
 export type View = 'public' | 'operator'
 
@@ -43,6 +45,8 @@ export function addReading(
     if (found === 'ambiguous') return reply.code(409).send({ error: `several commits begin with ${sha}` })
     return found ?? reply.code(404).send({ error: `commit ${sha} was not seen on this branch` })
   })
+  addEvents(app, controller)
+  addRoute(app, 'GET', '/metrics', async (_request, reply) => reply.type(metricsType).send(await controller.metrics()))
   addRoute(app, 'GET', '/healthz', () => ({ status: 'up' }))
   addRoute(app, 'GET', '/readyz', (_request, reply) => {
     const ready = controller.ready()

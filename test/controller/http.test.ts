@@ -239,3 +239,41 @@ describe('the door', () => {
     expect(answer).toMatch(/^HTTP\/1.1 408 /)
   })
 })
+
+describe('events', () => {
+  test('tells the head of the branch, then what becomes of commits', async () => {
+    const { controller, face } = open()
+    controller.commits.push(commitStatus(sha, { phase: 'applying' }))
+    const answer = await fetch(`http://127.0.0.1:${await listen(face)}/events`)
+    expect(answer.headers.get('content-type')).toBe('text/event-stream')
+    const reader = answer.body!.pipeThrough(new TextDecoderStream()).getReader()
+    const next = async () => CommitStatus.parse(JSON.parse((await reader.read()).value!.split('data: ')[1]!)).phase
+    expect(await next()).toBe('applying')
+    controller.commits[0] = commitStatus(sha)
+    controller.announce()
+    expect(await next()).toBe('applied')
+    await reader.cancel()
+  })
+
+  test('asks the sixty-fifth to come back', async () => {
+    const { face } = open()
+    const port = await listen(face)
+    const end = new AbortController()
+    const answers = await Promise.all(
+      Array.from({ length: 65 }, () => fetch(`http://127.0.0.1:${port}/events`, { signal: end.signal })),
+    )
+    expect(
+      answers
+        .map(({ status }) => status)
+        .sort()
+        .slice(-2),
+    ).toEqual([200, 503])
+    end.abort()
+  })
+})
+
+test('tells metrics as Prometheus reads them', async () => {
+  const { get } = open()
+  const answer = await get('/metrics')
+  expect([answer.statusCode, answer.headers['content-type']]).toEqual([200, 'text/plain; version=0.0.4; charset=utf-8'])
+})

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { CommitStatus, ServerStatus, Status } from '#manifests/status.ts'
 import type { Controller, Poke } from '../../controller/controller.ts'
+import { createWire } from '../../controller/wire.ts'
 
 /** A controller without repository and host: what it tells is what a test puts into it. */
 export interface MemoryController extends Controller {
@@ -36,6 +37,7 @@ const final: readonly string[] = ['applied', 'degraded', 'rejected', 'held', 'su
 
 export function createMemoryController(): MemoryController {
   let waiting: (() => void)[] = []
+  const wire = createWire<CommitStatus>()
   const controller: MemoryController = {
     pokes: [],
     downs: [],
@@ -45,6 +47,7 @@ export function createMemoryController(): MemoryController {
     announce() {
       for (const wake of waiting) wake()
       waiting = []
+      for (const status of controller.commits) wire.say(status.commit, status)
     },
     async status(view) {
       return statusOf(controller, view)
@@ -57,6 +60,8 @@ export function createMemoryController(): MemoryController {
       return find()
     },
     history: (limit) => controller.commits.slice(0, limit),
+    news: (beat, signal) => wire.listen(beat, signal),
+    metrics: async () => '# nothing\n',
     poke: (why) => void controller.pokes.push(why),
     async reconcile(signal) {
       controller.pokes.push('cli')
