@@ -137,6 +137,7 @@ async function halt({ server, target, kind, because }: Halt, world: World, { say
   const { spec, origin } = target.generation
   const log = await lastLines(server, spec, world, signal).catch(() => '')
   world.journal.fail({ server, spec, commit: origin, kind, reason: because, log })
+  world.journal.forgetMoves(server) // who tries it again begins to count anew
   const unit = find(await world.host.observe(signal), server, spec)
   if (kind === 'loop' || unit?.state !== 'running') return
   world.publisher.publish((draft) => withoutUpstream(draft, server))

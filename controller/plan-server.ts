@@ -77,8 +77,7 @@ function haltOf(target: RunTarget, { server, observed, generations }: Place, isS
   const failure = observed.failures.get(server)
   if (failure?.spec === spec && failure.commit === origin && isHalted(failure.kind)) return undefined
   const heals = observed.moves.filter((move) => move.kind === 'heal' && move.server === server && move.spec === spec)
-  const since = Math.max(observed.now - healLimit.within, failure?.spec === spec ? failure.at : 0)
-  const crashes = heals.filter(({ at }) => at > since)
+  const crashes = heals.filter(({ at }) => at > observed.now - healLimit.within)
   const current = generations.find((one) => one.spec === spec)
   const hasEnded = isServing && current?.state !== 'running'
   const times = crashes.length + Number(hasEnded)

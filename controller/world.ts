@@ -15,7 +15,7 @@ export interface World {
   /** Rings when something on the host may have changed by itself. */
   readonly stir: Bell
   readonly publisher: Publisher
-  readonly journal: Pick<Journal, 'remember' | 'recover' | 'fail' | 'failures' | 'move' | 'moves'>
+  readonly journal: Pick<Journal, 'remember' | 'recover' | 'fail' | 'failures' | 'move' | 'moves' | 'forgetMoves'>
   readonly meters: Pick<Meters, 'built' | 'rolled' | 'healed'>
   /** One build at a time. */
   readonly builds: Turn

@@ -90,6 +90,9 @@ function memoryJournal(): World['journal'] {
     failures: () => failures,
     move: (move) => void moves.push({ ...move, at: Date.now() }),
     moves: () => moves,
+    forgetMoves: () => {
+      moves = []
+    },
     recover: () => {
       failures = []
     },
