@@ -1,6 +1,6 @@
 import type { Sight } from './host.ts'
-import type { Step } from './plan.ts'
-import type { Progress, World } from './rollout.ts'
+import type { Step } from './step.ts'
+import type { Progress, World } from './world.ts'
 
 export type GatewayStep = Extract<Step, { do: 'edge' | 'proxy' }>
 
