@@ -2,12 +2,12 @@ import type { CommitStatus } from '#manifests/status.ts'
 import type { Table } from '#manifests/table.ts'
 import type { Aim } from './aim.ts'
 import { execute } from './execute.ts'
-import { explainLines, isDifferent } from './explain.ts'
+import { changedServers, explainLines, isDifferent } from './explain.ts'
 import { behindProxies, liveReports } from './gate.ts'
 import type { Guides, Heading } from './heading.ts'
 import { generationKey, type Host, type Sight } from './host.ts'
 import type { Lanes } from './lanes.ts'
-import { isFinal, outcome, type Standing } from './outcome.ts'
+import { grantsOf, isFinal, outcome, type Standing } from './outcome.ts'
 import { plan } from './plan.ts'
 import { adopt, type Draft, followUpstreams, settle, tidy } from './routes.ts'
 import type { Step } from './step.ts'
@@ -101,7 +101,12 @@ function announce({ chronicle, log, lanes }: Means, aim: Aim, steps: readonly St
   const lines = explainLines(steps)
   const current = chronicle.current
   if (current?.commit === aim.commit && isUnplanned(current))
-    chronicle.tell({ phase: 'planned', reason: lines.at(-1) ?? '', plan: [...lines] })
+    chronicle.tell({
+      phase: 'planned',
+      reason: lines.at(-1) ?? '',
+      plan: [...lines],
+      changed: [...changedServers(steps)],
+    })
   if (isDifferent(steps) && lanes.runs.size === 0) log.info({ commit: aim.commit, plan: lines }, 'planned')
 }
 
@@ -120,9 +125,10 @@ export function conclude(means: Means, { head }: Heading, seen: Seen): void {
   const { chronicle } = means
   const current = chronicle.current
   if (current?.commit !== seen.aim.commit || head?.compiled.ok !== true) return
-  const now = outcome(standing(means, seen))
+  const facts = standing(means, seen)
+  const now = { ...outcome(facts), grants: grantsOf(facts) }
   if (isFinal(now.phase) || !isFinal(current.phase)) chronicle.tell(now)
-  else chronicle.tell({ servers: now.servers })
+  else chronicle.tell({ servers: now.servers, grants: now.grants })
 }
 
 /** The facts that status and outcome are derived from. */

@@ -12,6 +12,8 @@ import { type Facts, summarise } from './status.ts'
 /** Facts of a controller that do not change while it runs, and where the changing ones are asked. */
 export interface Office extends Pick<Facts, 'instance' | 'version' | 'repository' | 'branch'> {
   readonly sourceState: () => Status['source']
+  /** How forge and webhook fare, where there are any. */
+  readonly forgeState?: () => Pick<Status, 'forge' | 'webhook'>
   readonly journal: Journal
 }
 
@@ -33,6 +35,7 @@ export class Steward implements Controller {
       {
         ...{ instance, version, repository, branch, host, applied },
         source: sourceState(),
+        ...this.#office.forgeState?.(),
         attempted: chronicle.current,
         heard: publisher.heard,
         revision: publisher.table?.revision ?? 0,

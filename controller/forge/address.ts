@@ -1,6 +1,40 @@
 import { WrongValue } from '../config/variable.ts'
 import { readRepository } from '../source/repository.ts'
 
+/** A repository on its forge, and who speaks for us there. */
+export interface OnForge {
+  /** Base URL, as this machine reaches it. */
+  readonly url: string
+  readonly token: string
+  /** `owner/name`. */
+  readonly repository: string
+}
+
+interface Given {
+  readonly repo: string
+  readonly url: string | undefined
+  readonly token: string | undefined
+}
+
+/** What is wrong with what was given of a forge, a line each. */
+export function forgeFaults({ repo, url, token }: Given): readonly string[] {
+  if (url === undefined && token === undefined) return []
+  if (url === undefined) return ['GATEWAY_FORGE_URL: not given, required beside GATEWAY_FORGE_TOKEN']
+  if (token === undefined) return ['GATEWAY_FORGE_TOKEN: not given, required beside GATEWAY_FORGE_URL']
+  try {
+    locateOnForge(repo, url)
+    return []
+  } catch (error) {
+    if (error instanceof WrongValue) return [`GATEWAY_FORGE_URL: ${error.message}`]
+    throw error
+  }
+}
+
+/** Undefined where no forge was given. Throws `WrongValue` where the repository does not lie there. */
+export function forgeOf({ repo, url, token }: Given): OnForge | undefined {
+  return url === undefined || token === undefined ? undefined : { url, token, repository: locateOnForge(repo, url) }
+}
+
 /** `owner/name` of the repository on the forge. Throws `WrongValue` where it does not lie there. */
 export function locateOnForge(repo: string, forgeUrl: string): string {
   const repository = readRepository(repo)
