@@ -1,10 +1,12 @@
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { type Accepted, keepAccepted } from './accepted.ts'
+import { type Approvals, keepApprovals } from './approvals.ts'
 import { type History, keepHistory } from './commits.ts'
 import { type DeliveryKeep, keepDeliveries } from './deliveries.ts'
 import { type Failures, keepFailures } from './failures.ts'
 import { keepOrigins, type Origins } from './generations.ts'
+import { type IntentKeep, keepIntents } from './intents.ts'
 import { keepMoves, type Moves } from './moves.ts'
 import { keepLetters, type LetterKeep } from './outbox.ts'
 import { keepTable, type TableKeep } from './table.ts'
@@ -19,6 +21,8 @@ export interface Journal
     Accepted,
     LetterKeep,
     DeliveryKeep,
+    Approvals,
+    IntentKeep,
     Disposable {}
 
 /** Opens `journal.db` in the state folder, made on first use. Throws one line for a file that is damaged. */
@@ -36,6 +40,8 @@ export function openJournal(state: string): Journal {
       ...keepAccepted(db),
       ...keepLetters(db),
       ...keepDeliveries(db),
+      ...keepApprovals(db),
+      ...keepIntents(db),
       [Symbol.dispose]: () => db.close(),
     }
   } catch (cause) {

@@ -159,7 +159,7 @@ suite('deliveries captured from Forgejo', ['shared-data'], () => {
   }
   /** What else is not about the branch `main`. */
   const pulls = /^webhook-pull_request-/
-  const others = /branch|tag|rewind|multi|push-force|comment-|label_updated|package|release/
+  const others = /short-ref|branch|tag|rewind|multi|push-force|comment-|label_updated|package|release/
 
   test('are all there', () => expect(names).toHaveLength(44))
 
