@@ -7,11 +7,13 @@ import { compile } from './compile/compile.ts'
 import type { Config } from './config/config.ts'
 import type { Controller } from './controller.ts'
 import { openAdmin } from './face/admin.ts'
-import { createFace } from './face/http.ts'
+import { createFace, type FaceOptions } from './face/http.ts'
+import { openDesk } from './forge/desk.ts'
 import { type Host, HostDown } from './host.ts'
 import { openJournal } from './journal/journal.ts'
 import { acquireLease } from './lease.ts'
 import { openMachine, secretsChanges } from './machine.ts'
+import { openOutbox } from './outbox.ts'
 import { Rounds } from './rounds.ts'
 import { openSource, type Source } from './source/source.ts'
 import { watchSource } from './source/watched-source.ts'
@@ -55,10 +57,13 @@ export async function runController(config: Config, options: RunOptions): Promis
       grantsFile: grantsFile(config, source),
     }),
   )
+  const outbox = end.use(openOutbox(journal, log, () => rounds.bell.ring()))
+  const desk = end.use(openDesk(config, { journal, outbox, rounds, log }))
+  end.use(outbox) // again, so that it ends before the desk's connections do
   const office = { instance, version, repository: source.label, branch: config.source.branch, journal }
-  const steward = new Steward({ ...office, sourceState: watched.state }, rounds)
+  const steward = new Steward({ ...office, sourceState: watched.state, forgeState: desk.state }, rounds)
   end.use(closing(await openAdmin(steward, state, log)))
-  end.use(closing(await listen(config, steward, log)))
+  end.use(closing(await listen(config, steward, { log, webhook: desk.reception })))
   options.onListening?.(steward)
   const host = end.use(await untilHost(options, rounds))
   // Only now, for until the host is ours the proxies that look for this socket may be another controller's.
@@ -77,11 +82,10 @@ function grantsFile({ source }: Config, { label }: Source): string {
   return `${label} ${join(source.path, 'manifests/permissions.yaml')}`
 }
 
-async function listen(config: Config, controller: Controller, log: Logger): Promise<ReturnType<typeof createFace>> {
+async function listen(config: Config, controller: Controller, options: Pick<FaceOptions, 'log' | 'webhook'>) {
   const { operatorToken, listen: address } = config.status
   const face = createFace(controller, {
-    webhookSecrets: config.webhookSecrets,
-    log,
+    ...options,
     ...(operatorToken === undefined ? {} : { operatorToken }),
   })
   await face.listen(address).catch((cause: unknown) => {

@@ -3,10 +3,12 @@ import { DatabaseSync } from 'node:sqlite'
 import { type Accepted, keepAccepted } from './accepted.ts'
 import { type Approvals, keepApprovals } from './approvals.ts'
 import { type History, keepHistory } from './commits.ts'
+import { type DeliveryKeep, keepDeliveries } from './deliveries.ts'
 import { type Failures, keepFailures } from './failures.ts'
 import { keepOrigins, type Origins } from './generations.ts'
 import { type IntentKeep, keepIntents } from './intents.ts'
 import { keepMoves, type Moves } from './moves.ts'
+import { keepLetters, type LetterKeep } from './outbox.ts'
 import { keepTable, type TableKeep } from './table.ts'
 
 /** Memory: history, failures, what generations were made from, the last table. Nothing is wrong without it. */
@@ -17,6 +19,8 @@ export interface Journal
     Origins,
     Moves,
     Accepted,
+    LetterKeep,
+    DeliveryKeep,
     Approvals,
     IntentKeep,
     Disposable {}
@@ -34,6 +38,8 @@ export function openJournal(state: string): Journal {
       ...keepOrigins(db),
       ...keepMoves(db),
       ...keepAccepted(db),
+      ...keepLetters(db),
+      ...keepDeliveries(db),
       ...keepApprovals(db),
       ...keepIntents(db),
       [Symbol.dispose]: () => db.close(),
