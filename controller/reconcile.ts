@@ -79,7 +79,7 @@ function planFor(
   return plan(aim, host.wanted, {
     sight,
     table: (current?.commit === aim.commit && isUnplanned(current) ? before : undefined) ?? publisher.table,
-    known: journal.known(sight.generations.map(({ spec }) => spec)),
+    known: journal.known(sight.generations.map(({ server, spec }) => generationKey(server, spec))),
     failures: new Map(journal.failures().map((failure) => [failure.server, failure])),
     moves: journal.moves(),
     now: Date.now(),

@@ -34,7 +34,9 @@ export function settled(aim: Aim): { readonly wanted: Wanted; readonly observed:
     generations: targets.map(({ generation }) => running(generation)),
     built: new Set(built),
   }
-  const known = new Map(targets.map(({ generation, parts }) => [generation.spec, parts]))
+  const known = new Map(
+    targets.map(({ server, generation, parts }) => [generationKey(server.name, generation.spec), parts]),
+  )
   return { wanted, observed: { sight, table: tableOf(aim), known, failures: new Map(), moves: [], now: 0 } }
 }
 
