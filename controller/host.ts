@@ -75,7 +75,15 @@ export interface ObservedProxy extends Unit {
 export interface ObservedEdge extends Unit {
   /** What identifies it: the published address. */
   readonly address: string
+  /** What it cannot give, and what that costs, in words for people. */
+  readonly remark?: string
 }
+
+/** Hands connections that no proxy has accepted yet from one that leaves to the others; from Linux 5.14. */
+export const migration = 'net.ipv4.tcp_migrate_req'
+
+/** Of an edge that cannot have that. */
+export const lossyHandover = `proxies are replaced with a few reset connections: ${migration}`
 
 /** One look at the host. Only what carries this instance's label is in it. */
 export interface Sight {

@@ -33,6 +33,7 @@ export function summarise(facts: Facts, view: 'public' | 'operator'): Status {
     branch: facts.branch,
     source: facts.source,
     host: facts.host,
+    ...(look?.sight.edge?.remark === undefined ? {} : { remarks: [look.sight.edge.remark] }),
     ...(facts.attempted === undefined ? {} : { attempted: facts.attempted }),
     ...(facts.applied === undefined ? {} : { applied: facts.applied }),
     revision: facts.revision,

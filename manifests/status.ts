@@ -61,6 +61,8 @@ export const Status = z.strictObject({
   /** The source: whether the last look at the repository succeeded. */
   source: z.strictObject({ ok: z.boolean(), reason: z.string(), at: z.string().optional() }),
   host: z.strictObject({ ok: z.boolean(), reason: z.string() }),
+  /** What this machine cannot give, and what that costs; a line each. */
+  remarks: z.array(z.string()).optional(),
   /** Attempted and applied are different facts. */
   attempted: CommitStatus.optional(),
   applied: z.string().optional(),

@@ -13,6 +13,7 @@ export interface EngineContainer {
   readonly Config: { readonly Labels: Labels; readonly Env: readonly string[] | null }
   readonly HostConfig: {
     readonly NetworkMode?: string | undefined
+    readonly Sysctls?: Readonly<Record<string, string>> | null | undefined
     readonly PortBindings?: Readonly<Record<string, readonly { HostIp: string; HostPort: string }[]>> | null
   }
   readonly NetworkSettings: { readonly Networks: Readonly<Record<string, unknown>> }
