@@ -4,12 +4,12 @@ import { type GatewayStep, raiseGateway } from './gateway.ts'
 import { targetKey } from './generation.ts'
 import { BuildFailed, generationKey, HostDown } from './host.ts'
 import type { Lanes, Work } from './lanes.ts'
-import type { Aim, Step } from './plan.ts'
+import { type Aim, itself, type Step } from './plan.ts'
 import { isServing, keepOne, type Progress, type Roll, resume, rollOut, stopDrained, type World } from './rollout.ts'
 import { BlobFault } from './source/git-blobs.ts'
 
-/** The lane of edge and proxy; no server may be named so. */
-export const gatewayLane = 'gateway'
+/** The lane of edge and proxy. */
+export const gatewayLane = itself
 
 /** How long a server that is no longer wanted may finish its calls, ms. */
 const removalDrain = 60_000
@@ -24,7 +24,7 @@ export function execute(
   lanes: Lanes,
 ): void {
   const gateway = steps.filter((step): step is GatewayStep => step.do === 'edge' || step.do === 'proxy')
-  if (gateway.length > 0) enterGateway(gateway, world, lanes)
+  if (gateway.length > 0) enterGateway(gateway, { aim, tree }, world, lanes)
   const byServer = Map.groupBy(steps.filter(isServerStep), ({ server }) => server)
   for (const lane of lanes.runs.keys()) if (isUnwanted(lane, aim, { lanes, byServer })) lanes.leave(lane)
   for (const [server, work] of byServer)
@@ -35,9 +35,16 @@ function isServerStep(step: Step): step is ServerStep {
   return step.do === 'roll' || step.do === 'resume' || step.do === 'retire' || step.do === 'remove'
 }
 
-function enterGateway(steps: readonly GatewayStep[], world: World, lanes: Lanes): void {
-  const { address, proxy } = world.host.wanted
-  lanes.enter(gatewayLane, `${address} ${proxy}`, (say, signal) => raiseGateway(steps, world, { say, signal }))
+function enterGateway(
+  steps: readonly GatewayStep[],
+  { aim, tree }: { aim: Aim; tree: Tree },
+  world: World,
+  lanes: Lanes,
+): void {
+  const { commit, settings } = aim
+  const { address, proxy } = world.host.wantedFrom(settings.product)
+  const course = { commit, image: settings.product, tree }
+  lanes.enter(gatewayLane, `${address} ${proxy}`, (say, signal) => raiseGateway(steps, course, world, { say, signal }))
 }
 
 function identity(server: string, aim: Aim): string {

@@ -35,6 +35,9 @@ export interface Observed {
   readonly failures: ReadonlyMap<string, Failure>
 }
 
+/** Stands for the gateway where servers are named; no server may be named so. */
+export const itself = 'gateway'
+
 type RunTarget = Extract<Target, { kind: 'run' }>
 
 export type Step =
@@ -80,7 +83,7 @@ export function plan(aim: Aim, wanted: Wanted, observed: Observed): readonly Ste
     ...grants
       .filter(({ kind }) => kind === 'revoke')
       .map(({ agent, because }): Step => ({ do: 'revoke', agent, because })),
-    ...planGateway(wanted, observed.sight),
+    ...planGateway(aim, wanted, observed),
     ...[...servers].sort().flatMap((server) => planServer(server, aim.targets[server], observed)),
     ...grants
       .filter(({ kind }) => kind === 'grant')
@@ -88,7 +91,14 @@ export function plan(aim: Aim, wanted: Wanted, observed: Observed): readonly Ste
   ]
 }
 
-function planGateway(wanted: Wanted, { edge, proxies }: Sight): Step[] {
+function planGateway(aim: Aim, wanted: Wanted, { sight, failures }: Observed): Step[] {
+  const { edge, proxies } = sight
+  const failure = failures.get(itself)
+  const serves =
+    edge?.state === 'running' &&
+    proxies.some(({ state, startedAt }) => state === 'running' && startedAt >= edge.startedAt)
+  if (serves && failure?.spec === wanted.proxy && failure.commit === aim.commit)
+    return [{ do: 'hold', server: itself, phase: 'stalled', because: failure.reason }]
   if (edge === undefined) return [step('edge', 'create', 'no edge yet'), ...planProxy(wanted, proxies, undefined)]
   if (edge.address !== wanted.address)
     return [

@@ -4,7 +4,7 @@ import { execute } from './execute.ts'
 import { explainLines, isDifferent } from './explain.ts'
 import { behindProxies, liveReports } from './gate.ts'
 import type { Guides, Heading } from './heading.ts'
-import { generationKey, type Host, type Sight } from './host.ts'
+import { generationKey, type Host, type Sight, type Wanted } from './host.ts'
 import type { Lanes } from './lanes.ts'
 import { isFinal, outcome, type Standing } from './outcome.ts'
 import { type Aim, plan, type Step } from './plan.ts'
@@ -24,6 +24,7 @@ export interface Means extends Guides {
 export interface Seen {
   readonly aim: Aim
   readonly sight: Sight
+  readonly wanted: Wanted
   /** Generations that the table says serve, and that did not run. */
   readonly absent: ReadonlySet<string>
 }
@@ -45,7 +46,12 @@ export async function reconcile(means: Means, recall: () => Heading, signal: Abo
   publisher.publish((draft) => freshen(draft, sight, lanes))
   execute(steps, { aim, tree: course.tree }, means.world, lanes)
   means.troubles.keep(new Set(lanes.runs.keys()))
-  const seen = { aim, sight, absent: absentOf(aim, sight, publisher.table) }
+  const seen = {
+    aim,
+    sight,
+    wanted: means.host.wantedFrom(aim.settings.product),
+    absent: absentOf(aim, sight, publisher.table),
+  }
   conclude(means, heading, seen)
   return seen
 }
@@ -56,7 +62,7 @@ function planFor(
   sight: Sight,
 ): readonly Step[] {
   const { current } = chronicle
-  return plan(aim, host.wanted, {
+  return plan(aim, host.wantedFrom(aim.settings.product), {
     sight,
     table: (current?.commit === aim.commit && isUnplanned(current) ? before : undefined) ?? publisher.table,
     known: journal.known(sight.generations.map(({ spec }) => spec)),
@@ -107,10 +113,12 @@ export function conclude(means: Means, { head }: Heading, seen: Seen): void {
 /** The facts that status and outcome are derived from. */
 export function standing(
   means: Pick<Means, 'publisher' | 'journal' | 'lanes' | 'troubles'>,
-  { aim, sight, absent }: Seen,
+  { aim, sight, absent, wanted }: Seen,
 ): Standing {
   const { publisher, journal, lanes, troubles } = means
+  const proxy = sight.proxies.find(({ state, spec }) => state === 'running' && spec === wanted.proxy)
   return {
+    isCurrent: proxy !== undefined,
     aim,
     table: publisher.table,
     absent,

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { BuildInput } from '../desired.ts'
-import type { BuildRequest, Generation, Host, HostOptions, Sight, Wanted } from '../host.ts'
+import type { BuildInput, ImageSource } from '../desired.ts'
+import type { BuildRequest, Generation, Host, HostOptions, Product, Sight, Wanted } from '../host.ts'
 import { createTurn } from '../turn.ts'
 import { grace } from './container.ts'
 import { addressOf, edgesOf, ensureEdge, refuseForeign } from './edge.ts'
@@ -14,8 +14,8 @@ import { ensureProxy, type ProxyWish, proxySpec } from './proxy.ts'
 import { forgetServer, startServer } from './server.ts'
 import { sightOf } from './sight.ts'
 
-/** What edge and proxies run from: an image that is there, or one to build from a checkout. */
-export type Product =
+/** What edge runs from, and proxies where no commit says otherwise: an image that is there, or one to build from a checkout. */
+export type OwnProduct =
   | { readonly image: string }
   | { readonly input: BuildInput; readonly entries: BuildRequest['entries'] }
 
@@ -24,7 +24,7 @@ export interface DockerHostOptions extends HostOptions {
   readonly subnets: string
   /** `GATEWAY_NETWORKS` */
   readonly networks: readonly string[]
-  readonly product: Product
+  readonly product: OwnProduct
 }
 
 interface Setting {
@@ -66,7 +66,6 @@ function refuseEarlyNetworks({ instance, networks }: DockerHostOptions): void {
 }
 
 class DockerHost implements Host {
-  readonly wanted: Wanted
   readonly #setting: Setting
   readonly #engine: Engine
   readonly #estate: Estate
@@ -75,8 +74,15 @@ class DockerHost implements Host {
     this.#setting = setting
     this.#estate = setting.estate
     this.#engine = setting.estate.engine
-    const { listen, instance } = setting.options
-    this.wanted = { address: addressOf(listen), proxy: proxySpec(instance, setting.proxy) }
+  }
+
+  get wanted(): Wanted {
+    return this.wantedFrom(undefined)
+  }
+
+  wantedFrom(image: ImageSource | undefined): Wanted {
+    const { listen, instance } = this.#setting.options
+    return { address: addressOf(listen), proxy: proxySpec(instance, this.#proxyOf(image)) }
   }
 
   async observe(signal: AbortSignal): Promise<Sight> {
@@ -90,10 +96,13 @@ class DockerHost implements Host {
     return buildImage(this.#estate, request, signal)
   }
 
-  async prepare(log: (line: string) => void, signal: AbortSignal): Promise<void> {
-    const { product } = this.#setting.options
-    if ('input' in product) await this.build({ server: productName, ...product, log }, signal)
-    else await ensurePulled(this.#estate, product.image, signal)
+  async prepare(log: (line: string) => void, signal: AbortSignal, product?: Product): Promise<void> {
+    const own = this.#setting.options.product
+    if ('input' in own) await this.build({ server: productName, ...own, log }, signal)
+    else await ensurePulled(this.#estate, own.image, signal)
+    if (product?.image.kind === 'ref') await ensurePulled(this.#estate, product.image.ref, signal)
+    if (product?.image.kind === 'built')
+      await this.build({ server: productName, input: product.image.input, entries: product.entries, log }, signal)
   }
 
   async startEdge(signal: AbortSignal): Promise<void> {
@@ -103,8 +112,9 @@ class DockerHost implements Host {
     await ensureEdge(this.#estate, { listen, networks, state, image: this.#productImage }, signal)
   }
 
-  startProxy(signal: AbortSignal): Promise<void> {
-    return ensureProxy(this.#estate, this.#setting.proxy, this.#productImage, signal)
+  startProxy(signal: AbortSignal, image?: ImageSource): Promise<void> {
+    const ref = image === undefined ? this.#productImage : this.#imageOf(image)
+    return ensureProxy(this.#estate, this.#proxyOf(image), ref, signal)
   }
 
   start(generation: Generation, signal: AbortSignal): Promise<void> {
@@ -173,6 +183,16 @@ class DockerHost implements Host {
   get #productImage(): string {
     const { product, instance } = this.#setting.options
     return 'input' in product ? imageTag(instance, productName, product.input.hash) : product.image
+  }
+
+  #imageOf(image: ImageSource): string {
+    return image.kind === 'ref' ? image.ref : imageTag(this.#estate.instance, productName, image.input.hash)
+  }
+
+  #proxyOf(image: ImageSource | undefined): ProxyWish {
+    const own = this.#setting.proxy
+    if (image === undefined) return own
+    return { ...own, product: image.kind === 'ref' ? image.ref : image.input.hash }
   }
 
   #refuseForeign(containers: readonly EngineContainer[]): Promise<void> {

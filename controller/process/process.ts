@@ -59,6 +59,10 @@ class ProcessHost implements Host {
     this.#units = units
   }
 
+  wantedFrom(): Wanted {
+    return this.wanted
+  }
+
   async observe(signal: AbortSignal): Promise<Sight> {
     signal.throwIfAborted()
     const { state } = this.#options

@@ -1,3 +1,4 @@
+import type { ImageSource } from '../../controller/desired.ts'
 import {
   type BuildRequest,
   type Generation,
@@ -74,6 +75,11 @@ class OnlyMemory implements MemoryHost {
     })
   }
 
+  wantedFrom(image: ImageSource | undefined) {
+    if (image === undefined) return wanted
+    return { ...wanted, proxy: image.kind === 'ref' ? image.ref : image.input.hash }
+  }
+
   async observe(signal: AbortSignal) {
     await this.#act('observe', '', signal)
     const { edge, proxies, generations } = this
@@ -95,9 +101,11 @@ class OnlyMemory implements MemoryHost {
     this.edge = { id: 'edge', name: 'gateway-edge', state: 'running', startedAt: 1, address: wanted.address }
   }
 
-  async startProxy(signal: AbortSignal) {
+  async startProxy(signal: AbortSignal, image?: ImageSource) {
     await this.#act('startProxy', '', signal)
-    this.proxies = [...this.proxies.filter(({ id }) => id !== proxy.id), proxy]
+    const { proxy: spec } = this.wantedFrom(image)
+    const own = spec === wanted.proxy ? proxy : { ...proxy, id: `proxy-${spec}`, startedAt: ++this.#starts, spec }
+    this.proxies = [...this.proxies.filter(({ id }) => id !== own.id), own]
   }
 
   async start({ server, spec, origin }: Generation, signal: AbortSignal) {
