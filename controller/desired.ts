@@ -99,7 +99,25 @@ export interface Settings {
   }
   /** What a commit that widens access needs. */
   readonly governance?: { readonly approvals: number }
+  /** Who is told when something breaks. */
+  readonly notifications?: Notifications
 }
+
+/** Where a notice goes: an address that everybody may read, or the name of a secret that is one. */
+export interface NoticeAddress {
+  readonly url?: string
+  readonly secret?: string
+}
+
+export interface Notifications {
+  readonly webhook?: NoticeAddress
+  readonly ntfy?: NoticeAddress & { readonly token?: string }
+  readonly about: readonly NoticeKind[]
+  /** Notices an hour. */
+  readonly most: number
+}
+
+export type NoticeKind = 'degraded' | 'stalled' | 'held' | 'recovered'
 
 /** What a commit says should be so. */
 export interface Desired {

@@ -1,12 +1,17 @@
+import type { Aim } from './aim.ts'
+import { isOurs, lastLines, recordFailure } from './blame.ts'
 import type { Tree } from './desired.ts'
 import { find } from './gate.ts'
 import { type GatewayStep, raiseGateway } from './gateway.ts'
 import { targetKey } from './generation.ts'
-import { BuildFailed, generationKey, HostDown } from './host.ts'
+import { generationKey, HostDown } from './host.ts'
 import type { Lanes, Work } from './lanes.ts'
-import { type Aim, itself, type Step } from './plan.ts'
-import { isServing, keepOne, type Progress, type Roll, resume, rollOut, stopDrained, type World } from './rollout.ts'
-import { BlobFault } from './source/git-blobs.ts'
+import { keepOne, stopDrained } from './retire.ts'
+import { isServing, RolledBack, resume, settleIn } from './retreat.ts'
+import { rollOut } from './rollout.ts'
+import { withoutUpstream } from './routes.ts'
+import { itself, type Step } from './step.ts'
+import type { Halt, Progress, Remove, Retire, Roll, World } from './world.ts'
 
 /** The lane of edge and proxy. */
 export const gatewayLane = itself
@@ -14,7 +19,7 @@ export const gatewayLane = itself
 /** How long a server that is no longer wanted may finish its calls, ms. */
 const removalDrain = 60_000
 
-type ServerStep = Extract<Step, { do: 'roll' | 'resume' | 'retire' | 'remove' }>
+type ServerStep = Extract<Step, { do: 'roll' | 'resume' | 'retire' | 'halt' | 'remove' }>
 
 /** Puts each step into the lane of its server; decides nothing. A failed step ends its lane's work and no other. */
 export function execute(
@@ -32,7 +37,9 @@ export function execute(
 }
 
 function isServerStep(step: Step): step is ServerStep {
-  return step.do === 'roll' || step.do === 'resume' || step.do === 'retire' || step.do === 'remove'
+  return (
+    step.do === 'roll' || step.do === 'resume' || step.do === 'retire' || step.do === 'halt' || step.do === 'remove'
+  )
 }
 
 function enterGateway(
@@ -64,12 +71,29 @@ function isUnwanted(
 function serverWork(steps: readonly ServerStep[], { tree, lanes }: { tree: Tree; lanes: Lanes }, world: World): Work {
   return async (say, signal) => {
     const progress: Progress = { say, signal }
-    for (const step of steps) {
-      if (step.do === 'roll') await roll(step, { tree, lanes }, world, progress)
-      else if (step.do === 'resume') await resume(step.generation, world, progress)
-      else if (step.do === 'retire') await retire(step, world, progress)
-      else await remove(step.server, world, progress)
-    }
+    for (const step of steps) await act(step, { tree, lanes }, world, progress)
+  }
+}
+
+async function act(
+  step: ServerStep,
+  { tree, lanes }: { tree: Tree; lanes: Lanes },
+  world: World,
+  progress: Progress,
+): Promise<void> {
+  switch (step.do) {
+    case 'roll':
+      return roll(step, { tree, lanes }, world, progress)
+    case 'resume':
+      return resume(step.generation, step.because, world, progress)
+    case 'retire':
+      return retire(step, world, progress)
+    case 'halt':
+      return halt(step, world, progress)
+    case 'remove':
+      return remove(step, world, progress)
+    default:
+      return step satisfies never
   }
 }
 
@@ -79,17 +103,17 @@ async function roll(
   world: World,
   progress: Progress,
 ): Promise<void> {
+  const began = performance.now()
+  const tell = (outcome: 'done' | 'failed' | 'rolled-back') =>
+    world.meters.rolled(step.server, outcome, (performance.now() - began) / 1_000)
   try {
     await rollOut(step, { tree, gateway: () => gatewayUp(lanes, world, progress) }, world, progress)
+    tell('done')
   } catch (error) {
     if (progress.signal.aborted || isOurs(error) || isServing(step, world)) throw error
-    await recordFailure(step, error, world, progress.signal)
+    tell(error instanceof RolledBack ? 'rolled-back' : 'failed')
+    await recordFailure(step.target, error, world, progress.signal)
   }
-}
-
-/** No fault of the commit: the host is down, or its files could not be read. */
-function isOurs(error: unknown): boolean {
-  return error instanceof HostDown || error instanceof BlobFault
 }
 
 async function gatewayUp(lanes: Lanes, { host }: World, { say, signal }: Progress): Promise<void> {
@@ -99,39 +123,43 @@ async function gatewayUp(lanes: Lanes, { host }: World, { say, signal }: Progres
   if (edge?.state !== 'running') throw new HostDown('edge does not run')
 }
 
-/** The author's fault: kept with the last lines of output, and not tried again until a new commit. */
-async function recordFailure(
-  { server, target }: Roll,
-  error: unknown,
-  world: World,
-  signal: AbortSignal,
-): Promise<void> {
+async function retire(step: Retire, world: World, progress: Progress): Promise<void> {
+  const { server, generation, bake } = step
+  try {
+    if (bake !== undefined) await settleIn(bake.target, bake.time, world, progress)
+  } catch (error) {
+    if (bake === undefined || !(error instanceof RolledBack)) throw error
+    return recordFailure(bake.target, error, world, progress.signal)
+  }
+  progress.say(`stopping ${generationKey(server, generation.spec.slice(0, 8))}: ${step.because}`, false)
+  const unless = bake === undefined ? {} : { unless: bake.target.generation.spec }
+  await stopDrained(generation, { limit: bake?.target.server.drain ?? removalDrain, ...unless }, world, progress)
+  const serving = world.publisher.table?.servers[server]?.generation.split('@')[1]
+  await keepOne(server, serving ?? '', world, progress.signal)
+}
+
+/** What ends again and again is not started again, by the host neither; calls are told so. */
+async function halt({ server, target, kind, because }: Halt, world: World, { say, signal }: Progress): Promise<void> {
+  say(because)
   const { spec, origin } = target.generation
-  const log = error instanceof BuildFailed ? error.tail : await lastLines(server, spec, world, signal).catch(() => '')
-  const reason = error instanceof Error ? error.message : String(error)
-  world.journal.fail({ server, spec, commit: origin, reason, log })
+  const log = await lastLines(server, spec, world, signal).catch(() => '')
+  world.journal.fail({ server, spec, commit: origin, kind, reason: because, log })
+  world.journal.forgetMoves(server) // who tries it again begins to count anew
+  const unit = find(await world.host.observe(signal), server, spec)
+  if (kind === 'loop' || unit?.state !== 'running') return
+  world.publisher.publish((draft) => withoutUpstream(draft, server))
+  await world.host.stop(unit.id, signal)
 }
 
-async function lastLines(server: string, spec: string, { host }: World, signal: AbortSignal): Promise<string> {
-  const failed = find(await host.observe(signal), server, spec)
-  return failed === undefined ? '' : host.logs(failed.id, 20, signal)
-}
-
-async function retire(step: Extract<Step, { do: 'retire' }>, world: World, progress: Progress): Promise<void> {
-  progress.say(`stopping ${generationKey(step.server, step.generation.spec.slice(0, 8))}: ${step.because}`)
-  await stopDrained(step.generation, removalDrain, world, progress)
-  const serving = world.publisher.table?.servers[step.server]?.generation.split('@')[1]
-  await keepOne(step.server, serving ?? '', world, progress.signal)
-}
-
-async function remove(server: string, world: World, progress: Progress): Promise<void> {
+async function remove({ server, change }: Remove, world: World, progress: Progress): Promise<void> {
   const { host } = world
-  progress.say('removing')
+  progress.say(change === 'stop' ? 'stopping: no longer in the commit' : 'removing', false)
   const { generations } = await host.observe(progress.signal)
   for (const generation of generations.filter((one) => one.server === server)) {
-    if (generation.state === 'running') await stopDrained(generation, removalDrain, world, progress)
-    await host.remove(generation.id, progress.signal)
+    if (generation.state === 'running') await stopDrained(generation, { limit: removalDrain }, world, progress)
+    if (change === 'forget') await host.remove(generation.id, progress.signal)
   }
+  if (change === 'stop') return keepOne(server, '', world, progress.signal)
   await host.forget(server, progress.signal)
   world.journal.recover(server)
 }

@@ -1,4 +1,4 @@
-import type { Step } from './plan.ts'
+import type { Step } from './step.ts'
 
 /** A plan as people read it, in Terraform's notation: a line for each step with its cause, and the sum. */
 export function explain(steps: readonly Step[]): string {
@@ -34,6 +34,7 @@ function sign(step: Step): string {
     case 'resume':
       return '+'
     case 'hold':
+    case 'halt':
       return '!'
     default:
       return step satisfies never
@@ -50,6 +51,7 @@ function nameOf(step: Step): string {
       return step.do
     case 'retire':
       return `${step.server}@${step.generation.spec.slice(0, 8)}`
+    case 'halt':
     case 'hold':
     case 'remove':
     case 'resume':

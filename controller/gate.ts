@@ -1,3 +1,5 @@
+import type { Probe } from '#manifests/table.ts'
+import type { Bell } from './bell.ts'
 import type { Server } from './desired.ts'
 import { generationKey, type Host, type ObservedGeneration, type Sight } from './host.ts'
 import type { Heard, Publisher } from './publish.ts'
@@ -12,6 +14,8 @@ export class NotReady extends Error {
 
 export interface Witness {
   readonly host: Host
+  /** Rings when something on the host may have changed by itself. */
+  readonly stir: Bell
   readonly publisher: Publisher
 }
 
@@ -23,9 +27,10 @@ export interface Witness {
 export async function passGate(
   server: Pick<Server, 'name' | 'start'>,
   spec: string,
-  { host, publisher }: Witness,
+  witness: Witness,
   signal: AbortSignal,
 ): Promise<void> {
+  const { host, publisher } = witness
   const key = generationKey(server.name, spec)
   let left = server.start
   let restarts: number | undefined
@@ -38,10 +43,47 @@ export async function passGate(
     const verdict = verdictOf(key, live, generation.startedAt)
     if (verdict.kind === 'ready') return
     if (left <= 0) throw new NotReady(`not ready within ${server.start / 1_000} s: ${verdict.because}`)
-    await publisher.changed(lookEvery, signal)
-    signal.throwIfAborted()
+    await stirred(witness, lookEvery, signal)
     if (live.length > 0) left -= Date.now() - began
   }
+}
+
+/** A bad answer that the next probe does not repeat is none, ms. */
+const hiccup = 5_000
+
+/**
+ * Watches what has come to serve for `time` ms. Throws `NotReady` as soon as it has stopped or was started again by the host, or
+ * once a live proxy's probes of it have been bad for a while.
+ */
+export async function lasts(
+  server: string,
+  spec: string,
+  time: number,
+  witness: Witness & { readonly signal: AbortSignal },
+): Promise<void> {
+  const { host, publisher, signal } = witness
+  const until = Date.now() + time
+  let restarts: number | undefined
+  let badSince: number | undefined
+  while (Date.now() < until) {
+    const sight = await host.observe(signal)
+    const generation = mustRun(find(sight, server, spec), restarts)
+    restarts ??= generation.restarts
+    const bad = badProbe(generationKey(server, spec), liveReports(sight, publisher.heard), generation.startedAt)
+    badSince = bad === undefined ? undefined : (badSince ?? Date.now())
+    if (badSince !== undefined && Date.now() - badSince >= hiccup)
+      throw new NotReady(`it no longer answers: ${bad?.error ?? 'a probe failed'}`)
+    await stirred(witness, Math.min(lookEvery, until - Date.now()), signal)
+  }
+}
+
+/** Resolves at the next word of a proxy or the host, or after `limit` ms; rejects when the signal comes first. */
+async function stirred({ publisher, stir }: Witness, limit: number, signal: AbortSignal): Promise<void> {
+  const either = new AbortController()
+  const end = AbortSignal.any([signal, either.signal])
+  await Promise.race([publisher.changed(limit, end), stir.next(limit, end)])
+  either.abort()
+  signal.throwIfAborted()
 }
 
 /**
@@ -49,7 +91,7 @@ export async function passGate(
  * revisions than this controller makes it climb. Without limit: the old generation stays until then.
  */
 export async function acknowledged(
-  { host, publisher }: Witness,
+  { host, publisher }: Pick<Witness, 'host' | 'publisher'>,
   options: { readonly say: (doing: string) => void; readonly signal: AbortSignal },
 ): Promise<void> {
   for (;;) {
@@ -63,20 +105,26 @@ export async function acknowledged(
   }
 }
 
-/** Waits until no live proxy has a call or a session on the generation, or until `limit` ms have passed. */
+/**
+ * Waits until no live proxy has a call or a session on the generation, or until `limit` ms have passed; false as soon as what took
+ * its `place` does not run, for then there are other things to do first.
+ */
 export async function drained(
   key: string,
-  limit: number,
-  { host, publisher }: Witness,
+  { limit, place }: { readonly limit: number; readonly place?: { server: string; spec: string } | undefined },
+  witness: Witness,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<boolean> {
+  const { host, publisher } = witness
   const until = Date.now() + limit
   while (Date.now() < until) {
-    const live = liveReports(await host.observe(signal), publisher.heard)
-    if (live.every(({ report }) => isIdle(report.generations[key]))) return
-    await publisher.changed(Math.min(lookEvery, until - Date.now()), signal)
-    signal.throwIfAborted()
+    const sight = await host.observe(signal)
+    if (place !== undefined && find(sight, place.server, place.spec)?.state !== 'running') return false
+    const live = liveReports(sight, publisher.heard)
+    if (live.every(({ report }) => isIdle(report.generations[key]))) return true
+    await stirred(witness, Math.min(lookEvery, until - Date.now()), signal)
   }
+  return true
 }
 
 function isIdle(report: { readonly calls: number; readonly sessions: number } | undefined): boolean {
@@ -100,10 +148,18 @@ type Verdict = { readonly kind: 'ready' } | { readonly kind: 'pending'; readonly
 /** What the live proxies' probes say together. */
 function verdictOf(key: string, live: readonly Heard[], since: number): Verdict {
   if (live.length === 0) return { kind: 'pending', because: 'no proxy is there to ask it' }
-  const probes = live.flatMap(({ report }) => report.generations[key]?.probe ?? []).filter(({ at }) => at >= since)
-  const bad = probes.find(({ ok }) => !ok)
+  const probes = probesOf(key, live, since)
+  const bad = badProbe(key, live, since)
   if (bad !== undefined) return { kind: 'pending', because: bad.error ?? 'a probe failed' }
   return probes.some(({ good }) => good >= 3) ? { kind: 'ready' } : { kind: 'pending', because: 'no answer yet' }
+}
+
+function probesOf(key: string, live: readonly Heard[], since: number): readonly Probe[] {
+  return live.flatMap(({ report }) => report.generations[key]?.probe ?? []).filter(({ at }) => at >= since)
+}
+
+function badProbe(key: string, live: readonly Heard[], since: number): Probe | undefined {
+  return probesOf(key, live, since).find(({ ok }) => !ok)
 }
 
 export function liveReports(sight: Sight, heard: ReadonlyMap<string, Heard>): readonly Heard[] {

@@ -1,8 +1,10 @@
+import { isOurs, kindOf } from './blame.ts'
 import type { ImageSource, Tree } from './desired.ts'
-import { BuildFailed, HostDown, type Sight } from './host.ts'
-import { itself, type Step } from './plan.ts'
-import { type Progress, readEntries, type World } from './rollout.ts'
-import { BlobFault } from './source/git-blobs.ts'
+import { NotReady } from './gate.ts'
+import { BuildFailed, type Sight } from './host.ts'
+import { readEntries } from './rollout.ts'
+import { itself, type Step } from './step.ts'
+import type { Progress, World } from './world.ts'
 
 export type GatewayStep = Extract<Step, { do: 'edge' | 'proxy' }>
 
@@ -41,11 +43,6 @@ export async function raiseGateway(
   }
 }
 
-/** No fault of the commit: the host is down, or its files could not be read. */
-function isOurs(error: unknown): boolean {
-  return error instanceof HostDown || error instanceof BlobFault
-}
-
 /** Removes the proxy that failed if another one serves; whether one does. */
 async function takeBack({ image }: Course, { host }: World, { signal }: Progress): Promise<boolean> {
   const { proxies } = await host.observe(signal)
@@ -58,11 +55,11 @@ async function takeBack({ image }: Course, { host }: World, { signal }: Progress
   return true
 }
 
-/** The author's fault: not tried again until a new commit. */
+/** Kept, so that it is not tried again in vain. */
 function recordFailure({ commit, image }: Course, error: unknown, { host, journal }: World): void {
   const reason = `the proxy stays as it is: ${error instanceof Error ? error.message : String(error)}`
   const log = error instanceof BuildFailed ? error.tail : ''
-  journal.fail({ server: itself, spec: host.wantedFrom(image).proxy, commit, reason, log })
+  journal.fail({ server: itself, spec: host.wantedFrom(image).proxy, commit, kind: kindOf(error), reason, log })
 }
 
 async function prepare({ image, tree }: Course, world: World, { say, signal }: Progress): Promise<void> {
@@ -107,11 +104,12 @@ async function takesTable(wanted: string, { host, publisher }: World, signal: Ab
   for (;;) {
     const { proxies } = await host.observe(signal)
     const current = proxies.find(({ spec }) => spec === wanted)
-    if (current?.state !== 'running') throw new Error(`the new proxy stopped${await lastWords(host, current, signal)}`)
+    if (current?.state !== 'running')
+      throw new NotReady(`the new proxy stopped${await lastWords(host, current, signal)}`)
     const have = publisher.heard.get(current.name)?.report.have
     if (publisher.table === undefined || (have !== undefined && have >= publisher.table.revision)) return
     if (Date.now() > until)
-      throw new Error(`the new proxy has not taken the table within 60 s${await lastWords(host, current, signal)}`)
+      throw new NotReady(`the new proxy has not taken the table within 60 s${await lastWords(host, current, signal)}`)
     await publisher.changed(500, signal)
     signal.throwIfAborted()
   }

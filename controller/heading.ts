@@ -1,12 +1,12 @@
 import type { Logger } from 'pino'
 import type { Table } from '#manifests/table.ts'
 import { narrow } from './admission.ts'
+import { type Aim, aimAt } from './aim.ts'
 import type { Chronicle } from './chronicle.ts'
 import type { Compiled, Desired, Tree } from './desired.ts'
 import { describeFault } from './desired.ts'
 import type { Machine } from './generation.ts'
 import type { Journal } from './journal/journal.ts'
-import { type Aim, aimAt } from './plan.ts'
 import type { Publisher } from './publish.ts'
 import { restrain, settle } from './routes.ts'
 

@@ -53,6 +53,8 @@ interface Unit {
   /** ms since the epoch, 0 if it never started. */
   readonly startedAt: number
   readonly exitCode?: number
+  /** When it ended, ms since the epoch; absent while it runs, and where nobody knows. */
+  readonly endedAt?: number
 }
 
 export interface ObservedGeneration extends Unit {
@@ -90,6 +92,8 @@ export interface Sight {
   readonly generations: readonly ObservedGeneration[]
   /** `<server>@<context hash>` of every build result that is there. */
   readonly built: ReadonlySet<string>
+  /** Servers of which there is no container, and a network or a build all the same. */
+  readonly left?: ReadonlySet<string>
 }
 
 /** What the host needs for itself: the edge's published address, and the identity of this version's proxy. */

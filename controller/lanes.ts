@@ -4,9 +4,13 @@ import { orAbort } from './or-abort.ts'
 export interface Run {
   readonly identity: string
   readonly doing: string
+  /** Whether the commit is not yet true without it; what is merely tidied up nobody waits for. */
+  readonly awaited: boolean
 }
 
-export type Work = (say: (doing: string) => void, signal: AbortSignal) => Promise<void>
+export type Say = (doing: string, awaited?: boolean) => void
+
+export type Work = (say: Say, signal: AbortSignal) => Promise<void>
 
 /**
  * One lane a server: its work is never concurrent, other lanes go on. Work of another identity ends what runs and takes its
@@ -37,8 +41,8 @@ export function createLanes(onEnd: (lane: string, error: unknown) => void, onCha
   async function follow(name: string, lane: Lane, before: Promise<void> | undefined, work: Work): Promise<void> {
     await before
     const signal = AbortSignal.any([lane.abort.signal, closing.signal])
-    const say = (doing: string) => {
-      lane.run = { ...lane.run, doing }
+    const say: Say = (doing, awaited = true) => {
+      lane.run = { ...lane.run, doing, awaited }
       onChange()
     }
     const error = await attempt(() => work(say, signal), signal)
@@ -55,7 +59,11 @@ export function createLanes(onEnd: (lane: string, error: unknown) => void, onCha
       const before = lanes.get(name)
       if (before?.run.identity === identity && !before.abort.signal.aborted) return
       before?.abort.abort(new Error('superseded'))
-      const lane: Lane = { run: { identity, doing: 'queued' }, abort: new AbortController(), done: Promise.resolve() }
+      const lane: Lane = {
+        run: { identity, doing: 'queued', awaited: true },
+        abort: new AbortController(),
+        done: Promise.resolve(),
+      }
       lanes.set(name, lane)
       lane.done = follow(name, lane, before?.done, work)
     },

@@ -1,10 +1,12 @@
 import type { CommitPhase, CommitStatus, ServerPhase } from '#manifests/status.ts'
 import type { Table } from '#manifests/table.ts'
 import { admit } from './admission.ts'
+import type { Aim } from './aim.ts'
 import { type Target, targetKey } from './generation.ts'
 import type { Attempt } from './journal/failures.ts'
 import type { Run } from './lanes.ts'
-import { type Aim, itself } from './plan.ts'
+import { isSoon } from './patience.ts'
+import { itself } from './step.ts'
 
 /** All that decides how far a commit is. */
 export interface Standing {
@@ -36,12 +38,17 @@ export function serverStanding(target: Target, standing: Standing): ServerStandi
   const run = standing.runs.get(name)
   if (target.kind === 'held') return { phase: 'waiting', reason: target.because }
   const isThere = key !== undefined && !standing.absent.has(key)
-  if (isThere && serving?.generation === key && serving?.upstream !== undefined)
-    return { phase: 'ready', reason: run === undefined ? 'serves what the commit asks for' : run.doing }
+  const serves = isThere && serving?.generation === key && serving?.upstream !== undefined
+  const suspension = standing.aim.suspended?.get(name)
+  if (suspension !== undefined) return { phase: 'suspended', reason: suspension }
+  if (serves && run?.awaited !== true)
+    return { phase: 'ready', reason: run?.doing ?? standing.aim.pinned?.get(name) ?? 'serves what the commit asks for' }
   if (run !== undefined) return { phase: 'deploying', reason: run.doing }
   const failure = standing.failures.get(name)
-  if (target.kind === 'run' && failure?.spec === target.generation.spec && failure.commit === standing.aim.commit)
-    return { phase: 'stalled', reason: failure.reason }
+  if (target.kind === 'run' && failure?.spec === target.generation.spec && failure.commit === target.generation.origin)
+    return isSoon(failure)
+      ? { phase: 'deploying', reason: `tried again: ${failure.reason}` }
+      : { phase: 'stalled', reason: failure.reason }
   const trouble = standing.troubles.get(name)
   return { phase: 'deploying', reason: trouble === undefined ? 'queued' : `tried again: ${trouble}` }
 }
@@ -84,7 +91,7 @@ function phaseOf(
       reason: `${standing.behind.join(', ')} has yet to take revision ${standing.table?.revision}`,
     }
   if (isWaitingForGrants(standing, servers)) return { phase: 'applying', reason: 'grants are being published' }
-  const held = [...named('stalled'), ...named('waiting')]
+  const held = [...named('stalled'), ...named('waiting'), ...named('suspended')]
   if (held.length > 0)
     return {
       phase: 'degraded',

@@ -9,11 +9,11 @@ export interface Queue {
 export function createQueue(run: (key: string, signal: AbortSignal) => Promise<void>): Queue {
   const running = new Map<string, Promise<void>>()
   const dirty = new Set<string>()
-  const timers = new Map<string, NodeJS.Timeout>()
+  const timers = new Map<string, { readonly timer: NodeJS.Timeout; readonly at: number }>()
   const closing = new AbortController()
 
   function start(key: string): void {
-    clearTimeout(timers.get(key))
+    clearTimeout(timers.get(key)?.timer)
     timers.delete(key)
     if (closing.signal.aborted) return
     if (running.has(key)) {
@@ -33,16 +33,16 @@ export function createQueue(run: (key: string, signal: AbortSignal) => Promise<v
 
   return {
     add(key, delay = 0) {
-      if (delay === 0) start(key)
-      else if (!timers.has(key))
-        timers.set(
-          key,
-          setTimeout(() => start(key), delay),
-        )
+      if (delay === 0) return start(key)
+      const at = Date.now() + delay
+      const waiting = timers.get(key)
+      if (waiting !== undefined && waiting.at <= at) return
+      clearTimeout(waiting?.timer)
+      timers.set(key, { timer: setTimeout(() => start(key), delay), at })
     },
     async close() {
       closing.abort(new Error('the controller stops'))
-      for (const timer of timers.values()) clearTimeout(timer)
+      for (const { timer } of timers.values()) clearTimeout(timer)
       await Promise.all(running.values())
     },
   }

@@ -1,5 +1,6 @@
 import type { CommitStatus } from '#manifests/status.ts'
 import type { Table } from '#manifests/table.ts'
+import type { Aim } from './aim.ts'
 import { execute } from './execute.ts'
 import { explainLines, isDifferent } from './explain.ts'
 import { behindProxies, liveReports } from './gate.ts'
@@ -7,10 +8,11 @@ import type { Guides, Heading } from './heading.ts'
 import { generationKey, type Host, type Sight, type Wanted } from './host.ts'
 import type { Lanes } from './lanes.ts'
 import { isFinal, outcome, type Standing } from './outcome.ts'
-import { type Aim, plan, type Step } from './plan.ts'
-import type { World } from './rollout.ts'
+import { plan } from './plan.ts'
 import { adopt, type Draft, followUpstreams, settle, tidy } from './routes.ts'
+import type { Step } from './step.ts'
 import type { Troubles } from './troubles.ts'
+import type { World } from './world.ts'
 
 /** What passes work with. */
 export interface Means extends Guides {
@@ -33,9 +35,14 @@ export interface Seen {
  * The second half: observed → plan → execute → table → status. Short: what takes long runs on in lanes, and each end of a lane
  * asks for another look. `recall` gives the heading once the host has answered: a newer one than it was asked for is better.
  */
-export async function reconcile(means: Means, recall: () => Heading, signal: AbortSignal): Promise<Seen | undefined> {
+export async function reconcile(
+  means: Means,
+  { recall, before }: { readonly recall: () => Heading; readonly before: Sight | undefined },
+  signal: AbortSignal,
+): Promise<Seen | undefined> {
   if (recall().aim === undefined) return undefined
   const sight = await means.host.observe(signal)
+  noteRestarts(means, before, sight)
   const heading = recall()
   const { aim, course } = heading
   if (aim === undefined || course === undefined) return undefined
@@ -56,6 +63,18 @@ export async function reconcile(means: Means, recall: () => Heading, signal: Abo
   return seen
 }
 
+/** What the host has started again by itself since the last look counts as if we had. */
+function noteRestarts({ journal, world }: Means, before: Sight | undefined, { generations }: Sight): void {
+  for (const { id, server, spec, origin: commit, restarts } of generations) {
+    const last = before?.generations.find((one) => one.id === id)?.restarts ?? restarts
+    for (let time = last; time < restarts; time++) {
+      const because = 'it ended and the host started it again'
+      journal.move({ kind: 'heal', server, spec, commit, because })
+      world.meters.healed(server)
+    }
+  }
+}
+
 function planFor(
   { host, publisher, journal, chronicle }: Means,
   { aim, before }: Heading & { readonly aim: Aim },
@@ -67,6 +86,8 @@ function planFor(
     table: (current?.commit === aim.commit && isUnplanned(current) ? before : undefined) ?? publisher.table,
     known: journal.known(sight.generations.map(({ spec }) => spec)),
     failures: new Map(journal.failures().map((failure) => [failure.server, failure])),
+    moves: journal.moves(),
+    now: Date.now(),
   })
 }
 

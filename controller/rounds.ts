@@ -8,6 +8,7 @@ import { type Host, HostDown } from './host.ts'
 import type { Journal } from './journal/journal.ts'
 import { createLanes, type Lanes } from './lanes.ts'
 import { createMeters, type Meters } from './meters.ts'
+import { retryAt } from './patience.ts'
 import { createPublisher, type Publisher } from './publish.ts'
 import { createQueue, type Queue } from './queue.ts'
 import { conclude, type Means, reconcile, type Seen } from './reconcile.ts'
@@ -33,6 +34,8 @@ export class Rounds implements AsyncDisposable {
   /** What is said of commits, by their hashes. */
   readonly news: Wire<CommitStatus> = createWire()
   readonly meters: Meters = createMeters()
+  /** Rings when something on the host may have changed by itself. */
+  readonly stir: Bell = createBell()
   readonly publisher: Publisher
   readonly chronicle: Chronicle
   readonly #charge: Charge
@@ -82,7 +85,8 @@ export class Rounds implements AsyncDisposable {
     const { journal, log } = this.#charge
     const buildLog = (server: string, line: string) => log.debug({ server, line }, 'build')
     const admit = (draft: Draft) => (this.#heading.aim === undefined ? draft : settle(draft, this.#heading.aim))
-    const world = { host, publisher, journal, builds: this.#builds, buildLog, admit }
+    const { stir, meters } = this
+    const world = { host, stir, publisher, journal, meters, builds: this.#builds, buildLog, admit }
     const own = { publisher, chronicle, lanes: this.#lanes, troubles: this.#troubles }
     this.#means = { ...this.#charge, ...own, host, world }
     this.#tellHost({ ok: true, reason: 'answers' })
@@ -102,6 +106,12 @@ export class Rounds implements AsyncDisposable {
   /** Asks for the second half alone: the host may have changed, the repository is not asked. */
   look(delay = 0): void {
     this.#queue.add(halves.host, delay)
+  }
+
+  /** Something on the host may have changed by itself. */
+  moved(): void {
+    this.stir.ring()
+    this.look()
   }
 
   /** Asks for a pass and resolves once one that began after this has ended, well or badly. */
@@ -151,7 +161,8 @@ export class Rounds implements AsyncDisposable {
     const number = this.#headed
     const began = performance.now()
     try {
-      this.#seen = (await reconcile(this.#means, () => this.#heading, signal)) ?? this.#seen
+      this.#seen =
+        (await reconcile(this.#means, { recall: () => this.#heading, before: this.#seen?.sight }, signal)) ?? this.#seen
       this.#backoffs.host.reset()
       this.#tellHost({ ok: true, reason: 'answers' })
       this.#meter(halves.host, 'done', began)
@@ -159,9 +170,18 @@ export class Rounds implements AsyncDisposable {
       this.#meter(halves.host, 'failed', began)
       if (!signal.aborted) this.look(this.#failed(halves.host, error))
     } finally {
+      this.#lookAgain()
       this.#ended = number
       this.bell.ring()
     }
+  }
+
+  /** What failed and may pass is tried again by a pass of its own. */
+  #lookAgain(): void {
+    const now = Date.now()
+    const times = this.#charge.journal.failures().flatMap((failure) => retryAt(failure) ?? [])
+    const next = Math.min(...times.filter((at) => at > now))
+    if (Number.isFinite(next)) this.look(next - now)
   }
 
   #meter(half: keyof typeof halves, outcome: 'done' | 'failed', began: number): void {

@@ -1,9 +1,9 @@
 import type { Standby, Table, TableServer } from '#manifests/table.ts'
 import { admit, narrow } from './admission.ts'
+import type { Aim } from './aim.ts'
 import type { Agent } from './desired.ts'
 import { type Target, targetKey } from './generation.ts'
 import { generationKey, type ObservedGeneration, type Sight } from './host.ts'
-import type { Aim } from './plan.ts'
 
 /** What is in a table, without its revision. */
 export type Draft = Omit<Table, 'revision'>
@@ -114,6 +114,18 @@ export function withServing(draft: Draft, target: Extract<Target, { kind: 'run' 
     draining: without(drained.draining, serving.generation),
     servers: { ...drained.servers, [server.name]: serving },
   }
+}
+
+/** Switches back to what served before, and is still there. */
+export function withPrevious(draft: Draft, previous: Standby): Draft {
+  const now = draft.servers[previous.server]
+  if (now === undefined) return draft
+  const { generation, upstream, path, health } = previous
+  const { health: _, ...rest } = now
+  const serving = { ...rest, generation, upstream, path, ...(health === undefined ? {} : { health }) }
+  const drained = drain(draft, previous.server, generation)
+  const draining = without(drained.draining, generation)
+  return { ...drained, draining, servers: { ...drained.servers, [previous.server]: serving } }
 }
 
 /** Stops new calls from reaching a server, which stays known: they wait for its next generation. */

@@ -68,7 +68,7 @@ export async function runController(config: Config, options: RunOptions): Promis
   const poll = schedule(config.poll, () => rounds.ask())
   end.defer(() => poll.destroy())
   await Promise.all([
-    onEach(host.changes(signal), () => rounds.look()),
+    onEach(host.changes(signal), () => rounds.moved()),
     onEach(secretsChanges(config.secrets, signal), () => rounds.ask()),
   ])
 }

@@ -1,9 +1,10 @@
 import type { Table, TableServer } from '#manifests/table.ts'
+import type { Aim } from './aim.ts'
 import type { Desired } from './desired.ts'
 import { type Machine, targetKey } from './generation.ts'
 import { generationKey, generationName, type ObservedGeneration, type Wanted } from './host.ts'
-import type { Aim, Observed } from './plan.ts'
 import { emptyDraft, settle } from './routes.ts'
+import type { Observed } from './step.ts'
 
 /** What a host that runs nothing of its own would want: proxies from what the commit says. */
 export function wantedOf({ settings: { product } }: Aim): Wanted {
@@ -38,7 +39,7 @@ export function settled(aim: Aim): Observed {
     built: new Set(built),
   }
   const known = new Map(targets.map(({ generation, parts }) => [generation.spec, parts]))
-  return { sight, table: tableOf(aim), known, failures: new Map() }
+  return { sight, table: tableOf(aim), known, failures: new Map(), moves: [], now: 0 }
 }
 
 function running({ server, spec, origin }: { server: string; spec: string; origin: string }): ObservedGeneration {

@@ -1,6 +1,7 @@
 import { z } from 'zod'
-import { ImageRef } from './address.ts'
+import { ImageRef, OutsideUrl } from './address.ts'
 import { BuildSpec, RepositoryPath } from './build.ts'
+import { SecretName } from './name.ts'
 import { duration } from './quantity.ts'
 import { text } from './text.ts'
 
@@ -22,6 +23,40 @@ const Governance = z.strictObject({
     .min(0)
     .prefault(1)
     .describe('Approvals by others that its pull request needs, beside no rejecting review.'),
+})
+
+const Address = {
+  url: OutsideUrl.optional().describe('Where to send, if everybody may read it.'),
+  secret: SecretName.optional().describe('Name in the secrets file of the URL to send to.'),
+}
+const hasOneAddress = ({ url, secret }: { readonly url?: unknown; readonly secret?: unknown }) =>
+  (url === undefined) !== (secret === undefined)
+const oneAddress = { error: 'expected exactly one of url and secret' }
+
+export const noticeKinds = ['degraded', 'stalled', 'held', 'recovered'] as const
+
+const Notifications = z.strictObject({
+  webhook: z
+    .strictObject(Address)
+    .refine(hasOneAddress, oneAddress)
+    .optional()
+    .describe('A POST of JSON for each notice.'),
+  ntfy: z
+    .strictObject({
+      ...Address,
+      token: SecretName.optional().describe('Name in the secrets file of an access token.'),
+    })
+    .refine(hasOneAddress, oneAddress)
+    .optional()
+    .describe('A topic of an ntfy server.'),
+  about: z
+    .array(z.enum(noticeKinds))
+    .min(1)
+    .prefault([...noticeKinds])
+    .describe(
+      'What is told: a commit that is not applied, a server that stalls, what waits to be approved, the end of it.',
+    ),
+  most: z.int().min(1).max(1_000).prefault(20).describe('Notices an hour; what is more is not told.'),
 })
 
 const ProductSpec = BuildSpec.extend({
@@ -50,7 +85,7 @@ export const GatewayFile = z.strictObject({
       'What proxies run from, and with GATEWAY_SELF_UPDATE the controller too: exactly one of `build` and `image`. Default the image that the running controller came in.',
     ),
   governance: Governance.optional().describe('What a commit that widens access needs before it is applied.'),
-  notifications: z.unknown().optional().describe('Who is told what.'),
+  notifications: Notifications.optional().describe('Who is told when something breaks. Default nobody.'),
   bake: duration(0).prefault('30s').describe('How long a new generation is watched before the old one is stopped.'),
   prune: Prune.prefault({}).describe('How much one commit may remove, and when that is gone for good.'),
 })

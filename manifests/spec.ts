@@ -16,6 +16,6 @@ export const documents = {
 export const notEnforced = {
   server: ['stdio', 'budget', 'auth', 'tools'],
   permissions: ['agents.<name>.owner'],
-  gateway: ['governance', 'notifications'],
+  gateway: ['governance'],
   files: ['manifests/tools.lock.yaml'],
 } as const

@@ -1,6 +1,6 @@
 import { GatewayFile } from '#manifests/gateway.ts'
 import { notEnforced } from '#manifests/spec.ts'
-import type { ImageSource, ManifestFault, Settings, Tree, TreeEntry } from '../desired.ts'
+import type { ImageSource, ManifestFault, NoticeAddress, Notifications, Settings, Tree, TreeEntry } from '../desired.ts'
 import { check } from './check.ts'
 import { join } from './manifest.ts'
 import { compileProduct } from './product.ts'
@@ -46,11 +46,29 @@ function isSaid(value: unknown, key: string): boolean {
   return typeof value === 'object' && value !== null && Object.hasOwn(value, key)
 }
 
-function settingsOf({ bake, prune, governance }: GatewayFile, product: ImageSource | undefined): Settings {
+function settingsOf(
+  { bake, prune, governance, notifications }: GatewayFile,
+  product: ImageSource | undefined,
+): Settings {
   return {
     bake,
     prune,
-    ...(governance === undefined ? {} : { governance }),
-    ...(product === undefined ? {} : { product }),
+    ...(product && { product }),
+    ...(governance && { governance }),
+    ...(notifications && { notifications: said(notifications) }),
   }
+}
+
+function said({ webhook, ntfy, about, most }: NonNullable<GatewayFile['notifications']>): Notifications {
+  const token = ntfy?.token === undefined ? {} : { token: ntfy.token }
+  return {
+    about,
+    most,
+    ...(webhook && { webhook: addressOf(webhook) }),
+    ...(ntfy && { ntfy: { ...addressOf(ntfy), ...token } }),
+  }
+}
+
+function addressOf({ url, secret }: { url?: string | undefined; secret?: string | undefined }): NoticeAddress {
+  return { ...(url === undefined ? {} : { url }), ...(secret === undefined ? {} : { secret }) }
 }

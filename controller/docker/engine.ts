@@ -9,7 +9,12 @@ export interface EngineContainer {
   /** Id of its image. */
   readonly Image: string
   readonly RestartCount: number
-  readonly State: { readonly Status: string; readonly StartedAt: string; readonly ExitCode: number }
+  readonly State: {
+    readonly Status: string
+    readonly StartedAt: string
+    readonly FinishedAt: string
+    readonly ExitCode: number
+  }
   readonly Config: { readonly Labels: Labels; readonly Env: readonly string[] | null }
   readonly HostConfig: {
     readonly NetworkMode?: string | undefined

@@ -39,7 +39,8 @@ function generationOf(container: EngineContainer): ObservedGeneration {
 function unitOf({ Id, Name, State }: EngineContainer) {
   const state = stateOf(State.Status)
   const startedAt = Math.max(0, Date.parse(State.StartedAt))
-  return { id: Id, name: Name.slice(1), state, startedAt, ...(state === 'exited' ? { exitCode: State.ExitCode } : {}) }
+  const end = { exitCode: State.ExitCode, endedAt: Math.max(0, Date.parse(State.FinishedAt)) }
+  return { id: Id, name: Name.slice(1), state, startedAt, ...(state === 'exited' ? end : {}) }
 }
 
 /** One that crashed and is about to be started again counts as running: the engine looks after it, and its restarts tell. */

@@ -4,10 +4,11 @@ import { type Accepted, keepAccepted } from './accepted.ts'
 import { type History, keepHistory } from './commits.ts'
 import { type Failures, keepFailures } from './failures.ts'
 import { keepOrigins, type Origins } from './generations.ts'
+import { keepMoves, type Moves } from './moves.ts'
 import { keepTable, type TableKeep } from './table.ts'
 
 /** Memory: history, failures, what generations were made from, the last table. Nothing is wrong without it. */
-export interface Journal extends TableKeep, History, Failures, Origins, Accepted, Disposable {}
+export interface Journal extends TableKeep, History, Failures, Origins, Moves, Accepted, Disposable {}
 
 /** Opens `journal.db` in the state folder, made on first use. Throws one line for a file that is damaged. */
 export function openJournal(state: string): Journal {
@@ -20,6 +21,7 @@ export function openJournal(state: string): Journal {
       ...keepHistory(db),
       ...keepFailures(db),
       ...keepOrigins(db),
+      ...keepMoves(db),
       ...keepAccepted(db),
       [Symbol.dispose]: () => db.close(),
     }

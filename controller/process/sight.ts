@@ -37,6 +37,7 @@ export function seeGeneration(record: UnitRecord, runs: boolean): ObservedGenera
 }
 
 function seeUnit({ name, life }: UnitRecord, runs: boolean): Omit<ObservedProxy, 'spec'> {
-  const exit = runs || life.exitCode === undefined ? {} : { exitCode: life.exitCode }
-  return { id: name, name, state: runs ? 'running' : 'exited', startedAt: life.startedAt, ...exit }
+  const { startedAt, exitCode, endedAt } = life
+  const end = { ...(exitCode === undefined ? {} : { exitCode }), ...(endedAt === undefined ? {} : { endedAt }) }
+  return { id: name, name, state: runs ? 'running' : 'exited', startedAt, ...(runs ? {} : end) }
 }

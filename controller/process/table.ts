@@ -23,6 +23,8 @@ const UnitRecord = z.strictObject({
     port: z.number().optional(),
     /** Only a controller that started it can learn it. */
     exitCode: z.number().optional(),
+    /** Noted by whoever finds out first. */
+    endedAt: z.number().optional(),
   }),
 })
 /** What is known of a child: enough to find it again, and to start it again. */
@@ -62,10 +64,11 @@ export class UnitTable {
   }
 
   /** Notes how a child ended, unless its unit was removed or started anew meanwhile. */
-  end(name: string, { pid, born }: Birth, exitCode: number): void {
+  end(name: string, { pid, born }: Birth, exitCode?: number): void {
     const record = this.read(name)
     if (record?.life.pid !== pid || record.life.born !== born) return
-    this.write({ ...record, life: { ...record.life, exitCode } })
+    const { endedAt = Date.now(), ...life } = record.life
+    this.write({ ...record, life: { ...life, endedAt, ...(exitCode === undefined ? {} : { exitCode }) } })
   }
 
   drop(name: string): void {

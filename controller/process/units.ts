@@ -37,7 +37,10 @@ export class Units {
     this.#log = log
   }
 
+  /** Notes the end of those that an earlier controller had started. */
   list(): readonly UnitRecord[] {
+    for (const record of this.#table.list())
+      if (record.life.endedAt === undefined && !this.runs(record)) this.#table.end(record.name, record.life)
     return this.#table.list()
   }
 

@@ -45,12 +45,17 @@ test('keeps the table, with all that is in it, over a restart', () => {
 })
 
 test('keeps the last failure of each server until that recovers', () => {
-  const failure = { server: 'wiki', spec: 's', commit: 'c', reason: 'no', log: 'npm said no' }
+  const failure = { server: 'wiki', spec: 's', commit: 'c', kind: 'build', reason: 'no', log: 'npm said no' } as const
   journal.fail({ ...failure, reason: 'first' })
   journal.fail(failure)
   journal.fail({ ...failure, server: 'chess' })
   reopen()
-  expect(journal.failures()).toEqual(expect.arrayContaining([failure, { ...failure, server: 'chess' }]))
+  expect(journal.failures()).toEqual([
+    { ...failure, attempts: 2, at: expect.any(Number) },
+    { ...failure, server: 'chess', attempts: 1, at: expect.any(Number) },
+  ])
+  journal.fail({ ...failure, spec: 'other' })
+  expect(journal.failures()).toContainEqual({ ...failure, spec: 'other', attempts: 1, at: expect.any(Number) })
   journal.recover('wiki')
   journal.recover('nobody')
   expect(journal.failures().map(({ server }) => server)).toEqual(['chess'])

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { Probe } from '#manifests/table.ts'
+import { createBell } from '../../controller/bell.ts'
 import { acknowledged, drained, passGate } from '../../controller/gate.ts'
 import { HostDown } from '../../controller/host.ts'
 import { createPublisher, type Publisher } from '../../controller/publish.ts'
@@ -42,7 +43,7 @@ function addProxy(name: string, state: 'running' | 'exited' = 'running'): void {
 }
 
 /** What became of a wait so far. */
-function watch(wait: Promise<void>): { readonly state: () => string } {
+function watch(wait: Promise<unknown>): { readonly state: () => string } {
   let state = 'waits'
   wait.then(
     () => (state = 'passed'),
@@ -51,7 +52,8 @@ function watch(wait: Promise<void>): { readonly state: () => string } {
   return { state: () => state }
 }
 
-const gate = () => watch(passGate(wiki, spec, { host, publisher }, ending.signal))
+const stir = createBell()
+const gate = () => watch(passGate(wiki, spec, { host, stir, publisher }, ending.signal))
 
 test('passes after three good answers', async () => {
   report({ probe: probe({ good: 2 }) })
@@ -113,15 +115,15 @@ test('passes on what the host says of itself', async () => {
   host.fault = () => {
     throw new HostDown('the engine does not answer')
   }
-  await expect(passGate(wiki, spec, { host, publisher }, ending.signal)).rejects.toBeInstanceOf(HostDown)
+  await expect(passGate(wiki, spec, { host, stir, publisher }, ending.signal)).rejects.toBeInstanceOf(HostDown)
 })
 
 test('ends every wait with its signal', async () => {
   publisher.publish((draft) => draft)
   const waits = [
-    passGate(wiki, spec, { host, publisher }, ending.signal),
+    passGate(wiki, spec, { host, stir, publisher }, ending.signal),
     acknowledged({ host, publisher }, { say: () => {}, signal: ending.signal }),
-    drained(key, 60_000, { host, publisher }, ending.signal),
+    drained(key, { limit: 60_000 }, { host, stir, publisher }, ending.signal),
   ].map(watch)
   report({ have: 0, calls: 1 })
   ending.abort(new Error('superseded'))
@@ -153,7 +155,7 @@ test('is not content with a higher number of a table that a lost state knew', as
 
 test('waits until nobody has a call or a session on it', async () => {
   report({ calls: 1 })
-  const waiting = watch(drained(key, 60_000, { host, publisher }, ending.signal))
+  const waiting = watch(drained(key, { limit: 60_000 }, { host, stir, publisher }, ending.signal))
   report({ calls: 0, sessions: 1 })
   let looks = 0
   host.fault = () => void looks++
@@ -165,10 +167,12 @@ test('waits until nobody has a call or a session on it', async () => {
 
 test('waits no longer than it may', async () => {
   report({ calls: 1 })
-  await expect.poll(watch(drained(key, 50, { host, publisher }, ending.signal)).state).toBe('passed')
+  await expect.poll(watch(drained(key, { limit: 50 }, { host, stir, publisher }, ending.signal)).state).toBe('passed')
 })
 
 test('waits for nobody where no proxy runs', async () => {
   host.proxies = []
-  await expect.poll(watch(drained(key, 60_000, { host, publisher }, ending.signal)).state).toBe('passed')
+  await expect
+    .poll(watch(drained(key, { limit: 60_000 }, { host, stir, publisher }, ending.signal)).state)
+    .toBe('passed')
 })

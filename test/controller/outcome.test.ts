@@ -9,7 +9,7 @@ const chess = make.server('chess')
 const held = make.server('held', { secrets: { KEY: 'KEY' } })
 const { spec } = make.runTarget(wiki).generation
 const granted = { bob: make.agent({ wiki: make.whole }) }
-const failure = { server: 'wiki', spec, commit: 'c1', reason: 'the build failed', log: '' }
+const failure = make.failure({ server: 'wiki', spec, reason: 'the build failed' })
 
 function standing(more: Partial<Standing> = {}): Standing {
   return {
@@ -25,11 +25,16 @@ function standing(more: Partial<Standing> = {}): Standing {
   }
 }
 
-const doing = (words: string) => new Map([['wiki', { identity: '', doing: words }]])
+const doing = (words: string, awaited = true) => new Map([['wiki', { identity: '', doing: words, awaited }]])
 
 test.each<[string, Partial<Standing>, string]>([
   ['serves what the commit asks for', {}, 'ready: serves what the commit asks for'],
-  ['is still at work on what served before', { runs: doing('draining') }, 'ready: draining'],
+  ['is still at work on what served before', { runs: doing('draining', false) }, 'ready: draining'],
+  [
+    'serves, and may yet be taken back',
+    { runs: doing('bakes until 10:00:00 UTC') },
+    'deploying: bakes until 10:00:00 UTC',
+  ],
   ['serves, and no longer runs', { absent: new Set([`wiki@${spec}`]) }, 'deploying: queued'],
   ['has yet to be replaced', { table: make.table([old]) }, 'deploying: queued'],
   ['is being replaced', { table: make.table([old]), runs: doing('building') }, 'deploying: building'],

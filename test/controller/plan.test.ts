@@ -117,7 +117,7 @@ test('holds a server whose secret the machine lacks, and goes on with the others
 
 test('does not try again what failed for this commit', () => {
   const { spec } = make.runTarget(outline).generation
-  const failures = new Map([['outline', { spec, commit: 'c1', reason: 'the build failed' }]])
+  const failures = new Map([['outline', make.failure({ spec, reason: 'the build failed' })]])
   const observed = make.observed([make.running(old)], { table: make.table([old]), failures })
   expect(picture(make.aim([outline]), observed)).toBe(`
 !   outline   the build failed
@@ -126,7 +126,7 @@ test('does not try again what failed for this commit', () => {
 
 test('tries again what failed for an earlier commit', () => {
   const { spec } = make.runTarget(outline).generation
-  const failures = new Map([['outline', { spec, commit: 'c0', reason: 'the build failed' }]])
+  const failures = new Map([['outline', make.failure({ spec, commit: 'c0', reason: 'the build failed' })]])
   const observed = make.observed([make.running(old)], { table: make.table([old]), failures })
   expect(picture(make.aim([outline]), observed)).toContain('+/- outline')
 })
@@ -174,7 +174,7 @@ test('replaces a proxy of an older version beside it', () => {
 const elsewhere = make.server('outline', { runs: { kind: 'url', url: 'http://outline.example:3000/mcp' } })
 const held = make.server('outline', { secrets: { KEY: 'KEY' } })
 const { spec: wantedSpec } = make.runTarget(outline).generation
-const stalled = new Map([['outline', { spec: wantedSpec, commit: 'c1', reason: 'the build failed' }]])
+const stalled = new Map([['outline', make.failure({ spec: wantedSpec, reason: 'the build failed' })]])
 
 test('stops what ran here when the server runs elsewhere now, once', () => {
   const table = make.table([outline])

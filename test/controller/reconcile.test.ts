@@ -238,15 +238,165 @@ test('lets serve on what serves when its server comes to be held, and starts it 
   expect(granted()).toEqual({ ann: ['wiki'] })
 })
 
-test('does not start again at once what ends as soon as it is started', async () => {
+test('starts again at once what ends, and not at once what ends as soon as it was started', async () => {
   core = await openCore()
   await core.becomes(await core.publish({ [wiki]: imageServer('1'), [grants]: permissions({ ann: ['wiki'] }) }))
   await core.rests()
-  core.host.crash(core.host.generations[0]!.spec, 1, Date.now())
-  core.rounds().look()
-  for (let pass = 0; pass < 5; pass++) await core.passed()
+  const crash = () => {
+    core.host.crash(core.host.generations[0]!.spec, 1, Date.now())
+    core.rounds().moved()
+  }
+  crash()
+  await until('it runs again', () => running().length === 1)
+  await core.rests()
+  crash()
+  for (let pass = 0; pass < 3; pass++) await core.passed()
   expect(await core.server('wiki')).toMatchObject({ phase: 'deploying' })
-  expect(did('start wiki')).toBe(1)
+  expect(did('start wiki')).toBe(2)
+})
+
+test('(27) leaves to people what was started again five times in five minutes, until somebody changes something', async () => {
+  core = await openCore()
+  await core.becomes(await core.publish({ [wiki]: imageServer('1'), [grants]: permissions({ ann: ['wiki'] }) }))
+  await core.rests()
+  for (let time = 0; time < 4; time++) {
+    core.host.crash(core.host.generations[0]!.spec, 7, 1)
+    core.rounds().moved()
+    await until('it runs again', () => running().length === 1)
+    await core.rests()
+  }
+  core.host.crash(core.host.generations[0]!.spec, 7, 1)
+  core.rounds().moved()
+  await until('it is stalled', async () => (await core.server('wiki'))?.phase === 'stalled')
+  expect(await core.server('wiki')).toMatchObject({
+    reason: 'crash loop: 5 times within 5m, last because it stopped with exit code 7',
+    log: expect.stringContaining('last words'),
+  })
+  const starts = did('start wiki')
+  await core.passed()
+  await core.rests()
+  expect(did('start wiki')).toBe(starts)
+  await core.becomes(await core.publish({ 'README.md': 'changed' }), 'applied')
+})
+
+test('(3) gives calls back to what served before when the new generation ends while it bakes', async () => {
+  core = await openCore()
+  const settings = { 'manifests/gateway.yaml': 'bake: 60s\n' }
+  await core.becomes(
+    await core.publish({ [wiki]: imageServer('1'), [grants]: permissions({ ann: ['wiki'] }), ...settings }),
+  )
+  await core.rests()
+  const before = core.table().servers.wiki
+  const head = await core.publish({ [wiki]: imageServer('2') })
+  await until('it bakes', async () => (await core.server('wiki'))?.reason.startsWith('bakes until'))
+  expect(core.table().servers.wiki?.generation).not.toBe(before?.generation)
+  expect(running()).toEqual(['wiki', 'wiki'])
+  expect(await core.steward().commit(head, 0, AbortSignal.timeout(1_000))).toMatchObject({ phase: 'applying' })
+  core.host.crash(core.host.generations[1]!.spec, 3)
+  core.rounds().moved()
+  await until('what served before serves', () => core.table().servers.wiki?.generation === before?.generation, 1_000)
+  expect(core.table().servers.wiki).toEqual(before)
+  expect(await core.becomes(head, 'degraded')).toMatchObject({
+    servers: { wiki: { phase: 'stalled', reason: 'rolled back: it stopped with exit code 3' } },
+  })
+  await core.rests()
+  expect(core.host.generations).toHaveLength(1)
+  expect(core.table().draining).toEqual([])
+})
+
+test('(27) ends a loop that the host itself keeps up by restarting', async () => {
+  core = await openCore()
+  await core.becomes(await core.publish({ [wiki]: imageServer('1'), [grants]: permissions({ ann: ['wiki'] }) }))
+  await core.rests()
+  const { spec } = core.host.generations[0]!
+  for (const restarts of [1, 3, 4]) {
+    core.host.change(spec, { restarts })
+    await core.passed()
+  }
+  expect(running()).toEqual(['wiki'])
+  core.host.change(spec, { restarts: 5 })
+  core.rounds().moved()
+  await until('it is stalled', async () => (await core.server('wiki'))?.phase === 'stalled')
+  expect((await core.server('wiki'))?.reason).toBe(
+    'crash loop: 5 times within 5m, last because it ended and the host started it again',
+  )
+  await core.rests()
+  expect(running()).toEqual([])
+})
+
+test('(3) gives calls back when a proxy says for a while that the new generation no longer answers', async () => {
+  core = await openCore()
+  const settings = { 'manifests/gateway.yaml': 'bake: 60s\n' }
+  await core.becomes(
+    await core.publish({ [wiki]: imageServer('1'), [grants]: permissions({ ann: ['wiki'] }), ...settings }),
+  )
+  await core.rests()
+  const before = serving('wiki')
+  const head = await core.publish({ [wiki]: imageServer('2') })
+  await until('it bakes', async () => (await core.server('wiki'))?.reason.startsWith('bakes until'))
+  core.proxy().seen = (generation) => (generation === before ? good() : bad('HTTP 500'))
+  core.proxy().speakUp()
+  expect(await core.becomes(head, 'degraded')).toMatchObject({
+    servers: { wiki: { reason: 'rolled back: it no longer answers: HTTP 500' } },
+  })
+  expect(serving('wiki')).toBe(before)
+})
+
+test('bakes once more when it was killed while it baked, then lets go of what served before', async () => {
+  core = await openCore()
+  const settings = { 'manifests/gateway.yaml': 'bake: 3s\n' }
+  await core.becomes(
+    await core.publish({ [wiki]: imageServer('1'), [grants]: permissions({ ann: ['wiki'] }), ...settings }),
+  )
+  await core.rests()
+  const head = await core.publish({ [wiki]: imageServer('2') })
+  await until('it bakes', async () => (await core.server('wiki'))?.reason.startsWith('bakes until'))
+  await core.restart()
+  await until('it bakes again', async () => (await core.server('wiki'))?.reason.startsWith('bakes until'))
+  expect(running()).toEqual(['wiki', 'wiki'])
+  await core.becomes(head, 'applied')
+  await core.rests()
+  expect(running()).toEqual(['wiki'])
+  expect(core.host.generations).toHaveLength(2)
+})
+
+test('(19) names what goes back and forth, and stops following it', async () => {
+  core = await openCore()
+  core.secrets.set('WIKI_KEY', 'a')
+  const manifest = imageServer('1', 'secrets: [WIKI_KEY]\n')
+  const head = await core.publish({ [wiki]: manifest, [grants]: permissions({ ann: ['wiki'] }) })
+  await core.becomes(head)
+  await core.rests()
+  for (const value of ['b', 'a', 'b']) {
+    core.secrets.set('WIKI_KEY', value)
+    await core.passed()
+    await core.rests()
+  }
+  core.secrets.set('WIKI_KEY', 'a')
+  await core.passed()
+  await core.rests()
+  expect(await core.server('wiki')).toMatchObject({
+    phase: 'stalled',
+    reason: 'reconcile loop: the value of a secret changed, back and forth, 4 times within 10m for one commit',
+  })
+  expect(running()).toEqual(['wiki'])
+})
+
+test('(14) brings back at once what was removed a while ago, without a build', async () => {
+  core = await openCore()
+  const settings = { 'manifests/gateway.yaml': 'prune: { grace: 1h }\n' }
+  const all = { [wiki]: imageServer('1'), [grants]: permissions({ ann: ['*'] }), ...settings }
+  await core.becomes(await core.publish(all))
+  await core.rests()
+  await core.becomes(await core.publish({ [wiki]: null }))
+  await core.rests()
+  expect(core.host.generations).toMatchObject([{ state: 'exited' }])
+  expect(core.host.did).not.toContain('forget wiki')
+  const began = Date.now()
+  await core.becomes(await core.publish({ [wiki]: imageServer('1') }))
+  expect(Date.now() - began).toBeLessThan(5_000)
+  expect(granted()).toEqual({ ann: ['wiki'] })
+  expect(core.host.did.filter((verb) => verb.startsWith('build') || verb.startsWith('remove'))).toEqual([])
 })
 
 test('drains a server that is removed, then removes it', async () => {

@@ -1,15 +1,19 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import type { Aim } from '../../controller/aim.ts'
+import { createBell } from '../../controller/bell.ts'
 import type { BuildInput, Server } from '../../controller/desired.ts'
 import { execute } from '../../controller/execute.ts'
 import { BuildFailed, generationKey, HostDown } from '../../controller/host.ts'
 import type { Attempt } from '../../controller/journal/failures.ts'
 import { createLanes, type Lanes } from '../../controller/lanes.ts'
-import { type Aim, plan } from '../../controller/plan.ts'
+import { createMeters } from '../../controller/meters.ts'
+import { plan } from '../../controller/plan.ts'
 import { createPublisher, type Publisher } from '../../controller/publish.ts'
-import type { World } from '../../controller/rollout.ts'
 import { settle } from '../../controller/routes.ts'
 import { BlobFault } from '../../controller/source/git-blobs.ts'
+import type { Move } from '../../controller/step.ts'
 import { createTurn } from '../../controller/turn.ts'
+import type { World } from '../../controller/world.ts'
 import * as make from '../support/make.ts'
 import { createMemoryHost, type MemoryHost, type Verb } from '../support/memory-host.ts'
 import { bad, good, type MemoryProxy, runProxy } from '../support/memory-proxy.ts'
@@ -39,10 +43,12 @@ let proxy: MemoryProxy
 let lanes: Lanes
 let ending: AbortController
 let failures: Attempt[]
+let moves: Move[]
 let ended: unknown[]
 beforeEach(() => {
   ending = new AbortController()
   failures = []
+  moves = []
   ended = []
   host = createMemoryHost()
   host.built.add(generationKey('wiki', make.buildInput({ 'servers/wiki/main.ts': 'a' }).hash))
@@ -68,8 +74,10 @@ function stand(...serving: readonly Server[]): void {
 function world(aim: Aim): World {
   return {
     host,
+    stir: createBell(),
     publisher,
     journal: memoryJournal(),
+    meters: createMeters(),
     builds: createTurn(),
     buildLog: () => {},
     admit: (draft) => settle(draft, aim),
@@ -78,7 +86,13 @@ function world(aim: Aim): World {
 
 function memoryJournal(): World['journal'] {
   return {
-    fail: (attempt) => void failures.push(attempt),
+    fail: (attempt) => void failures.push({ ...attempt, attempts: 1, at: Date.now() }),
+    failures: () => failures,
+    move: (move) => void moves.push({ ...move, at: Date.now() }),
+    moves: () => moves,
+    forgetMoves: () => {
+      moves = []
+    },
     recover: () => {
       failures = []
     },
@@ -91,7 +105,14 @@ async function go(...servers: readonly Server[]): Promise<void> {
   const aim = make.aim(servers)
   const sight = await host.observe(ending.signal)
   const known = new Map(failures.map((failure) => [failure.server, failure]))
-  const steps = plan(aim, host.wanted, { sight, table: publisher.table, known: new Map(), failures: known })
+  const steps = plan(aim, host.wanted, {
+    sight,
+    table: publisher.table,
+    known: new Map(),
+    failures: known,
+    moves,
+    now: Date.now(),
+  })
   execute(steps, { aim, tree }, world(aim), lanes)
 }
 
@@ -169,7 +190,14 @@ test('does not blame the commit for files that cannot be read', async () => {
   const unreadable = { ...tree, read: faulty }
   const aim = make.aim([{ ...after, runs: { kind: 'build', input: inputOf() } }])
   const sight = await host.observe(ending.signal)
-  const steps = plan(aim, host.wanted, { sight, table: publisher.table, known: new Map(), failures: new Map() })
+  const steps = plan(aim, host.wanted, {
+    sight,
+    table: publisher.table,
+    known: new Map(),
+    failures: new Map(),
+    moves,
+    now: 0,
+  })
   execute(steps, { aim, tree: unreadable }, world(aim), lanes)
   await settled()
   expect(failures).toEqual([])
@@ -182,9 +210,17 @@ test('stops a new one that is not ready, with the reason and its last words, and
   await go(after)
   await settled()
   const log = `last words of gateway-wiki-${specOf(after).slice(0, 8)}`
-  expect(failures).toEqual([
-    { server: 'wiki', spec: specOf(after), commit: 'c1', reason: 'not ready within 1 s: HTTP 500', log },
+  expect(failures).toMatchObject([
+    {
+      server: 'wiki',
+      spec: specOf(after),
+      commit: 'c1',
+      kind: 'unhealthy',
+      reason: 'not ready within 1 s: HTTP 500',
+      log,
+    },
   ])
+  expect(host.generations.map(({ spec }) => spec)).toEqual([specOf(before)])
   expect(running()).toEqual([specOf(before)])
   expect(publisher.table).toMatchObject({
     servers: { wiki: { generation: keyOf(before) } },

@@ -109,7 +109,7 @@ test('tells of a held server what is wanted of nothing', () => {
 })
 
 test('shows access and the output of what failed to the operator alone', () => {
-  const failures = new Map([['wiki', { server: 'wiki', spec: 'x', commit: 'c1', reason: 'no', log: 'npm said no' }]])
+  const failures = new Map([['wiki', make.failure({ server: 'wiki', spec: 'x', reason: 'no', log: 'npm said no' })]])
   const told = facts({ standing: { failures } })
   expect(summarise(told, 'operator')).toMatchObject({
     access: { bob: { wiki: ['tool search_*', 'prompt p', 'resource *'] } },

@@ -1,4 +1,5 @@
 import type { Table, TableServer } from '#manifests/table.ts'
+import type { Aim } from '../../controller/aim.ts'
 import type { Agent, BuildInput, Server, Settings } from '../../controller/desired.ts'
 import { type Machine, type Target, target, targetKey } from '../../controller/generation.ts'
 import {
@@ -8,7 +9,8 @@ import {
   type Sight,
   type Wanted,
 } from '../../controller/host.ts'
-import type { Aim, Observed } from '../../controller/plan.ts'
+import type { Attempt } from '../../controller/journal/failures.ts'
+import type { Observed } from '../../controller/step.ts'
 
 /** Valid things in one line: each takes what differs from the plainest one. */
 
@@ -130,7 +132,16 @@ export function table(serving: readonly Server[], agents: Aim['agents'] = {}): T
 }
 
 export function observed(generations: readonly ObservedGeneration[], more: Partial<Observed> = {}): Observed {
-  return { sight: sight(generations), table: undefined, known: new Map(), failures: new Map(), ...more }
+  return {
+    ...{ sight: sight(generations), table: undefined, known: new Map(), failures: new Map(), moves: [], now: 10_000 },
+    ...more,
+  }
+}
+
+/** A failure that only a new commit, or a new generation, gets over. */
+export function failure(more: Partial<Attempt> & Pick<Attempt, 'spec'>): Attempt {
+  const words = { reason: 'it fails', log: '' }
+  return { server: 'outline', commit: 'c1', kind: 'rolled-back', attempts: 1, at: 9_000, ...words, ...more }
 }
 
 export function built(...servers: readonly Server[]): ReadonlySet<string> {

@@ -71,7 +71,7 @@ class OnlyMemory implements MemoryHost {
     this.generations = this.generations.map((one) => {
       if (one.spec !== spec) return one
       const { upstream: _, ...rest } = one
-      return { ...rest, state: 'exited', exitCode, startedAt: startedAt ?? one.startedAt }
+      return { ...rest, state: 'exited', exitCode, startedAt: startedAt ?? one.startedAt, endedAt: Date.now() }
     })
   }
 

@@ -1,0 +1,44 @@
+import type { Aim } from './aim.ts'
+import type { ObservedProxy, Sight, Wanted } from './host.ts'
+import { retryAt } from './patience.ts'
+import { itself, type Observed, type Step } from './step.ts'
+
+/** Edge and one proxy of the version that is wanted, beside nothing older. */
+export function planGateway(aim: Aim, wanted: Wanted, { sight, failures, now }: Observed): Step[] {
+  const failure = failures.get(itself)
+  const failed = failure?.spec === wanted.proxy && failure.commit === aim.commit
+  if (failed && serves(sight) && (retryAt(failure) ?? Number.POSITIVE_INFINITY) > now)
+    return [{ do: 'hold', server: itself, phase: 'stalled', because: failure.reason }]
+  return planEdge(wanted, sight)
+}
+
+function serves({ edge, proxies }: Sight): boolean {
+  if (edge?.state !== 'running') return false
+  return proxies.some(({ state, startedAt }) => state === 'running' && startedAt >= edge.startedAt)
+}
+
+function planEdge(wanted: Wanted, { edge, proxies }: Sight): Step[] {
+  if (edge === undefined) return [step('edge', 'create', 'no edge yet'), ...planProxy(wanted, proxies, undefined)]
+  if (edge.address !== wanted.address)
+    return [
+      step('edge', 'replace', `published address changed: ${edge.address} → ${wanted.address}`),
+      step('proxy', 'replace', 'edge replaced'),
+    ]
+  if (edge.state !== 'running')
+    return [step('edge', 'create', 'edge does not run'), step('proxy', 'replace', 'edge restarted')]
+  return planProxy(wanted, proxies, edge.startedAt)
+}
+
+function planProxy(wanted: Wanted, proxies: readonly ObservedProxy[], edgeStartedAt: number | undefined): Step[] {
+  const running = proxies.filter(({ state }) => state === 'running')
+  const current = running.find(({ spec }) => spec === wanted.proxy)
+  if (running.length === 0) return [step('proxy', 'create', proxies.length === 0 ? 'no proxy yet' : 'no proxy runs')]
+  if (edgeStartedAt !== undefined && running.some(({ startedAt }) => startedAt < edgeStartedAt))
+    return [step('proxy', 'replace', 'edge restarted')]
+  if (current === undefined) return [step('proxy', 'replace', 'the gateway has a new version')]
+  return running.length > 1 ? [step('proxy', 'replace', 'an older proxy still runs')] : []
+}
+
+function step(what: 'edge' | 'proxy', change: 'create' | 'replace', because: string): Step {
+  return { do: what, change, because }
+}
