@@ -6,7 +6,7 @@ import { readEntries } from './rollout.ts'
 import { itself, type Step } from './step.ts'
 import type { Progress, World } from './world.ts'
 
-export type GatewayStep = Extract<Step, { do: 'edge' | 'proxy' }>
+export type GatewayStep = Extract<Step, { do: 'edge' | 'proxy' | 'controller' }>
 
 /** What the commit says that the gateway runs from, and where its files are. */
 export interface Course {
@@ -33,7 +33,8 @@ export async function raiseGateway(
     for (const step of steps) {
       progress.say(`${step.do}: ${step.because}`)
       if (step.do === 'edge') await world.host.startEdge(progress.signal)
-      else await replaceProxy(course, world, progress)
+      else if (step.do === 'proxy') await replaceProxy(course, world, progress)
+      else return await renew(course, world, progress)
     }
     world.journal.recover(itself)
   } catch (error) {
@@ -90,6 +91,14 @@ async function replaceProxy({ image }: Course, world: World, { say, signal }: Pr
     await host.stop(id, signal, proxyLeave)
     await host.remove(id, signal)
   }
+}
+
+/** Where it succeeds, this controller ends meanwhile. */
+async function renew({ commit, image }: Course, { host, journal }: World, { signal }: Progress): Promise<void> {
+  const { controller: spec } = host.wantedFrom(image)
+  if (image === undefined || spec === undefined) return
+  const reason = `self-update refused: ${await host.renew(image, commit, signal)}`
+  journal.fail({ server: itself, spec, commit, kind: 'refused', reason, log: '' })
 }
 
 /** A proxy that does not run, or that stands in the network of an edge that is no more. */

@@ -100,6 +100,8 @@ export interface Sight {
 export interface Wanted {
   readonly address: string
   readonly proxy: string
+  /** Identity of the controller that is wanted, where that which runs is another and may be replaced. */
+  readonly controller?: string
 }
 
 /** What a commit wants proxies to run from, with the files to build it from. */
@@ -151,6 +153,11 @@ export interface Host extends AsyncDisposable {
   startEdge(signal: AbortSignal): Promise<void>
   /** Starts a proxy of spec `wantedFrom(image).proxy` beside those that run. */
   startProxy(signal: AbortSignal, image?: ImageSource): Promise<void>
+  /**
+   * Replaces this very controller by one that runs from the image. Where that succeeds, this process is told to end meanwhile;
+   * else it resolves with why everything stays as it is.
+   */
+  renew(image: ImageSource, commit: string, signal: AbortSignal): Promise<string>
   /** Creates (or adopts) and starts the generation's container, on its networks. Resolves once it runs, not once it is ready. */
   start(generation: Generation, signal: AbortSignal): Promise<void>
   /** Starts a stopped unit of this instance again. */

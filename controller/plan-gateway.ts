@@ -4,12 +4,25 @@ import { retryAt } from './patience.ts'
 import { itself, type Observed, type Step } from './step.ts'
 
 /** Edge and one proxy of the version that is wanted, beside nothing older. */
-export function planGateway(aim: Aim, wanted: Wanted, { sight, failures, now }: Observed): Step[] {
+export function planGateway(aim: Aim, wanted: Wanted, observed: Observed): Step[] {
+  const { sight } = observed
+  const stays = serves(sight) ? stalled(wanted.proxy, aim, observed) : undefined
+  return [...(stays ?? planEdge(wanted, sight)), ...planController(aim, wanted, observed)]
+}
+
+/** The controller itself comes last, when all else is as the commit says. */
+function planController(aim: Aim, { controller }: Wanted, observed: Observed): Step[] {
+  if (controller === undefined) return []
+  const because = 'the commit has another version of it'
+  return stalled(controller, aim, observed) ?? [{ do: 'controller', change: 'replace', because }]
+}
+
+/** What failed for this very commit is not tried again, or not yet. */
+function stalled(spec: string, { commit }: Aim, { failures, now }: Observed): Step[] | undefined {
   const failure = failures.get(itself)
-  const failed = failure?.spec === wanted.proxy && failure.commit === aim.commit
-  if (failed && serves(sight) && (retryAt(failure) ?? Number.POSITIVE_INFINITY) > now)
-    return [{ do: 'hold', server: itself, phase: 'stalled', because: failure.reason }]
-  return planEdge(wanted, sight)
+  if (failure?.spec !== spec || failure.commit !== commit) return undefined
+  if ((retryAt(failure) ?? Number.POSITIVE_INFINITY) <= now) return undefined
+  return [{ do: 'hold', server: itself, phase: 'stalled', because: failure.reason }]
 }
 
 function serves({ edge, proxies }: Sight): boolean {

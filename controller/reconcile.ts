@@ -75,8 +75,9 @@ function noteRestarts({ journal, world }: Means, before: Sight | undefined, { ge
   }
 }
 
-function planFor(
-  { host, publisher, journal, chronicle }: Means,
+/** What is to be done for the heading, seen from here. Changes nothing. */
+export function planFor(
+  { host, publisher, journal, chronicle }: Pick<Means, 'host' | 'publisher' | 'journal' | 'chronicle'>,
   { aim, before }: Heading & { readonly aim: Aim },
   sight: Sight,
 ): readonly Step[] {
@@ -139,7 +140,7 @@ export function standing(
   const { publisher, journal, lanes, troubles } = means
   const proxy = sight.proxies.find(({ state, spec }) => state === 'running' && spec === wanted.proxy)
   return {
-    isCurrent: proxy !== undefined,
+    isCurrent: proxy !== undefined && wanted.controller === undefined,
     aim,
     table: publisher.table,
     absent,

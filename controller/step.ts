@@ -48,6 +48,7 @@ export type Step =
   | { readonly do: 'revoke' | 'grant'; readonly agent: string; readonly because: string }
   | { readonly do: 'edge'; readonly change: 'create' | 'replace'; readonly because: string }
   | { readonly do: 'proxy'; readonly change: 'create' | 'replace'; readonly because: string }
+  | { readonly do: 'controller'; readonly change: 'replace'; readonly because: string }
   | {
       readonly do: 'roll'
       readonly server: string

@@ -30,6 +30,8 @@ export interface Config {
   readonly status: { readonly listen: read.Address; readonly url?: string; readonly operatorToken?: string }
   /** Any of them may sign a delivery; empty means that there is no webhook. */
   readonly webhookSecrets: readonly string[]
+  /** Whether commits may replace the controller itself. */
+  readonly selfUpdate: boolean
   readonly logLevel: z.infer<typeof LogLevel>
   /** What child processes may have of this process's environment: PATH, HOME, LANG, TZ and proxies. */
   readonly inherited: Readonly<Record<string, string>>
@@ -69,6 +71,7 @@ const Environment = z.object({
   GATEWAY_STATUS_URL: value(read.readBaseUrl).optional(),
   GATEWAY_OPERATOR_TOKEN: value(read.readToken).optional(),
   GATEWAY_WEBHOOK_SECRET: value(read.readTokens).default([]),
+  GATEWAY_SELF_UPDATE: value(oneOf(z.enum(['on', 'off']))).default('off'),
   LOG_LEVEL: value(oneOf(LogLevel)).default('info'),
   DOCKER_HOST: value(read.readEngine).optional(),
 })
@@ -84,7 +87,6 @@ const notEnforced = [
   'GATEWAY_FORGE_TOKEN_FILE',
   'GATEWAY_REGISTRY_AUTH',
   'GATEWAY_BREAK_GLASS',
-  'GATEWAY_SELF_UPDATE',
 ]
 const allNames = [...variableNames, ...inFiles.map((name) => `${name}_FILE`)]
 
@@ -125,6 +127,7 @@ function arrange(env: Environment, inherited: Config['inherited']): Config {
     proxy: { listen: env.GATEWAY_PROXY_LISTEN, url: env.GATEWAY_URL },
     status: { listen: env.GATEWAY_LISTEN, url: env.GATEWAY_STATUS_URL, operatorToken: env.GATEWAY_OPERATOR_TOKEN },
     webhookSecrets: env.GATEWAY_WEBHOOK_SECRET,
+    selfUpdate: env.GATEWAY_SELF_UPDATE === 'on',
     logLevel: env.LOG_LEVEL,
     inherited,
   }

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { BuildInput, ImageSource } from '../desired.ts'
 import type { BuildRequest, Generation, Host, HostOptions, Product, Sight, Wanted } from '../host.ts'
 import { createTurn } from '../turn.ts'
+import { settleUpdate } from '../update/settle.ts'
 import { grace } from './container.ts'
 import { addressOf, edgesOf, ensureEdge, refuseForeign } from './edge.ts'
 import type { Engine, EngineContainer } from './engine.ts'
@@ -9,8 +10,9 @@ import { buildImage, ensurePulled, productName, removeImages } from './image.ts'
 import { frontNetwork, imageTag, labelsOf, mark } from './labels.ts'
 import { plainText } from './log.ts'
 import { type Estate, joinForeign } from './network.ts'
-import { readOwnContainer, runMount, stateIdentity } from './own.ts'
+import { comesFrom, type OwnContainer, readOwnContainer, runMount, stateIdentity } from './own.ts'
 import { ensureProxy, type ProxyWish, proxySpec } from './proxy.ts'
+import { renewController } from './renew.ts'
 import { forgetServer, startServer } from './server.ts'
 import { sightOf } from './sight.ts'
 
@@ -25,6 +27,8 @@ export interface DockerHostOptions extends HostOptions {
   /** `GATEWAY_NETWORKS` */
   readonly networks: readonly string[]
   readonly product: OwnProduct
+  /** Whether commits may replace the controller itself, where that is a container. */
+  readonly selfUpdate?: boolean
 }
 
 interface Setting {
@@ -33,6 +37,8 @@ interface Setting {
   /** What the state is called by all that outlives this process. */
   readonly state: string
   readonly proxy: ProxyWish
+  /** The container of the controller that commits may replace. */
+  readonly own: OwnContainer | undefined
 }
 
 export async function createDockerHost(engine: Engine, options: DockerHostOptions, signal: AbortSignal): Promise<Host> {
@@ -43,10 +49,11 @@ export async function createDockerHost(engine: Engine, options: DockerHostOption
   const identity = await stateIdentity(own, state)
   const edges = await edgesOf(estate, signal)
   await refuseForeign(edges, identity, state)
+  if (own !== undefined) await settleUpdate(estate, { own, state }, signal)
   for (const edge of edges) await joinForeign(estate, edge, options.networks, signal)
   const made = 'input' in product ? product.input.hash : (await ensurePulled(estate, product.image, signal)).Id
   const proxy = { product: made, url: options.url, logLevel: options.logLevel, run: runMount(own, state) }
-  return new DockerHost({ options, estate, state: identity, proxy })
+  return new DockerHost({ options, estate, state: identity, proxy, own: options.selfUpdate ? own : undefined })
 }
 
 /** Not the controller itself, nor what somebody runs from an image of ours: that has no role, as has what never ran. */
@@ -81,8 +88,20 @@ class DockerHost implements Host {
   }
 
   wantedFrom(image: ImageSource | undefined): Wanted {
-    const { listen, instance } = this.#setting.options
-    return { address: addressOf(listen), proxy: proxySpec(instance, this.#proxyOf(image)) }
+    const { own, options } = this.#setting
+    const isOther = own !== undefined && image !== undefined && !comesFrom(own, image)
+    return {
+      address: addressOf(options.listen),
+      proxy: proxySpec(options.instance, this.#proxyOf(image)),
+      ...(isOther ? { controller: this.#imageOf(image) } : {}),
+    }
+  }
+
+  async renew(image: ImageSource, commit: string, signal: AbortSignal): Promise<string> {
+    const { own, options } = this.#setting
+    if (own === undefined) return 'this controller is no container'
+    const renewal = { own, state: options.state, ref: this.#imageOf(image), commit }
+    return renewController(this.#estate, renewal, signal)
   }
 
   async observe(signal: AbortSignal): Promise<Sight> {

@@ -1,6 +1,6 @@
 import type { Labels } from './engine.ts'
 
-export type Role = 'server' | 'proxy' | 'edge'
+export type Role = 'server' | 'proxy' | 'edge' | 'controller' | 'updater'
 
 /** What we write on the engine's objects; true for their whole life, for labels cannot be changed. */
 export interface Marks {
@@ -43,6 +43,10 @@ export function serverNetwork(instance: string, server: string): string {
 
 export function volumeName(instance: string, server: string, volume: string): string {
   return `${instance}-${server}-${volume}`
+}
+
+export function updaterName(instance: string): string {
+  return `${instance}-updater`
 }
 
 export function imageTag(instance: string, server: string, context: string): string {

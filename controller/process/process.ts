@@ -63,6 +63,10 @@ class ProcessHost implements Host {
     return this.wanted
   }
 
+  async renew(): Promise<string> {
+    return 'this controller is no container'
+  }
+
   async observe(signal: AbortSignal): Promise<Sight> {
     signal.throwIfAborted()
     const { state } = this.#options
