@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { simpleGit } from 'simple-git'
 import { nearest } from '../compile/nearest.ts'
 import type { Tree } from '../desired.ts'
+import type { Lineage } from '../guides.ts'
 import { BlobFault, readBlobs } from './git-blobs.ts'
 import { accessEnvironment, type GitAccess, gitEnvironment, type Inherited } from './git-environment.ts'
 import { detail, explainGit, type Scene, SourceDown } from './git-fault.ts'
@@ -32,7 +33,12 @@ export interface Source {
   tree(commit: string): Promise<Tree>
   /** Commits of the branch after `from` and before `to`, newest first, at most `limit`; none where `from` is unknown. */
   skipped(from: string, to: string, limit?: number): Promise<readonly string[]>
+  /** How one commit of the branch leads to another. Throws `MirrorBroken` where the mirror lacks one of them. */
+  lineage(from: string, to: string): Promise<Lineage>
 }
+
+/** Commits that are looked at one by one. */
+const mostCommits = 1_000
 
 /** ms that the repository may take to say where its branch is. */
 const lookLimit = 60_000
@@ -100,6 +106,16 @@ class MirroredSource implements Source {
       if (error instanceof MirrorBroken) return []
       throw error
     }
+  }
+
+  async lineage(from: string, to: string): Promise<Lineage> {
+    const mirror = this.#mirror
+    const [rewound, approves, between] = await Promise.all([
+      mirror.isAncestor(hash(from), hash(to)).then((isAncestor) => !isAncestor),
+      mirror.trailers(from, to, 'Gateway-Approve'),
+      mirror.between(from, to, mostCommits),
+    ])
+    return { rewound, approves, commits: [...between, to] }
   }
 
   async #branchHead(signal: AbortSignal): Promise<string> {

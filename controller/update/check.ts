@@ -8,6 +8,7 @@ import { createChronicle } from '../chronicle.ts'
 import { compile } from '../compile/compile.ts'
 import type { Config } from '../config/config.ts'
 import { explainLines } from '../explain.ts'
+import type { Origin } from '../guides.ts'
 import { takeHeading } from '../heading.ts'
 import type { Host } from '../host.ts'
 import { openJournal } from '../journal/journal.ts'
@@ -56,7 +57,13 @@ async function planAnew({ config, host, commit, log }: Question, signal: AbortSi
     copyJournal(config.state, folder)
     using journal = openJournal(folder)
     const source = await openSource(config.source)
-    const origin = { fetch: () => source.tree(commit), tree: source.tree.bind(source), skipped: async () => [] }
+    const tree = (one: string) => source.tree(one)
+    const origin: Origin = {
+      fetch: () => tree(commit),
+      tree,
+      skipped: async () => [],
+      lineage: (...asked) => source.lineage(...asked),
+    }
     const publisher = createPublisher(journal, emptyDraft(''))
     const chronicle = createChronicle(journal, () => {})
     const guides = { source: origin, compile, machine: await openMachine(config), publisher, journal, chronicle, log }

@@ -1,7 +1,7 @@
 import type { Estate } from '../docker/network.ts'
 import type { OwnContainer } from '../docker/own.ts'
 import { findUpdater, isOver } from '../docker/renew.ts'
-import { type Record, readRecord, writeRecord } from './record.ts'
+import { type Record, readRecord, tagOf, writeRecord } from './record.ts'
 import { finish } from './swap.ts'
 
 /**
