@@ -13,7 +13,8 @@ export interface Marks {
   readonly state?: string
 }
 
-const prefix = 'commons-gateway.'
+/** All our labels begin with it. */
+export const prefix = 'commons-gateway.'
 
 export function labelsOf(marks: Marks): Record<string, string> {
   return Object.fromEntries(Object.entries(marks).map(([name, value]) => [prefix + name, value]))

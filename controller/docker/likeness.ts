@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Likeness } from './engine.ts'
-import { labelsOf } from './labels.ts'
+import { labelsOf, prefix } from './labels.ts'
 
 /** What a container or an image was told when it was made; the rest of it goes where it came from. */
 const Config = z.looseObject({
@@ -32,7 +32,7 @@ export interface NewImage {
 }
 
 /**
- * A container like another, from another image: what that had of its own, its labels among it, and nothing that it only had
+ * A container like another, from another image: what that had of its own and all its labels, but nothing else that it only had
  * from its image. Where a label names the old image, as Compose's does, it names the new one.
  */
 export function successorOf(old: Described, oldImage: DescribedImage, instance: string, image: NewImage): Likeness {
@@ -92,9 +92,8 @@ function ownConfig({ Id, Config: config }: Described, { Config: usual }: Describ
     ...rest,
     ...(Hostname === Id.slice(0, 12) ? {} : { Hostname }),
     Env: (config.Env ?? []).filter((pair) => !usual?.Env?.includes(pair)),
-    Labels: Object.fromEntries(
-      Object.entries(config.Labels ?? {}).filter(([name, value]) => usual?.Labels?.[name] !== value),
-    ),
+    // Compose labels images as well, so that what a container has from there may be what it is known by.
+    Labels: Object.fromEntries(Object.entries(config.Labels ?? {}).filter(([name]) => !name.startsWith(prefix))),
   }
 }
 
