@@ -39,12 +39,16 @@ export interface Move {
   readonly at: number
 }
 
+/** Stands for the gateway where servers are named; no server may be named so. */
+export const itself = 'gateway'
+
 export type RunTarget = Extract<Target, { kind: 'run' }>
 
 export type Step =
   | { readonly do: 'revoke' | 'grant'; readonly agent: string; readonly because: string }
   | { readonly do: 'edge'; readonly change: 'create' | 'replace'; readonly because: string }
   | { readonly do: 'proxy'; readonly change: 'create' | 'replace'; readonly because: string }
+  | { readonly do: 'controller'; readonly change: 'replace'; readonly because: string }
   | {
       readonly do: 'roll'
       readonly server: string

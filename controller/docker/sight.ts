@@ -1,5 +1,5 @@
 import { generationKey, type ObservedEdge, type ObservedGeneration, type Sight, type UnitState } from '../host.ts'
-import { publishedAddress } from './edge.ts'
+import { edgeRemark, publishedAddress } from './edge.ts'
 import type { EngineContainer, ListedImage } from './engine.ts'
 import { mark } from './labels.ts'
 
@@ -16,7 +16,8 @@ export function sightOf(containers: readonly EngineContainer[], images: readonly
 }
 
 function edgeOf(container: EngineContainer): ObservedEdge {
-  return { ...unitOf(container), address: publishedAddress(container) }
+  const remark = edgeRemark(container)
+  return { ...unitOf(container), address: publishedAddress(container), ...(remark === undefined ? {} : { remark }) }
 }
 
 function generationOf(container: EngineContainer): ObservedGeneration {
