@@ -41,6 +41,8 @@ export interface Agent {
   readonly owner: boolean
   /** By server; `*` is expanded. */
   readonly grants: Readonly<Record<string, Grant>>
+  /** Whether it has `*`: every server of the commit. */
+  readonly every: boolean
   /** Servers that it has only through `*`. */
   readonly through: readonly string[]
 }

@@ -51,12 +51,13 @@ export function serverStanding(target: Target, standing: Standing): ServerStandi
 }
 
 /** What became of the commit so far: its phase, and every server that is not as it says. Pure. */
-export function outcome(standing: Standing): Pick<CommitStatus, 'phase' | 'reason' | 'servers'> {
+export function outcome(standing: Standing): Pick<CommitStatus, 'phase' | 'reason' | 'servers' | 'held'> {
   const all = Object.values(standing.aim.targets).map(
     (target) => [target.server.name, serverStanding(target, standing)] as const,
   )
   const servers = Object.fromEntries(all.filter(([, { phase }]) => phase !== 'ready'))
-  return { ...phaseOf(standing, servers), servers }
+  const { held = [] } = standing.aim
+  return { ...phaseOf(standing, servers), servers, ...(held.length === 0 ? {} : { held: [...held] }) }
 }
 
 function phaseOf(
@@ -81,6 +82,12 @@ function phaseOf(
     return {
       phase: 'degraded',
       reason: `${held.join(', ')} ${held.length === 1 ? 'is' : 'are'} not as the commit says`,
+    }
+  const [part, ...more] = standing.aim.held ?? []
+  if (part !== undefined)
+    return {
+      phase: 'held',
+      reason: `${part.what}: ${part.because}${more.length === 0 ? '' : `; and ${more.length} more`}`,
     }
   return { phase: 'applied', reason: 'everything is as the commit says' }
 }

@@ -87,6 +87,23 @@ export class Mirror {
     return list.split('\n').filter((line) => line !== '')
   }
 
+  /** Whether `to` is `from` or descends from it. */
+  async isAncestor(from: string, to: string): Promise<boolean> {
+    const args = ['rev-list', '--max-count=1', `${to}..${from}`]
+    return (await this.#git(args, { folder: this.folder, limit: quick, signal: undefined })).trim() === ''
+  }
+
+  /** Values of a trailer in the messages of the commits after `from` up to `to`. */
+  async trailers(from: string, to: string, key: string): Promise<readonly string[]> {
+    const format = `--format=%(trailers:key=${key},valueonly,unfold)`
+    const text = await this.#git(['log', format, `${from}..${to}`, '--'], {
+      folder: this.folder,
+      limit: quick,
+      signal: undefined,
+    })
+    return text.split(/\s+/).filter((value) => value !== '')
+  }
+
   async #head(folder: string, signal: AbortSignal): Promise<string> {
     const oid = await this.#git(['rev-parse', '--verify', head], { folder, limit: quick, signal })
     return oid.trim()

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { simpleGit } from 'simple-git'
 import { nearest } from '../compile/nearest.ts'
 import type { Tree } from '../desired.ts'
+import type { Lineage } from '../guides.ts'
 import { BlobFault, readBlobs } from './git-blobs.ts'
 import { accessEnvironment, type GitAccess, gitEnvironment, type Inherited } from './git-environment.ts'
 import { detail, explainGit, type Scene, SourceDown } from './git-fault.ts'
@@ -32,6 +33,8 @@ export interface Source {
   tree(commit: string): Promise<Tree>
   /** Commits of the branch after `from` and before `to`, newest first, at most `limit`; none where `from` is unknown. */
   skipped(from: string, to: string, limit?: number): Promise<readonly string[]>
+  /** How one commit of the branch leads to another. Throws `MirrorBroken` where the mirror lacks one of them. */
+  lineage(from: string, to: string): Promise<Lineage>
 }
 
 /** ms that the repository may take to say where its branch is. */
@@ -100,6 +103,12 @@ class MirroredSource implements Source {
       if (error instanceof MirrorBroken) return []
       throw error
     }
+  }
+
+  async lineage(from: string, to: string): Promise<Lineage> {
+    const fastForward = await this.#mirror.isAncestor(hash(from), hash(to))
+    const approves = await this.#mirror.trailers(hash(from), hash(to), 'Gateway-Approve')
+    return { rewound: !fastForward, approves, commits: [...(await this.#mirror.between(from, to, 1_000)), to] }
   }
 
   async #branchHead(signal: AbortSignal): Promise<string> {
