@@ -3,6 +3,8 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 
 const main = fileURLToPath(new URL('../../controller/main.ts', import.meta.url))
+/** One that is killed after so many boundaries: `mortal-controller.ts`. */
+export const mortal = fileURLToPath(new URL('mortal-controller.ts', import.meta.url))
 
 /** A controller as an operator starts it, under plain `node`. Disposing kills it. */
 export interface ControllerProcess extends AsyncDisposable {
@@ -14,8 +16,8 @@ export interface ControllerProcess extends AsyncDisposable {
   readonly ended: Promise<number | null>
 }
 
-export function spawnController(env: Readonly<Record<string, string>>): ControllerProcess {
-  const child = spawn(process.execPath, [main], { env, stdio: ['ignore', 'pipe', 'pipe'] })
+export function spawnController(env: Readonly<Record<string, string>>, program = main): ControllerProcess {
+  const child = spawn(process.execPath, [program], { env, stdio: ['ignore', 'pipe', 'pipe'] })
   const printed = { stdout: '', stderr: '' }
   for (const stream of ['stdout', 'stderr'] as const)
     child[stream].setEncoding('utf8').on('data', (text: string) => {

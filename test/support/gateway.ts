@@ -5,7 +5,7 @@ import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { CommitStatus, Status } from '#manifests/status.ts'
-import { type ControllerProcess, spawnController } from './controller-process.ts'
+import { type ControllerProcess, mortal, spawnController } from './controller-process.ts'
 import { freePort } from './port.ts'
 import { endUnits } from './units.ts'
 import { until } from './until.ts'
@@ -24,12 +24,16 @@ export interface Gateway extends AsyncDisposable {
   readonly output: () => string
   readonly controller: () => ChildProcess
   status(): Promise<Status>
+  /** Asks over the admin socket. */
+  ask(method: 'GET' | 'POST', path: string): Promise<unknown>
   /** Waits for the commit's final phase. */
   becomes(commit: string): Promise<CommitStatus>
   /** Ends the controller at once, as a power cut would; what it runs goes on. */
   kill(): Promise<void>
   /** Starts a controller on the same state. */
   start(): Promise<void>
+  /** Starts one that is killed after so many boundaries, maybe while it starts. */
+  startMortal(boundaries: number): Promise<void>
   /** Delivers a signed webhook of a push; gives the HTTP status. */
   deliver(): Promise<number>
 }
@@ -119,6 +123,13 @@ class TestGateway implements Gateway {
     await until('the controller answers', () => this.#isUp(), 60_000)
   }
 
+  async startMortal(boundaries: number): Promise<void> {
+    this.#printed = this.output()
+    this.#process = spawnController({ ...this.#env, MORTAL: `${boundaries}` }, mortal)
+    const { child } = this.#process
+    await until('it answers or was killed', async () => child.signalCode !== null || this.#isUp(), 60_000)
+  }
+
   async #isUp(): Promise<boolean> {
     if (this.controller().exitCode !== null) throw new Error(`the controller ended:\n${this.output()}`)
     return fetch(`${this.face}/healthz`).then(
@@ -131,8 +142,12 @@ class TestGateway implements Gateway {
     await this.#process?.[Symbol.asyncDispose]()
   }
 
+  ask(method: 'GET' | 'POST', path: string): Promise<unknown> {
+    return overSocket(join(this.state, 'admin.sock'), method, path)
+  }
+
   async status(): Promise<Status> {
-    return Status.parse(await overSocket(join(this.state, 'admin.sock'), 'GET', '/status'))
+    return Status.parse(await this.ask('GET', '/status'))
   }
 
   async becomes(commit: string): Promise<CommitStatus> {

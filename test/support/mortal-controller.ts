@@ -1,0 +1,54 @@
+import { StatementSync } from 'node:sqlite'
+import { pino } from 'pino'
+import { readConfig } from '../../controller/config/config.ts'
+import type { Host } from '../../controller/host.ts'
+import { openConfiguredHost } from '../../controller/open-host.ts'
+import { runController } from '../../controller/run.ts'
+
+/**
+ * A program: a controller that is killed, as a power cut would, after so many boundaries: each verb that changes the host, each
+ * table that is published, each commit that is remembered. MORTAL says after how many; its last line of output how far it came.
+ */
+let left = Number(process.env.MORTAL)
+const verbs = ['build', 'start', 'resume', 'stop', 'remove', 'forget'] as const
+const writes = /\b(table_now|commits|accepted|moves|pins)\b/
+
+function boundary(name: string): void {
+  process.stdout.write(`boundary ${name}\n`)
+  if (--left === 0) process.kill(process.pid, 'SIGKILL')
+}
+
+const { run } = StatementSync.prototype
+Object.defineProperty(StatementSync.prototype, 'run', {
+  value: function (this: StatementSync, ...values: Parameters<typeof run>) {
+    const done = Reflect.apply(run, this, values)
+    const what = /^(insert|update|delete)/.test(this.sourceSQL) && writes.exec(this.sourceSQL)?.[1]
+    if (what) boundary(what)
+    return done
+  },
+})
+
+function mortal(host: Host): Host {
+  return new Proxy(host, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name, target)
+      if (typeof value !== 'function') return value
+      if (!verbs.some((verb) => verb === name)) return value.bind(target)
+      return async (...values: unknown[]) => {
+        const done: unknown = await Reflect.apply(value, target, values)
+        boundary(String(name))
+        return done
+      }
+    },
+  })
+}
+
+const config = readConfig(process.env)
+const log = pino({ level: config.logLevel })
+const folder = new URL('../..', import.meta.url).pathname
+await runController(config, {
+  version: '0',
+  log,
+  signal: new AbortController().signal,
+  openHost: async (signal) => mortal(await openConfiguredHost(config, { folder, log }, signal)),
+})
