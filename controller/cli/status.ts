@@ -66,6 +66,7 @@ function describeStatus(status: Status): string {
     ...(status.host.ok ? [] : [`host  ${status.host.reason}`]),
     ...(status.forge?.ok === false ? [`forge  ${status.forge.reason}`] : []),
     ...(status.webhook?.ok === false ? [`webhook  ${status.webhook.reason}`] : []),
+    ...(status.remarks ?? []).map((remark) => `host  ${remark}`),
   ]
   const servers = status.servers.map(({ name, phase, tools, reason }) => [
     name,

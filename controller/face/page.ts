@@ -38,6 +38,7 @@ ${status.source.ok ? undefined : html`<p class="bad">The repository: ${status.so
 ${status.host.ok ? undefined : html`<p class="bad">The host: ${status.host.reason}</p>`}
 ${status.forge?.ok === false ? html`<p class="bad">The forge: ${status.forge.reason}</p>` : undefined}
 ${status.webhook?.ok === false ? html`<p class="bad">The webhook: ${status.webhook.reason}</p>` : undefined}
+${(status.remarks ?? []).map((remark) => html`<p>The host: ${remark}</p>`)}
 ${renderCommit(status)}
 ${renderServers(status.servers)}
 ${renderProxies(status)}
