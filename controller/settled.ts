@@ -38,7 +38,9 @@ export function settled(aim: Aim): Observed {
     generations: targets.map(({ generation }) => running(generation)),
     built: new Set(built),
   }
-  const known = new Map(targets.map(({ generation, parts }) => [generation.spec, parts]))
+  const known = new Map(
+    targets.map(({ server, generation, parts }) => [generationKey(server.name, generation.spec), parts]),
+  )
   return { sight, table: tableOf(aim), known, failures: new Map(), moves: [], now: 0 }
 }
 

@@ -18,7 +18,7 @@ export interface Failure {
 export interface Observed {
   readonly sight: Sight
   readonly table: Table | undefined
-  /** What each generation was made from, by spec. */
+  /** What each generation was made from, by `<server>@<spec>`. */
   readonly known: ReadonlyMap<string, Parts>
   /** By server. */
   readonly failures: ReadonlyMap<string, Failure>

@@ -51,7 +51,7 @@ export interface EngineNetwork {
   readonly Id: string
   readonly Name: string
   readonly Internal: boolean
-  readonly Labels?: Labels | undefined
+  readonly Labels?: Labels | null | undefined
   readonly IPAM?: { readonly Config?: readonly { readonly [field: string]: unknown }[] | undefined } | undefined
 }
 

@@ -16,7 +16,7 @@ import { grace } from './container.ts'
 import { addressOf, edgesOf, ensureEdge, refuseForeign } from './edge.ts'
 import type { Engine, EngineContainer } from './engine.ts'
 import { buildImage, ensurePulled, productName, removeImages } from './image.ts'
-import { frontNetwork, imageTag, labelsOf, mark } from './labels.ts'
+import { carries, frontNetwork, imageTag, labelsOf, mark } from './labels.ts'
 import { plainText } from './log.ts'
 import { type Estate, joinForeign } from './network.ts'
 import { comesFrom, type OwnContainer, readOwnContainer, runMount, stateIdentity } from './own.ts'
@@ -114,10 +114,13 @@ class DockerHost implements Host {
   }
 
   async observe(signal: AbortSignal): Promise<Sight> {
-    const ours = labelsOf({ instance: this.#estate.instance })
+    const { instance } = this.#estate
+    const ours = labelsOf({ instance })
     const containers = await this.#engine.containers(ours, signal)
     await this.#refuseForeign(containers)
-    return sightOf(containers, await this.#engine.images(ours, signal))
+    const images = await this.#engine.images(ours, signal)
+    const networks = (await this.#engine.networks(signal)).filter(({ Labels }) => carries(Labels, { instance }))
+    return sightOf({ containers, images, networks })
   }
 
   build(request: BuildRequest, signal: AbortSignal): Promise<void> {

@@ -79,11 +79,15 @@ class ProcessHost implements Host {
   async #look(): Promise<Sight> {
     const built = await this.#builds.list()
     const units = this.#units.list().map((record) => ({ record, runs: this.#units.runs(record) }))
+    const generations = units.flatMap(({ record, runs }) => seeGeneration(record, runs) ?? [])
+    const left = new Set([...built].map((key) => key.slice(0, key.indexOf('@'))))
+    for (const { server } of generations) left.delete(server)
     return {
       edge: seeEdge(this.#options),
       proxies: units.flatMap(({ record, runs }) => seeProxy(record, runs) ?? []),
-      generations: units.flatMap(({ record, runs }) => seeGeneration(record, runs) ?? []),
+      generations,
       built,
+      left,
     }
   }
 

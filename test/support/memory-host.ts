@@ -34,6 +34,8 @@ export interface MemoryHost extends Host {
   own: string | undefined
   /** Why the controller is not replaced. */
   refusal: string
+  /** Servers that were started once and have not been forgotten. */
+  readonly networks: Set<string>
   /** Verbs that changed something, in order: `start outline`. */
   readonly did: readonly string[]
   /** Is called before a verb acts: what it throws is the verb's failure, and while it waits the verb hangs. */
@@ -63,6 +65,7 @@ class OnlyMemory implements MemoryHost {
   proxies: readonly ObservedProxy[] = []
   generations: readonly ObservedGeneration[] = []
   readonly built = new Set<string>()
+  readonly networks = new Set<string>()
   readonly did: string[] = []
   fault: MemoryHost['fault'] = () => {}
   born: MemoryHost['born'] = (unit) => unit
@@ -91,7 +94,9 @@ class OnlyMemory implements MemoryHost {
   async observe(signal: AbortSignal) {
     await this.#act('observe', '', signal)
     const { edge, proxies, generations } = this
-    return { edge, proxies, generations, built: new Set(this.built) }
+    const left = new Set([...this.networks, ...[...this.built].map((key) => key.slice(0, key.indexOf('@')))])
+    for (const { server } of generations) left.delete(server)
+    return { edge, proxies, generations, built: new Set(this.built), left }
   }
 
   async build({ server, input, entries }: BuildRequest, signal: AbortSignal) {
@@ -118,6 +123,7 @@ class OnlyMemory implements MemoryHost {
 
   async start({ server, spec, origin }: Generation, signal: AbortSignal) {
     await this.#act('start', server, signal)
+    this.networks.add(server)
     const there = this.generations.find((one) => one.server === server && one.spec === spec)
     if (there?.state === 'running') return
     const name = generationName('gateway', server, spec)
@@ -147,6 +153,8 @@ class OnlyMemory implements MemoryHost {
 
   async forget(server: string, signal: AbortSignal) {
     await this.#act('forget', server, signal)
+    this.networks.delete(server)
+    for (const key of this.built) if (key.startsWith(`${server}@`)) this.built.delete(key)
   }
 
   async logs(id: string) {
