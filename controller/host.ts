@@ -176,6 +176,9 @@ export interface Host extends AsyncDisposable {
   down(options: { readonly volumes: boolean }, signal: AbortSignal): Promise<void>
 }
 
+/** How long calls may go on that a proxy has when all of it ends, ms; without calls a proxy leaves in four seconds. */
+export const lastCalls = 30_000
+
 /** The host itself does not answer: ours, retried for ever, and nothing is concluded from it. */
 export class HostDown extends Error {
   override readonly name = 'HostDown'

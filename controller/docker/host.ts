@@ -1,6 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { BuildInput, ImageSource } from '../desired.ts'
-import type { BuildRequest, Generation, Host, HostOptions, Product, Sight, Wanted } from '../host.ts'
+import {
+  type BuildRequest,
+  type Generation,
+  type Host,
+  type HostOptions,
+  lastCalls,
+  type Product,
+  type Sight,
+  type Wanted,
+} from '../host.ts'
 import { createTurn } from '../turn.ts'
 import { settleUpdate } from '../update/settle.ts'
 import { grace } from './container.ts'
@@ -188,6 +197,8 @@ class DockerHost implements Host {
     const all = await this.#engine.containers(ours, signal)
     await this.#refuseForeign(all)
     const units = all.filter(isRemovable)
+    const proxies = units.filter(({ Config }) => mark(Config.Labels, 'role') === 'proxy')
+    await Promise.all(proxies.map(({ Id }) => this.#engine.stopContainer(Id, lastCalls / 1_000, signal)))
     await Promise.all(units.map(({ Id }) => this.#engine.stopContainer(Id, grace, signal)))
     for (const { Id } of units) await this.#engine.removeContainer(Id, 'even running', signal)
     const networks = await this.#engine.networks(signal)

@@ -8,6 +8,7 @@ import {
   type Host,
   HostDown,
   type HostOptions,
+  lastCalls,
   type Sight,
   type Wanted,
 } from '../host.ts'
@@ -174,7 +175,10 @@ class ProcessHost implements Host {
   }
 
   async down({ volumes }: { readonly volumes: boolean }, signal: AbortSignal): Promise<void> {
-    const names = this.#units.list().map(({ name }) => name)
+    const units = this.#units.list()
+    const names = units.map(({ name }) => name)
+    const proxies = units.filter(({ is }) => is.role === 'proxy')
+    await Promise.all(proxies.map(({ name }) => this.#units.stop(name, signal, lastCalls)))
     await Promise.all(names.map((name) => this.#units.stop(name, signal)))
     for (const name of names) this.#units.remove(name)
     await this.#builds.clear()
