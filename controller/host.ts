@@ -57,6 +57,8 @@ interface Unit {
   readonly exitCode?: number
   /** When it ended, ms since the epoch; absent while it runs, and where nobody knows. */
   readonly endedAt?: number
+  /** How it is not as the host made it, in words, where somebody changed it while it ran: asking for it once more puts it right. */
+  readonly drift?: string
 }
 
 export interface ObservedGeneration extends Unit {
@@ -66,6 +68,8 @@ export interface ObservedGeneration extends Unit {
   readonly origin: string
   /** Times that the host restarted it by itself. */
   readonly restarts: number
+  /** As they hold now, in a generation's units; absent where the host sets none, or does not tell. */
+  readonly limits?: Partial<Generation['limits']>
   /** `http://host:port` as the proxy reaches it; absent while it does not run. */
   readonly upstream?: string
 }
@@ -133,11 +137,14 @@ export interface Host extends AsyncDisposable {
   build(request: BuildRequest, signal: AbortSignal): Promise<void>
   /** Makes the product's image for edge and proxy exist. Quick when there is nothing to do. */
   prepare(log: (line: string) => void, signal: AbortSignal): Promise<void>
-  /** Makes edge stand at `wanted.address`. Replacing one ends every open connection. */
+  /** Makes edge stand at `wanted.address`, on its networks. Replacing one ends every open connection. */
   startEdge(signal: AbortSignal): Promise<void>
   /** Starts a proxy of spec `wanted.proxy` beside those that run. */
   startProxy(signal: AbortSignal): Promise<void>
-  /** Creates (or adopts) and starts the generation's container, on its networks. Resolves once it runs, not once it is ready. */
+  /**
+   * Creates (or adopts) and starts the generation's container, on its networks. Resolves once it runs, not once it is ready. One
+   * that runs is put right in place: its name, its limits, its networks.
+   */
   start(generation: Generation, signal: AbortSignal): Promise<void>
   /** Starts a stopped unit of this instance again. */
   resume(id: string, signal: AbortSignal): Promise<void>

@@ -2,8 +2,10 @@ import { Agent, type ClientRequestArgs } from 'node:http'
 import type { Duplex } from 'node:stream'
 import Docker from 'dockerode'
 import type { Host } from '../host.ts'
+import { readContainer, readImages, readListed, readNetworks } from './answers.ts'
 import { absent, ask, either, look } from './call.ts'
 import type { BuildOptions, Engine, Labels, NetworkOptions } from './engine.ts'
+import { linesOf, told } from './events.ts'
 import { createDockerHost, type DockerHostOptions } from './host.ts'
 import { type OwnContainer, readOwnContainer } from './own.ts'
 import { progressLines } from './progress.ts'
@@ -38,12 +40,15 @@ export function openEngine(socketPath = engineSocket): Engine {
 
 function containers(docker: Docker) {
   const inspect = (id: string, signal: AbortSignal) =>
-    absent(look(signal, (abortSignal) => docker.getContainer(id).inspect({ abortSignal })))
+    absent(look(signal, async (abortSignal) => readContainer(await docker.getContainer(id).inspect({ abortSignal }))))
   return {
     container: inspect,
     async containers(labels, signal) {
       const filters = { label: pairs(labels) }
-      const listed = await look(signal, (abortSignal) => docker.listContainers({ all: true, filters, abortSignal }))
+      const options = { all: true, filters }
+      const listed = await look(signal, async (abortSignal) =>
+        readListed(await docker.listContainers({ ...options, abortSignal })),
+      )
       const all = await Promise.all(listed.map(({ Id }) => inspect(Id, signal)))
       return all.filter((container) => container !== undefined)
     },
@@ -60,6 +65,16 @@ function containers(docker: Docker) {
       const call = (abortSignal: AbortSignal) => docker.getContainer(id).stop({ t: seconds, abortSignal })
       await either(304, absent(ask(signal, call, seconds * 1_000 + minute)), undefined)
     },
+    async unpauseContainer(id, signal) {
+      await ask(signal, (abortSignal) => docker.getContainer(id).unpause({ abortSignal }))
+    },
+    async renameContainer(id, name, signal) {
+      const options = { name }
+      await ask(signal, (abortSignal) => docker.getContainer(id).rename({ ...options, ...{ abortSignal } }))
+    },
+    async updateContainer(id, changes, signal) {
+      await ask(signal, (abortSignal) => docker.getContainer(id).update({ ...changes, ...{ abortSignal } }))
+    },
     async removeContainer(id, how, signal) {
       const options = { v: true, force: how === 'even running' }
       const call = (abortSignal: AbortSignal) => docker.getContainer(id).remove({ ...options, ...{ abortSignal } })
@@ -74,10 +89,9 @@ function output(docker: Docker) {
       const options = { stdout: true, stderr: true, tail, follow: false } as const
       return ask(signal, (abortSignal) => docker.getContainer(id).logs({ ...options, abortSignal }))
     },
-    events(labels, signal) {
-      const told = { type: ['container' as const], event: ['start', 'die', 'destroy'] }
-      const filters = { ...told, label: pairs(labels) }
-      return ask(signal, () => docker.getEvents({ filters, abortSignal: signal }))
+    async events(signal) {
+      const filters = JSON.stringify(told)
+      return linesOf(await ask(signal, () => docker.getEvents({ filters, abortSignal: signal })))
     },
     download(id, path, signal) {
       return absent(ask(signal, (abortSignal) => docker.getContainer(id).getArchive({ path, abortSignal })))
@@ -92,7 +106,9 @@ function images(docker: Follower, socketPath: string) {
   return {
     images(labels, signal) {
       const options = { filters: { label: pairs(labels) } }
-      return look(signal, (abortSignal) => docker.listImages({ ...options, ...{ abortSignal } }))
+      return look(signal, async (abortSignal) =>
+        readImages(await docker.listImages({ ...options, ...{ abortSignal } })),
+      )
     },
     image(ref, signal) {
       return absent(
@@ -114,7 +130,8 @@ function images(docker: Follower, socketPath: string) {
 
 function networks(docker: Docker) {
   return {
-    networks: (signal) => look(signal, (abortSignal) => docker.listNetworks({ ...{ abortSignal } })),
+    networks: (signal) =>
+      look(signal, async (abortSignal) => readNetworks(await docker.listNetworks({ ...{ abortSignal } }))),
     async createNetwork({ subnet, ...options }: NetworkOptions, signal) {
       const addresses = subnet === undefined ? {} : { IPAM: { Driver: 'default', Config: [{ Subnet: subnet }] } }
       const call = (abortSignal: AbortSignal) =>

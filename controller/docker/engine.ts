@@ -17,6 +17,11 @@ export interface EngineContainer {
   }
   readonly Config: { readonly Labels: Labels; readonly Env: readonly string[] | null }
   readonly HostConfig: {
+    readonly Memory?: number | undefined
+    readonly NanoCpus?: number | undefined
+    readonly PidsLimit?: number | null | undefined
+    readonly RestartPolicy?: { readonly Name: string } | undefined
+    readonly Dns?: readonly string[] | null | undefined
     readonly NetworkMode?: string | undefined
     readonly PortBindings?: Readonly<Record<string, readonly { HostIp: string; HostPort: string }[]>> | null
   }
@@ -42,6 +47,8 @@ export interface ListedImage {
   readonly Id: string
   readonly RepoTags?: readonly string[] | null | undefined
   readonly Labels: Labels | null
+  /** Bytes, layers that it shares with others among them. */
+  readonly Size?: number | undefined
 }
 
 export interface EngineNetwork {
@@ -49,7 +56,7 @@ export interface EngineNetwork {
   readonly Name: string
   readonly Internal: boolean
   readonly Labels?: Labels | null | undefined
-  readonly IPAM?: { readonly Config?: readonly { readonly [field: string]: unknown }[] | undefined } | undefined
+  readonly IPAM?: { readonly Config?: readonly { readonly [field: string]: unknown }[] | null | undefined } | undefined
 }
 
 export interface NetworkOptions {
@@ -93,6 +100,12 @@ export interface ContainerOptions {
   }
 }
 
+/** What can be changed of a container that is there. */
+export type ContainerChanges = Pick<
+  ContainerOptions['HostConfig'],
+  'Memory' | 'MemorySwap' | 'NanoCpus' | 'PidsLimit' | 'RestartPolicy'
+>
+
 export interface BuildOptions {
   readonly t: string
   readonly dockerfile: string
@@ -113,6 +126,9 @@ export interface Engine {
   createContainer(name: string, options: ContainerOptions, signal: AbortSignal): Promise<{ id: string } | 'taken'>
   startContainer(id: string, signal: AbortSignal): Promise<void>
   stopContainer(id: string, seconds: number, signal: AbortSignal): Promise<void>
+  unpauseContainer(id: string, signal: AbortSignal): Promise<void>
+  renameContainer(id: string, name: string, signal: AbortSignal): Promise<void>
+  updateContainer(id: string, changes: ContainerChanges, signal: AbortSignal): Promise<void>
   removeContainer(id: string, how: 'stopped' | 'even running', signal: AbortSignal): Promise<void>
   /** Its output as the engine frames it. */
   logs(id: string, tail: number, signal: AbortSignal): Promise<Buffer>
@@ -136,8 +152,8 @@ export interface Engine {
   volume(name: string, signal: AbortSignal): Promise<Labels | undefined>
   createVolume(name: string, labels: Record<string, string>, signal: AbortSignal): Promise<void>
   removeVolume(name: string, signal: AbortSignal): Promise<void>
-  /** One chunk whenever a container with the labels started, died or was removed; lives until the signal. */
-  events(labels: Labels, signal: AbortSignal): Promise<AsyncIterable<unknown>>
+  /** A line of JSON for each event of a container or a network that `told` names; lives until the signal. */
+  events(signal: AbortSignal): Promise<AsyncIterable<string>>
 }
 
 /** The engine answers, and says no. `status` is HTTP's. */

@@ -3,14 +3,17 @@ import type { BuildInput } from '../desired.ts'
 import type { BuildRequest, Generation, Host, HostOptions, Sight, Wanted } from '../host.ts'
 import { createTurn } from '../turn.ts'
 import { grace } from './container.ts'
-import { addressOf, edgesOf, ensureEdge, refuseForeign } from './edge.ts'
+import { addressOf, edgeName, edgesOf, ensureEdge, refuseForeign } from './edge.ts'
 import type { Engine, EngineContainer } from './engine.ts'
+import { concerns } from './events.ts'
 import { buildImage, ensurePulled, productName, removeImages } from './image.ts'
-import { carries, frontNetwork, imageTag, labelsOf, mark } from './labels.ts'
+import { frontNetwork, imageTag, labelsOf, mark } from './labels.ts'
 import { plainText } from './log.ts'
+import { stand } from './mend.ts'
 import { type Estate, joinForeign } from './network.ts'
 import { readOwnContainer, runMount, stateIdentity } from './own.ts'
 import { ensureProxy, type ProxyWish, proxySpec } from './proxy.ts'
+import { createSeen, type Seen } from './seen.ts'
 import { forgetServer, startServer } from './server.ts'
 import { sightOf } from './sight.ts'
 
@@ -70,23 +73,25 @@ class DockerHost implements Host {
   readonly #setting: Setting
   readonly #engine: Engine
   readonly #estate: Estate
+  readonly #seen: Seen
 
   constructor(setting: Setting) {
     this.#setting = setting
     this.#estate = setting.estate
     this.#engine = setting.estate.engine
     const { listen, instance } = setting.options
+    this.#seen = createSeen(this.#estate, edgeName(instance, listen))
     this.wanted = { address: addressOf(listen), proxy: proxySpec(instance, setting.proxy) }
   }
 
   async observe(signal: AbortSignal): Promise<Sight> {
     const { instance } = this.#estate
     const ours = labelsOf({ instance })
-    const containers = await this.#engine.containers(ours, signal)
+    const containers = await this.#seen.check(await this.#engine.containers(ours, signal), signal)
     await this.#refuseForeign(containers)
-    const images = await this.#engine.images(ours, signal)
-    const networks = (await this.#engine.networks(signal)).filter(({ Labels }) => carries(Labels, { instance }))
-    return sightOf({ containers, images, networks })
+    const networks = await this.#engine.networks(signal)
+    const { networks: foreign } = this.#setting.options
+    return sightOf({ instance, containers, networks, foreign }, await this.#engine.images(ours, signal))
   }
 
   build(request: BuildRequest, signal: AbortSignal): Promise<void> {
@@ -117,6 +122,7 @@ class DockerHost implements Host {
   async resume(id: string, signal: AbortSignal): Promise<void> {
     const unit = await this.#unit(id, signal)
     if (unit === undefined) throw new Error(`container ${id.slice(0, 12)} is gone and cannot be started again`)
+    if (mark(unit.Config.Labels, 'role') === 'server') await stand(this.#estate, unit, signal)
     await this.#engine.startContainer(unit.Id, signal)
   }
 
@@ -141,11 +147,11 @@ class DockerHost implements Host {
     for (let pause = 0; !signal.aborted; pause = Math.min(2 * pause + 500, 15_000)) {
       await sleep(pause, undefined, { signal }).catch(() => {})
       try {
-        const events = await this.#engine.events(labelsOf({ instance: this.#estate.instance }), signal)
+        const events = await this.#engine.events(signal)
         if (pause > 0) yield
-        for await (const _ of events) {
+        for await (const event of events) {
           pause = 0
-          yield
+          if (concerns(event, this.#estate.instance, this.#seen.has)) yield
         }
       } catch {
         // Engine down, or the end: what is true is for `observe` to say, here it is only asked again.

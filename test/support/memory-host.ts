@@ -109,7 +109,7 @@ class OnlyMemory implements MemoryHost {
     await this.#act('start', server, signal)
     this.networks.add(server)
     const there = this.generations.find((one) => one.server === server && one.spec === spec)
-    if (there?.state === 'running') return
+    if (there?.state === 'running') return this.#putRight(there)
     const name = generationName('gateway', server, spec)
     const unit = { id: name, name, server, spec, origin, restarts: 0, ...this.#running(name) }
     this.generations = [...this.generations.filter((one) => one !== there), this.born(unit)]
@@ -159,6 +159,10 @@ class OnlyMemory implements MemoryHost {
     await this.fault(verb, server)
     signal.throwIfAborted()
     if (verb !== 'observe') this.did.push(server === '' ? verb : `${verb} ${server}`)
+  }
+
+  #putRight({ drift: _, limits: __, ...unit }: ObservedGeneration): void {
+    this.generations = this.generations.map((one) => (one.id === unit.id ? unit : one))
   }
 
   #running(name: string) {
