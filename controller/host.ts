@@ -100,6 +100,14 @@ export interface Wanted {
   readonly proxy: string
 }
 
+/** Which builds stay beside those that units use. */
+export interface Keep {
+  /** Of each server the newest, so many. */
+  readonly most: number
+  /** `<server>@<context hash>` of others. */
+  readonly wanted: ReadonlySet<string>
+}
+
 /** What every host is opened with. */
 export interface HostOptions {
   readonly instance: string
@@ -154,6 +162,12 @@ export interface Host extends AsyncDisposable {
   remove(id: string, signal: AbortSignal): Promise<void>
   /** Removes what a removed server leaves: its network, and builds that no container uses. Volumes stay. */
   forget(server: string, signal: AbortSignal): Promise<void>
+  /** Free bytes where builds are stored; undefined where that cannot be known. */
+  free(signal: AbortSignal): Promise<number | undefined>
+  /** Bytes that our builds take, and those of the host's own build cache. */
+  room(signal: AbortSignal): Promise<{ readonly images?: number; readonly cache?: number }>
+  /** Removes old builds that nothing uses. */
+  collect(keep: Keep, signal: AbortSignal): Promise<void>
   /** Last lines of a unit's output. */
   logs(id: string, tail: number, signal: AbortSignal): Promise<string>
   /** Yields whenever something of this instance may have changed by itself; ends with the signal. */

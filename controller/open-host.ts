@@ -30,7 +30,12 @@ export async function openConfiguredHost(config: Config, product: Product, signa
     return openProcessHost({ ...common, product: product.folder, environment: inherited, log })
   }
   const { address, prefix } = config.subnets
-  const options = { ...common, subnets: `${address}/${prefix}`, networks: config.networks }
+  const { networks, registryAuth } = config
+  const options = {
+    ...common,
+    ...{ subnets: `${address}/${prefix}`, networks },
+    ...(registryAuth === undefined ? {} : { registryAuth }),
+  }
   return openDockerHost({ ...options, product: await dockerProduct(config, product, signal) }, signal, config.engine)
 }
 

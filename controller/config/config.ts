@@ -24,6 +24,8 @@ export interface Config {
   readonly runtime: 'docker' | 'process'
   /** Path of the engine's socket, where it is not the usual one. */
   readonly engine?: string
+  /** Path of a docker `config.json` with credentials for registries. */
+  readonly registryAuth?: string
   readonly instance: string
   /** Where agents connect, and the same as they write it. */
   readonly proxy: { readonly listen: read.Address; readonly url?: string }
@@ -68,6 +70,7 @@ const Environment = z.object({
   GATEWAY_LISTEN: value(read.readAddress).default({ host: '0.0.0.0', port: 3110 }),
   GATEWAY_STATUS_URL: value(read.readBaseUrl).optional(),
   GATEWAY_OPERATOR_TOKEN: value(read.readToken).optional(),
+  GATEWAY_REGISTRY_AUTH: value(absolute).optional(),
   GATEWAY_WEBHOOK_SECRET: value(read.readTokens).default([]),
   LOG_LEVEL: value(oneOf(LogLevel)).default('info'),
   DOCKER_HOST: value(read.readEngine).optional(),
@@ -82,7 +85,6 @@ const notEnforced = [
   'GATEWAY_FORGE_URL',
   'GATEWAY_FORGE_TOKEN',
   'GATEWAY_FORGE_TOKEN_FILE',
-  'GATEWAY_REGISTRY_AUTH',
   'GATEWAY_BREAK_GLASS',
   'GATEWAY_SELF_UPDATE',
 ]
@@ -121,6 +123,7 @@ function arrange(env: Environment, inherited: Config['inherited']): Config {
     subnets: env.GATEWAY_SUBNETS,
     runtime: env.GATEWAY_RUNTIME,
     engine: env.DOCKER_HOST,
+    registryAuth: env.GATEWAY_REGISTRY_AUTH,
     instance: env.GATEWAY_INSTANCE,
     proxy: { listen: env.GATEWAY_PROXY_LISTEN, url: env.GATEWAY_URL },
     status: { listen: env.GATEWAY_LISTEN, url: env.GATEWAY_STATUS_URL, operatorToken: env.GATEWAY_OPERATOR_TOKEN },

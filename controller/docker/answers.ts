@@ -50,6 +50,13 @@ const Networks = z.array(
   }),
 )
 
+const Info = z.object({ DockerRootDir: z.string() })
+
+const Usage = z.object({
+  Images: z.array(z.object({ Labels: Labels.nullable(), Size: z.number(), SharedSize: z.number() })).nullish(),
+  BuildCache: z.array(z.object({ Size: z.number() })).nullish(),
+})
+
 /** Reads an answer. Throws `HostDown` for what no engine in its right mind says: a half, or nothing. */
 function reader<T>(shape: z.ZodType<T>, what: string): (answer: unknown) => T {
   return (answer) => {
@@ -63,4 +70,6 @@ function reader<T>(shape: z.ZodType<T>, what: string): (answer: unknown) => T {
 export const readContainer = reader(Container, 'a container')
 export const readListed = reader(Listed, 'its containers')
 export const readImages = reader(ListedImages, 'its images')
+export const readInfo = reader(Info, 'itself')
+export const readUsage = reader(Usage, 'its disk')
 export const readNetworks = reader(Networks, 'its networks')

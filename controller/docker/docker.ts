@@ -1,8 +1,8 @@
 import { Agent, type ClientRequestArgs } from 'node:http'
 import type { Duplex } from 'node:stream'
 import Docker from 'dockerode'
-import type { Host } from '../host.ts'
-import { readContainer, readImages, readListed, readNetworks } from './answers.ts'
+import { type Host, HostDown } from '../host.ts'
+import { readContainer, readImages, readInfo, readListed, readNetworks, readUsage } from './answers.ts'
 import { absent, ask, either, look } from './call.ts'
 import type { BuildOptions, Engine, Labels, NetworkOptions } from './engine.ts'
 import { linesOf, told } from './events.ts'
@@ -46,11 +46,12 @@ function containers(docker: Docker) {
     async containers(labels, signal) {
       const filters = { label: pairs(labels) }
       const options = { all: true, filters }
-      const listed = await look(signal, async (abortSignal) =>
-        readListed(await docker.listContainers({ ...options, abortSignal })),
-      )
-      const all = await Promise.all(listed.map(({ Id }) => inspect(Id, signal)))
-      return all.filter((container) => container !== undefined)
+      const list = () =>
+        look(signal, async (abortSignal) => readListed(await docker.listContainers({ ...options, abortSignal })))
+      const listed = await list()
+      const all = (await Promise.all(listed.map(({ Id }) => inspect(Id, signal)))).filter((one) => one !== undefined)
+      if (all.length < listed.length) refuseUnknown(await list(), listed, all)
+      return all
     },
     async createContainer(name, options, signal) {
       const call = (abortSignal: AbortSignal) => docker.createContainer({ ...options, name, abortSignal })
@@ -81,6 +82,19 @@ function containers(docker: Docker) {
       await absent(ask(signal, call, minute))
     },
   } satisfies Partial<Engine>
+}
+
+interface Known {
+  readonly Id: string
+}
+
+/** What was removed between list and inspection is no longer listed; an engine that goes on listing what it does not know is broken. */
+function refuseUnknown(now: readonly Known[], before: readonly Known[], all: readonly Known[]): void {
+  const found = new Set(all.map(({ Id }) => Id))
+  const still = new Set(now.map(({ Id }) => Id))
+  const odd = before.find(({ Id }) => !found.has(Id) && still.has(Id))
+  if (odd !== undefined)
+    throw new HostDown(`the Docker engine lists container ${odd.Id.slice(0, 12)} and does not know it: not believed`)
 }
 
 function output(docker: Docker) {
@@ -116,10 +130,19 @@ function images(docker: Follower, socketPath: string) {
       )
     },
     build: (tar, options, log, signal) => runBuild({ tar, options, log, socketPath }, signal),
-    pull(ref, log, signal) {
-      const call = async (abortSignal: AbortSignal) => follow(docker, await docker.pull(ref, { abortSignal }), log)
+    pull(ref, credential, signal) {
+      const options = credential === undefined ? {} : { authconfig: credential }
+      const call = async (abortSignal: AbortSignal) =>
+        follow(docker, await docker.pull(ref, { ...options, abortSignal }), () => {})
       return ask(signal, call, longestBuild)
     },
+    folder: (signal) =>
+      look(signal, async (abortSignal) => readInfo(await docker.ask('info', abortSignal)).DockerRootDir),
+    usage: (signal) =>
+      look(signal, async (abortSignal) => {
+        const { Images, BuildCache } = readUsage(await docker.ask('df', abortSignal))
+        return { images: Images ?? [], cache: BuildCache ?? [] }
+      }),
     async removeImage(ref, signal) {
       const call = (abortSignal: AbortSignal) => docker.getImage(ref).remove({ abortSignal })
       const kept = await either(409, absent(ask(signal, call, minute)), 'kept' as const)
@@ -180,6 +203,11 @@ class Follower extends Docker {
     done: (error: Error | null) => void,
     progress: (event: unknown) => void,
   ) => void
+  /** These take a signal, of which the types do not know either. */
+  ask(what: 'info' | 'df', abortSignal: AbortSignal): Promise<unknown> {
+    const call: (options: { readonly abortSignal: AbortSignal }) => Promise<unknown> = Reflect.get(this, what)
+    return call.call(this, { abortSignal })
+  }
 }
 
 /** Remembers its connections: dockerode leaves a build's session open when the build is aborted or refused. */

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream'
+import type { Credential } from './credentials.ts'
 
 export type Labels = Readonly<Record<string, string>>
 
@@ -41,6 +42,13 @@ export interface EngineMount {
 export interface EngineImage {
   readonly Id: string
   readonly Config: { readonly User: string; readonly Labels: Labels | null }
+  readonly Metadata?: { readonly LastTagTime?: string | undefined } | undefined
+}
+
+/** Bytes that things take on the engine's disk. */
+export interface EngineUsage {
+  readonly images: readonly { readonly Labels: Labels | null; readonly Size: number; readonly SharedSize: number }[]
+  readonly cache: readonly { readonly Size: number }[]
 }
 
 export interface ListedImage {
@@ -139,7 +147,11 @@ export interface Engine {
   image(ref: string, signal: AbortSignal): Promise<EngineImage | undefined>
   /** Ends when the build does, well or not; errors of the build itself are in the returned text. */
   build(tar: Readable, options: BuildOptions, log: (line: string) => void, signal: AbortSignal): Promise<string>
-  pull(ref: string, log: (line: string) => void, signal: AbortSignal): Promise<string>
+  pull(ref: string, credential: Credential | undefined, signal: AbortSignal): Promise<string>
+  /** Folder of its machine in which it stores everything. */
+  folder(signal: AbortSignal): Promise<string>
+  /** May take seconds. */
+  usage(signal: AbortSignal): Promise<EngineUsage>
   /** `kept` where a container uses it. */
   removeImage(ref: string, signal: AbortSignal): Promise<'removed' | 'kept'>
   networks(signal: AbortSignal): Promise<readonly EngineNetwork[]>

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { BuildInput } from '../desired.ts'
-import type { BuildRequest, Generation, Host, HostOptions, Sight, Wanted } from '../host.ts'
+import type { BuildRequest, Generation, Host, HostOptions, Keep, Sight, Wanted } from '../host.ts'
 import { createTurn } from '../turn.ts'
 import { grace } from './container.ts'
+import { readCredentials } from './credentials.ts'
 import { addressOf, edgeName, edgesOf, ensureEdge, refuseForeign } from './edge.ts'
 import type { Engine, EngineContainer } from './engine.ts'
 import { concerns } from './events.ts'
@@ -13,6 +14,7 @@ import { stand } from './mend.ts'
 import { type Estate, joinForeign } from './network.ts'
 import { readOwnContainer, runMount, stateIdentity } from './own.ts'
 import { ensureProxy, type ProxyWish, proxySpec } from './proxy.ts'
+import { collectImages, freeBytes, takenBytes } from './room.ts'
 import { createSeen, type Seen } from './seen.ts'
 import { forgetServer, startServer } from './server.ts'
 import { sightOf } from './sight.ts'
@@ -27,6 +29,8 @@ export interface DockerHostOptions extends HostOptions {
   readonly subnets: string
   /** `GATEWAY_NETWORKS` */
   readonly networks: readonly string[]
+  /** `GATEWAY_REGISTRY_AUTH`: path of a docker `config.json`. */
+  readonly registryAuth?: string
   readonly product: Product
 }
 
@@ -36,12 +40,16 @@ interface Setting {
   /** What the state is called by all that outlives this process. */
   readonly state: string
   readonly proxy: ProxyWish
+  /** Whether the controller runs in a container of this engine. */
+  readonly contained: boolean
 }
 
 export async function createDockerHost(engine: Engine, options: DockerHostOptions, signal: AbortSignal): Promise<Host> {
   const { instance, state, subnets, product } = options
   refuseEarlyNetworks(options)
-  const estate = { engine, instance, subnets, networking: createTurn() }
+  const credentials = () => readCredentials(options.registryAuth)
+  await credentials()
+  const estate = { engine, instance, subnets, networking: createTurn(), credentials }
   const own = await readOwnContainer(engine, signal)
   const identity = await stateIdentity(own, state)
   const edges = await edgesOf(estate, signal)
@@ -49,7 +57,7 @@ export async function createDockerHost(engine: Engine, options: DockerHostOption
   for (const edge of edges) await joinForeign(estate, edge, options.networks, signal)
   const made = 'input' in product ? product.input.hash : (await ensurePulled(estate, product.image, signal)).Id
   const proxy = { product: made, url: options.url, logLevel: options.logLevel, run: runMount(own, state) }
-  return new DockerHost({ options, estate, state: identity, proxy })
+  return new DockerHost({ options, estate, state: identity, proxy, contained: own !== undefined })
 }
 
 /** Not the controller itself, nor what somebody runs from an image of ours: that has no role, as has what never ran. */
@@ -137,6 +145,18 @@ class DockerHost implements Host {
 
   forget(server: string, signal: AbortSignal): Promise<void> {
     return forgetServer(this.#estate, server, signal)
+  }
+
+  free(signal: AbortSignal) {
+    return freeBytes(this.#estate, this.#setting.contained, signal)
+  }
+
+  room(signal: AbortSignal) {
+    return takenBytes(this.#estate, signal)
+  }
+
+  collect(keep: Keep, signal: AbortSignal): Promise<void> {
+    return collectImages(this.#estate, keep, signal)
   }
 
   async logs(id: string, tail: number, signal: AbortSignal): Promise<string> {

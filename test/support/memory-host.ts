@@ -4,6 +4,7 @@ import {
   generationKey,
   generationName,
   type Host,
+  type Keep,
   type ObservedEdge,
   type ObservedGeneration,
   type ObservedProxy,
@@ -28,6 +29,8 @@ export interface MemoryHost extends Host {
   proxies: readonly ObservedProxy[]
   generations: readonly ObservedGeneration[]
   readonly built: Set<string>
+  /** Free bytes, as far as they are known. */
+  space: number | undefined
   /** Servers that were started once and have not been forgotten. */
   readonly networks: Set<string>
   /** Verbs that changed something, in order: `start outline`. */
@@ -59,6 +62,7 @@ class OnlyMemory implements MemoryHost {
   proxies: readonly ObservedProxy[] = []
   generations: readonly ObservedGeneration[] = []
   readonly built = new Set<string>()
+  space: number | undefined
   readonly networks = new Set<string>()
   readonly did: string[] = []
   fault: MemoryHost['fault'] = () => {}
@@ -139,6 +143,18 @@ class OnlyMemory implements MemoryHost {
     await this.#act('forget', server, signal)
     this.networks.delete(server)
     for (const key of this.built) if (key.startsWith(`${server}@`)) this.built.delete(key)
+  }
+
+  async free() {
+    return this.space
+  }
+
+  async room() {
+    return {}
+  }
+
+  async collect({ most }: Keep) {
+    this.did.push(`collect ${most}`)
   }
 
   async logs(id: string) {
