@@ -1,20 +1,17 @@
-import { Agent, type ClientRequestArgs } from 'node:http'
-import type { Duplex } from 'node:stream'
-import Docker from 'dockerode'
+import type Docker from 'dockerode'
 import { type Host, HostDown } from '../host.ts'
 import { readContainer, readImages, readInfo, readListed, readNetworks, readUsage } from './answers.ts'
 import { absent, ask, either, look } from './call.ts'
-import type { BuildOptions, Engine, Labels, NetworkOptions } from './engine.ts'
+import type { Engine, Labels, NetworkOptions } from './engine.ts'
 import { linesOf, told } from './events.ts'
+import { Follower, follow, longestBuild, runBuild } from './follower.ts'
 import { createDockerHost, type DockerHostOptions } from './host.ts'
 import { type OwnContainer, readOwnContainer } from './own.ts'
-import { progressLines } from './progress.ts'
 
 export type { DockerHostOptions }
 
 const engineSocket = '/var/run/docker.sock'
 const minute = 60_000
-const longestBuild = 30 * minute
 
 /** Throws `HostDown` when the engine does not answer, and one clear line for what this machine cannot give. */
 export function openDockerHost(options: DockerHostOptions, signal: AbortSignal, socketPath?: string): Promise<Host> {
@@ -194,66 +191,6 @@ function volumes(docker: Docker) {
       await absent(ask(signal, (abortSignal) => docker.getVolume(name).remove({ abortSignal })))
     },
   } satisfies Partial<Engine>
-}
-
-/** dockerode decodes BuildKit's progress; its types do not know yet. */
-class Follower extends Docker {
-  declare followProgress: (
-    stream: NodeJS.ReadableStream,
-    done: (error: Error | null) => void,
-    progress: (event: unknown) => void,
-  ) => void
-  /** These take a signal, of which the types do not know either. */
-  ask(what: 'info' | 'df', abortSignal: AbortSignal): Promise<unknown> {
-    const call: (options: { readonly abortSignal: AbortSignal }) => Promise<unknown> = Reflect.get(this, what)
-    return call.call(this, { abortSignal })
-  }
-}
-
-/** Remembers its connections: dockerode leaves a build's session open when the build is aborted or refused. */
-class BuildAgent extends Agent {
-  readonly #connections = new Set<Duplex>()
-  override createConnection(options: ClientRequestArgs, done?: (error: Error | null, stream: Duplex) => void) {
-    const connection = super.createConnection(options, done)
-    if (connection) this.#connections.add(connection)
-    return connection
-  }
-  override destroy(): void {
-    for (const connection of this.#connections) connection.destroy()
-    super.destroy()
-  }
-}
-
-interface Build {
-  readonly tar: NodeJS.ReadableStream
-  readonly options: BuildOptions
-  readonly log: (line: string) => void
-  readonly socketPath: string
-}
-
-async function runBuild({ tar, options, log, socketPath }: Build, signal: AbortSignal): Promise<string> {
-  const agent = new BuildAgent()
-  const docker = new Follower({ socketPath, ...{ agent } })
-  const call = async (abortSignal: AbortSignal) =>
-    follow(docker, await docker.buildImage(tar, { ...options, version: '2', abortSignal }), log)
-  try {
-    return await ask(signal, call, longestBuild)
-  } finally {
-    agent.destroy()
-  }
-}
-
-/** The error that the stream tells, empty for none. */
-function follow(docker: Follower, stream: NodeJS.ReadableStream, log: (line: string) => void): Promise<string> {
-  return new Promise((resolve, reject) => {
-    let failure = ''
-    const progress = (event: unknown) => {
-      const { lines, error } = progressLines(event)
-      for (const line of lines) log(line)
-      failure = error ?? failure
-    }
-    docker.followProgress(stream, (error) => (error ? reject(error) : resolve(failure)), progress)
-  })
 }
 
 function pairs(labels: Labels): string[] {
