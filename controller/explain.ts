@@ -16,10 +16,17 @@ export function isDifferent(steps: readonly Step[]): boolean {
   return steps.some((step) => step.do !== 'hold')
 }
 
+/** Servers that are not the same after these steps, or are held back from it. */
+export function changedServers(steps: readonly Step[]): readonly string[] {
+  return [...new Set(steps.flatMap((step) => ('server' in step && step.do !== 'retire' ? [step.server] : [])))]
+}
+
 function sign(step: Step): string {
   switch (step.do) {
     case 'roll':
       return { create: '+', 'start-first': '+/-', 'stop-first': '-/+' }[step.order]
+    case 'controller':
+      return '+/-'
     case 'edge':
     case 'proxy':
       if (step.change === 'mend') return '~'
@@ -48,6 +55,7 @@ function nameOf(step: Step): string {
     case 'grant':
     case 'revoke':
       return step.agent
+    case 'controller':
     case 'edge':
     case 'proxy':
       return step.do

@@ -32,6 +32,10 @@ export const CommitStatus = z.strictObject({
   plan: z.array(z.string()),
   /** Servers that are not as the commit says, each with its reason. */
   servers: z.record(z.string(), z.strictObject({ phase: ServerPhase, reason: z.string() })),
+  /** Servers that its plan changes. */
+  changed: z.array(z.string()).optional(),
+  /** Whether all that it grants is in force at every proxy. */
+  grants: z.enum(['waiting', 'published']).optional(),
   /** What is allowed and probably not meant, a line each. */
   warnings: z.array(z.string()).optional(),
   /** Parts that wait until somebody says so. */
@@ -77,6 +81,12 @@ export const Status = z.strictObject({
       .strictObject({ free: z.number().optional(), images: z.number().optional(), cache: z.number().optional() })
       .optional(),
   }),
+  /** Whether the forge takes what it is told; absent where it is told nothing. */
+  forge: z.strictObject({ ok: z.boolean(), reason: z.string() }).optional(),
+  /** Whether the forge announces what is pushed; absent where it is not asked to. */
+  webhook: z.strictObject({ ok: z.boolean(), reason: z.string() }).optional(),
+  /** What this machine cannot give, and what that costs; a line each. */
+  remarks: z.array(z.string()).optional(),
   /** Attempted and applied are different facts. */
   attempted: CommitStatus.optional(),
   applied: z.string().optional(),

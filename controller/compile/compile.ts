@@ -5,6 +5,7 @@ import { type CompiledGateway, compileGateway, usualSettings } from './gateway.t
 import { gatewayFile, type Layout, layOut, permissionsFile } from './layout.ts'
 import { join, type Path } from './manifest.ts'
 import { type CompiledPermissions, compilePermissions } from './permissions.ts'
+import { readAhead } from './read-ahead.ts'
 import { createOutside, isLoopback } from './server.ts'
 import { readYaml } from './yaml.ts'
 
@@ -14,8 +15,9 @@ const mostFaultsOfFile = 50
  * A commit, or a folder, to what it says should be so, or to all its faults, sorted by file and line. Reads through the
  * tree alone: no network, no clock, no environment. Rejects only where the tree cannot be read, or the signal says so.
  */
-export async function compile(tree: Tree, signal?: AbortSignal): Promise<Compiled> {
-  const entries = await tree.list()
+export async function compile(given: Tree, signal?: AbortSignal): Promise<Compiled> {
+  const entries = await given.list()
+  const tree = await readAhead(given, entries, signal)
   const layout = layOut(entries)
   const permissions = await readPermissions(tree, layout, signal)
   const outcomes: ServerOutcome[] = []
@@ -25,7 +27,7 @@ export async function compile(tree: Tree, signal?: AbortSignal): Promise<Compile
       await compileServerFile({ tree, entries, name, entry, body: await readBlob(tree, entry, signal) }, signal),
     )
   }
-  const gateway = await readGateway(tree, layout, signal)
+  const gateway = await readGateway(tree, { entries, layout }, signal)
   const faults = [
     ...layout.faults,
     ...permissions.faults,
@@ -54,8 +56,14 @@ async function readBlob(tree: Tree, entry: TreeEntry, signal?: AbortSignal): Pro
   return Buffer.concat(chunks)
 }
 
-async function readGateway(tree: Tree, { gateway }: Layout, signal?: AbortSignal): Promise<CompiledGateway> {
-  return gateway === undefined ? { faults: [] } : compileGateway(gatewayFile, await readBlob(tree, gateway, signal))
+async function readGateway(
+  tree: Tree,
+  { entries, layout: { gateway } }: { entries: readonly TreeEntry[]; layout: Layout },
+  signal?: AbortSignal,
+): Promise<CompiledGateway> {
+  if (gateway === undefined) return { faults: [] }
+  const body = await readBlob(tree, gateway, signal)
+  return compileGateway({ tree, entries, file: gatewayFile, body }, signal)
 }
 
 type ReadPermissions = CompiledPermissions & { readonly warn: (path: Path, message: string) => string }

@@ -21,6 +21,7 @@ const Container = z.object({
     RestartPolicy: z.object({ Name: z.string() }).optional(),
     Dns: z.array(z.string()).nullish(),
     NetworkMode: z.string().optional(),
+    Sysctls: z.record(z.string(), z.string()).nullish(),
     PortBindings: z.record(z.string(), z.array(z.object({ HostIp: z.string(), HostPort: z.string() }))).nullish(),
   }),
   NetworkSettings: z.object({ Networks: z.record(z.string(), z.unknown()) }),

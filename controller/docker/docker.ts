@@ -1,10 +1,11 @@
-import type Docker from 'dockerode'
+import Docker from 'dockerode'
+import { z } from 'zod'
 import { type Host, HostDown } from '../host.ts'
 import { readContainer, readImages, readInfo, readListed, readNetworks, readUsage } from './answers.ts'
 import { absent, ask, either, look } from './call.ts'
-import type { Engine, Labels, NetworkOptions } from './engine.ts'
+import type { BuildOptions, Engine, Labels, NetworkOptions } from './engine.ts'
 import { linesOf, told } from './events.ts'
-import { Follower, follow, longestBuild, runBuild } from './follower.ts'
+import { BuildAgent, type FollowProgress, follow, longestBuild } from './follower.ts'
 import { createDockerHost, type DockerHostOptions } from './host.ts'
 import { type OwnContainer, readOwnContainer } from './own.ts'
 
@@ -12,6 +13,8 @@ export type { DockerHostOptions }
 
 const engineSocket = '/var/run/docker.sock'
 const minute = 60_000
+/** What is made like another container has what the engine itself said of that. */
+const Options = z.custom<Docker.ContainerCreateOptions>((value) => typeof value === 'object')
 
 /** Throws `HostDown` when the engine does not answer, and one clear line for what this machine cannot give. */
 export function openDockerHost(options: DockerHostOptions, signal: AbortSignal, socketPath?: string): Promise<Host> {
@@ -28,6 +31,7 @@ export function openEngine(socketPath = engineSocket): Engine {
   const docker = new Follower({ socketPath })
   return {
     ...containers(docker),
+    ...changes(docker),
     ...output(docker),
     ...images(docker, socketPath),
     ...networks(docker),
@@ -38,6 +42,11 @@ export function openEngine(socketPath = engineSocket): Engine {
 function containers(docker: Docker) {
   const inspect = (id: string, signal: AbortSignal) =>
     absent(look(signal, async (abortSignal) => readContainer(await docker.getContainer(id).inspect({ abortSignal }))))
+  const create = async (options: Docker.ContainerCreateOptions, signal: AbortSignal) => {
+    const call = (abortSignal: AbortSignal) => docker.createContainer({ ...options, abortSignal })
+    const made = await either(409, ask(signal, call, minute), 'taken' as const)
+    return made === 'taken' ? made : { id: made.id }
+  }
   return {
     container: inspect,
     async containers(labels, signal) {
@@ -50,11 +59,16 @@ function containers(docker: Docker) {
       if (all.length < listed.length) refuseUnknown(await list(), listed, all)
       return all
     },
-    async createContainer(name, options, signal) {
-      const call = (abortSignal: AbortSignal) => docker.createContainer({ ...options, name, abortSignal })
-      const made = await either(409, ask(signal, call, minute), 'taken' as const)
-      return made === 'taken' ? made : { id: made.id }
-    },
+    createContainer: (name, options, signal) => create({ ...options, name }, signal),
+    createLike: (name, options, signal) => create({ ...Options.parse(options), name }, signal),
+    describe: (what, id, signal) =>
+      absent(
+        look<unknown>(signal, (abortSignal) =>
+          what === 'container'
+            ? docker.getContainer(id).inspect({ abortSignal })
+            : docker.getImage(id).inspect({ manifests: false, ...{ abortSignal } }),
+        ),
+      ),
     async startContainer(id, signal) {
       const call = (abortSignal: AbortSignal) => docker.getContainer(id).start({ abortSignal })
       await either(304, ask(signal, call, minute), undefined)
@@ -62,16 +76,6 @@ function containers(docker: Docker) {
     async stopContainer(id, seconds, signal) {
       const call = (abortSignal: AbortSignal) => docker.getContainer(id).stop({ t: seconds, abortSignal })
       await either(304, absent(ask(signal, call, seconds * 1_000 + minute)), undefined)
-    },
-    async unpauseContainer(id, signal) {
-      await ask(signal, (abortSignal) => docker.getContainer(id).unpause({ abortSignal }))
-    },
-    async renameContainer(id, name, signal) {
-      const options = { name }
-      await ask(signal, (abortSignal) => docker.getContainer(id).rename({ ...options, ...{ abortSignal } }))
-    },
-    async updateContainer(id, changes, signal) {
-      await ask(signal, (abortSignal) => docker.getContainer(id).update({ ...changes, ...{ abortSignal } }))
     },
     async removeContainer(id, how, signal) {
       const options = { v: true, force: how === 'even running' }
@@ -92,6 +96,21 @@ function refuseUnknown(now: readonly Known[], before: readonly Known[], all: rea
   const odd = before.find(({ Id }) => !found.has(Id) && still.has(Id))
   if (odd !== undefined)
     throw new HostDown(`the Docker engine lists container ${odd.Id.slice(0, 12)} and does not know it: not believed`)
+}
+
+function changes(docker: Docker) {
+  return {
+    async unpauseContainer(id, signal) {
+      await ask(signal, (abortSignal) => docker.getContainer(id).unpause({ abortSignal }))
+    },
+    async renameContainer(id, name, signal) {
+      const options = { name }
+      await ask(signal, (abortSignal) => docker.getContainer(id).rename({ ...options, ...{ abortSignal } }))
+    },
+    async updateContainer(id, changes, signal) {
+      await ask(signal, (abortSignal) => docker.getContainer(id).update({ ...changes, ...{ abortSignal } }))
+    },
+  } satisfies Partial<Engine>
 }
 
 function output(docker: Docker) {
@@ -140,6 +159,9 @@ function images(docker: Follower, socketPath: string) {
         const { Images, BuildCache } = readUsage(await docker.ask('df', abortSignal))
         return { images: Images ?? [], cache: BuildCache ?? [] }
       }),
+    async tagImage(id, repo, tag, signal) {
+      await ask(signal, (abortSignal) => docker.getImage(id).tag({ repo, tag, ...{ abortSignal } }))
+    },
     async removeImage(ref, signal) {
       const call = (abortSignal: AbortSignal) => docker.getImage(ref).remove({ abortSignal })
       const kept = await either(409, absent(ask(signal, call, minute)), 'kept' as const)
@@ -191,6 +213,35 @@ function volumes(docker: Docker) {
       await absent(ask(signal, (abortSignal) => docker.getVolume(name).remove({ abortSignal })))
     },
   } satisfies Partial<Engine>
+}
+
+/** What dockerode does and its types do not know. */
+class Follower extends Docker {
+  declare followProgress: FollowProgress
+  /** These take a signal, of which the types do not know either. */
+  ask(what: 'info' | 'df', abortSignal: AbortSignal): Promise<unknown> {
+    const call: (options: { readonly abortSignal: AbortSignal }) => Promise<unknown> = Reflect.get(this, what)
+    return call.call(this, { abortSignal })
+  }
+}
+
+interface Build {
+  readonly tar: NodeJS.ReadableStream
+  readonly options: BuildOptions
+  readonly log: (line: string) => void
+  readonly socketPath: string
+}
+
+async function runBuild({ tar, options, log, socketPath }: Build, signal: AbortSignal): Promise<string> {
+  const agent = new BuildAgent()
+  const docker = new Follower({ socketPath, ...{ agent } })
+  const call = async (abortSignal: AbortSignal) =>
+    follow(docker, await docker.buildImage(tar, { ...options, version: '2', abortSignal }), log)
+  try {
+    return await ask(signal, call, longestBuild)
+  } finally {
+    agent.destroy()
+  }
 }
 
 function pairs(labels: Labels): string[] {

@@ -24,6 +24,7 @@ export interface EngineContainer {
     readonly RestartPolicy?: { readonly Name: string } | undefined
     readonly Dns?: readonly string[] | null | undefined
     readonly NetworkMode?: string | undefined
+    readonly Sysctls?: Readonly<Record<string, string>> | null | undefined
     readonly PortBindings?: Readonly<Record<string, readonly { HostIp: string; HostPort: string }[]>> | null
   }
   readonly NetworkSettings: { readonly Networks: Readonly<Record<string, unknown>> }
@@ -41,6 +42,8 @@ export interface EngineMount {
 
 export interface EngineImage {
   readonly Id: string
+  /** `name@sha256:…` as registries know it. */
+  readonly RepoDigests?: readonly string[] | null | undefined
   readonly Config: { readonly User: string; readonly Labels: Labels | null }
   readonly Metadata?: { readonly LastTagTime?: string | undefined } | undefined
 }
@@ -114,6 +117,12 @@ export type ContainerChanges = Pick<
   'Memory' | 'MemorySwap' | 'NanoCpus' | 'PidsLimit' | 'RestartPolicy'
 >
 
+/** The engine's options of the same call, taken from what it said of another container. */
+export interface Likeness {
+  readonly HostConfig: Readonly<Record<string, unknown>>
+  readonly [option: string]: unknown
+}
+
 export interface BuildOptions {
   readonly t: string
   readonly dockerfile: string
@@ -132,6 +141,10 @@ export interface Engine {
   container(id: string, signal: AbortSignal): Promise<EngineContainer | undefined>
   /** Its id, or `taken` when another container has the name. */
   createContainer(name: string, options: ContainerOptions, signal: AbortSignal): Promise<{ id: string } | 'taken'>
+  /** The same, by options that are the engine's own words. */
+  createLike(name: string, options: Likeness, signal: AbortSignal): Promise<{ id: string } | 'taken'>
+  /** All that it says of a container, or of an image, in its own words. */
+  describe(what: 'container' | 'image', id: string, signal: AbortSignal): Promise<unknown>
   startContainer(id: string, signal: AbortSignal): Promise<void>
   stopContainer(id: string, seconds: number, signal: AbortSignal): Promise<void>
   unpauseContainer(id: string, signal: AbortSignal): Promise<void>
@@ -152,6 +165,8 @@ export interface Engine {
   folder(signal: AbortSignal): Promise<string>
   /** May take seconds. */
   usage(signal: AbortSignal): Promise<EngineUsage>
+  /** Makes `name:tag` stand for an image, whatever it stood for. */
+  tagImage(id: string, name: string, tag: string, signal: AbortSignal): Promise<void>
   /** `kept` where a container uses it. */
   removeImage(ref: string, signal: AbortSignal): Promise<'removed' | 'kept'>
   networks(signal: AbortSignal): Promise<readonly EngineNetwork[]>

@@ -1,26 +1,29 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { BuildInput } from '../desired.ts'
-import type { BuildRequest, Generation, Host, HostOptions, Keep, Sight, Wanted } from '../host.ts'
+import type { BuildInput, ImageSource } from '../desired.ts'
+import type { BuildRequest, Generation, Host, HostOptions, Keep, Product, Sight, Wanted } from '../host.ts'
 import { createTurn } from '../turn.ts'
+import { settleUpdate } from '../update/settle.ts'
 import { grace } from './container.ts'
 import { readCredentials } from './credentials.ts'
+import { takeDown } from './down.ts'
 import { addressOf, edgeName, edgesOf, ensureEdge, refuseForeign } from './edge.ts'
 import type { Engine, EngineContainer } from './engine.ts'
 import { concerns } from './events.ts'
-import { buildImage, ensurePulled, productName, removeImages } from './image.ts'
+import { buildImage, ensurePulled, productName } from './image.ts'
 import { frontNetwork, imageTag, labelsOf, mark } from './labels.ts'
 import { plainText } from './log.ts'
 import { stand } from './mend.ts'
 import { type Estate, joinForeign } from './network.ts'
-import { readOwnContainer, runMount, stateIdentity } from './own.ts'
+import { comesFrom, type OwnContainer, readOwnContainer, runMount, stateIdentity } from './own.ts'
 import { ensureProxy, type ProxyWish, proxySpec } from './proxy.ts'
+import { renewController } from './renew.ts'
 import { collectImages, freeBytes, takenBytes } from './room.ts'
 import { createSeen, type Seen } from './seen.ts'
 import { forgetServer, startServer } from './server.ts'
 import { sightOf } from './sight.ts'
 
-/** What edge and proxies run from: an image that is there, or one to build from a checkout. */
-export type Product =
+/** What edge runs from, and proxies where no commit says otherwise: an image that is there, or one to build from a checkout. */
+export type OwnProduct =
   | { readonly image: string }
   | { readonly input: BuildInput; readonly entries: BuildRequest['entries'] }
 
@@ -31,7 +34,9 @@ export interface DockerHostOptions extends HostOptions {
   readonly networks: readonly string[]
   /** `GATEWAY_REGISTRY_AUTH`: path of a docker `config.json`. */
   readonly registryAuth?: string
-  readonly product: Product
+  readonly product: OwnProduct
+  /** Whether commits may replace the controller itself, where that is a container. */
+  readonly selfUpdate?: boolean
 }
 
 interface Setting {
@@ -42,6 +47,8 @@ interface Setting {
   readonly proxy: ProxyWish
   /** Whether the controller runs in a container of this engine. */
   readonly contained: boolean
+  /** The container of the controller that commits may replace. */
+  readonly own: OwnContainer | undefined
 }
 
 export async function createDockerHost(engine: Engine, options: DockerHostOptions, signal: AbortSignal): Promise<Host> {
@@ -54,16 +61,12 @@ export async function createDockerHost(engine: Engine, options: DockerHostOption
   const identity = await stateIdentity(own, state)
   const edges = await edgesOf(estate, signal)
   await refuseForeign(edges, identity, state)
+  if (own !== undefined) await settleUpdate(estate, { own, state }, signal)
   for (const edge of edges) await joinForeign(estate, edge, options.networks, signal)
   const made = 'input' in product ? product.input.hash : (await ensurePulled(estate, product.image, signal)).Id
   const proxy = { product: made, url: options.url, logLevel: options.logLevel, run: runMount(own, state) }
-  return new DockerHost({ options, estate, state: identity, proxy, contained: own !== undefined })
-}
-
-/** Not the controller itself, nor what somebody runs from an image of ours: that has no role, as has what never ran. */
-function isRemovable({ Config, State }: EngineContainer): boolean {
-  const role = mark(Config.Labels, 'role')
-  return role === undefined ? State.Status === 'created' : role !== 'controller'
+  const renewable = options.selfUpdate ? own : undefined
+  return new DockerHost({ options, estate, state: identity, proxy, own: renewable, contained: own !== undefined })
 }
 
 /** The engine gives default route and published port to the first network by name, and edge's must stay that. */
@@ -77,7 +80,6 @@ function refuseEarlyNetworks({ instance, networks }: DockerHostOptions): void {
 }
 
 class DockerHost implements Host {
-  readonly wanted: Wanted
   readonly #setting: Setting
   readonly #engine: Engine
   readonly #estate: Estate
@@ -89,7 +91,27 @@ class DockerHost implements Host {
     this.#engine = setting.estate.engine
     const { listen, instance } = setting.options
     this.#seen = createSeen(this.#estate, edgeName(instance, listen))
-    this.wanted = { address: addressOf(listen), proxy: proxySpec(instance, setting.proxy) }
+  }
+
+  get wanted(): Wanted {
+    return this.wantedFrom(undefined)
+  }
+
+  wantedFrom(image: ImageSource | undefined): Wanted {
+    const { own, options } = this.#setting
+    const isOther = own !== undefined && image !== undefined && !comesFrom(own, image)
+    return {
+      address: addressOf(options.listen),
+      proxy: proxySpec(options.instance, this.#proxyOf(image)),
+      ...(isOther ? { controller: this.#imageOf(image) } : {}),
+    }
+  }
+
+  async renew(image: ImageSource, commit: string, signal: AbortSignal): Promise<string> {
+    const { own, options } = this.#setting
+    if (own === undefined) return 'this controller is no container'
+    const renewal = { own, state: options.state, ref: this.#imageOf(image), commit }
+    return renewController(this.#estate, renewal, signal)
   }
 
   async observe(signal: AbortSignal): Promise<Sight> {
@@ -106,10 +128,13 @@ class DockerHost implements Host {
     return buildImage(this.#estate, request, signal)
   }
 
-  async prepare(log: (line: string) => void, signal: AbortSignal): Promise<void> {
-    const { product } = this.#setting.options
-    if ('input' in product) await this.build({ server: productName, ...product, log }, signal)
-    else await ensurePulled(this.#estate, product.image, signal)
+  async prepare(log: (line: string) => void, signal: AbortSignal, product?: Product): Promise<void> {
+    const own = this.#setting.options.product
+    if ('input' in own) await this.build({ server: productName, ...own, log }, signal)
+    else await ensurePulled(this.#estate, own.image, signal)
+    if (product?.image.kind === 'ref') await ensurePulled(this.#estate, product.image.ref, signal)
+    if (product?.image.kind === 'built')
+      await this.build({ server: productName, input: product.image.input, entries: product.entries, log }, signal)
   }
 
   async startEdge(signal: AbortSignal): Promise<void> {
@@ -119,8 +144,9 @@ class DockerHost implements Host {
     await ensureEdge(this.#estate, { listen, networks, state, image: this.#productImage }, signal)
   }
 
-  startProxy(signal: AbortSignal): Promise<void> {
-    return ensureProxy(this.#estate, this.#setting.proxy, this.#productImage, signal)
+  startProxy(signal: AbortSignal, image?: ImageSource): Promise<void> {
+    const ref = image === undefined ? this.#productImage : this.#imageOf(image)
+    return ensureProxy(this.#estate, this.#proxyOf(image), ref, signal)
   }
 
   start(generation: Generation, signal: AbortSignal): Promise<void> {
@@ -179,20 +205,10 @@ class DockerHost implements Host {
     }
   }
 
-  async down({ volumes }: { readonly volumes: boolean }, signal: AbortSignal): Promise<void> {
-    const { instance } = this.#estate
-    const ours = labelsOf({ instance })
-    const all = await this.#engine.containers(ours, signal)
+  async down(options: { readonly volumes: boolean }, signal: AbortSignal): Promise<void> {
+    const all = await this.#engine.containers(labelsOf({ instance: this.#estate.instance }), signal)
     await this.#refuseForeign(all)
-    const units = all.filter(isRemovable)
-    await Promise.all(units.map(({ Id }) => this.#engine.stopContainer(Id, grace, signal)))
-    for (const { Id } of units) await this.#engine.removeContainer(Id, 'even running', signal)
-    const networks = await this.#engine.networks(signal)
-    for (const { Id, Labels } of networks)
-      if (mark(Labels, 'instance') === instance) await this.#engine.removeNetwork(Id, signal)
-    await removeImages(this.#estate, {}, signal)
-    if (volumes)
-      for (const name of await this.#engine.volumes(ours, signal)) await this.#engine.removeVolume(name, signal)
+    await takeDown(this.#estate, all, options, signal)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -202,6 +218,16 @@ class DockerHost implements Host {
   get #productImage(): string {
     const { product, instance } = this.#setting.options
     return 'input' in product ? imageTag(instance, productName, product.input.hash) : product.image
+  }
+
+  #imageOf(image: ImageSource): string {
+    return image.kind === 'ref' ? image.ref : imageTag(this.#estate.instance, productName, image.input.hash)
+  }
+
+  #proxyOf(image: ImageSource | undefined): ProxyWish {
+    const own = this.#setting.proxy
+    if (image === undefined) return own
+    return { ...own, product: image.kind === 'ref' ? image.ref : image.input.hash }
   }
 
   #refuseForeign(containers: readonly EngineContainer[]): Promise<void> {

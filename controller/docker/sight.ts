@@ -1,6 +1,6 @@
-import { generationKey, type ObservedGeneration, type Sight, type UnitState } from '../host.ts'
+import { generationKey, type ObservedEdge, type ObservedGeneration, type Sight, type UnitState } from '../host.ts'
 import { driftOf, type Surroundings } from './drift.ts'
-import { publishedAddress } from './edge.ts'
+import { edgeRemark, publishedAddress } from './edge.ts'
 import type { EngineContainer, EngineNetwork, ListedImage } from './engine.ts'
 import { productName } from './image.ts'
 import { carries, mark } from './labels.ts'
@@ -10,7 +10,7 @@ export function sightOf(around: Surroundings, images: readonly ListedImage[]): S
   const { instance, containers } = around
   const networks = around.networks.filter(({ Labels }) => carries(Labels, { instance }))
   const as = (role: string) => containers.filter(({ Config }) => mark(Config.Labels, 'role') === role)
-  const edges = as('edge').map((edge) => ({ ...seeUnit(edge, around), address: publishedAddress(edge) }))
+  const edges = as('edge').map((edge) => edgeOf(edge, around))
   return {
     edge: edges.find(({ state }) => state === 'running') ?? edges[0],
     proxies: as('proxy').map((proxy) => ({ ...seeUnit(proxy, around), spec: mark(proxy.Config.Labels, 'spec') ?? '' })),
@@ -25,6 +25,12 @@ function leftOf(servers: readonly EngineContainer[], things: readonly Pick<Engin
   const left = new Set(named.filter((server) => server !== productName))
   for (const { Config } of servers) left.delete(mark(Config.Labels, 'server') ?? '')
   return left
+}
+
+function edgeOf(container: EngineContainer, around: Surroundings): ObservedEdge {
+  const remark = edgeRemark(container)
+  const address = publishedAddress(container)
+  return { ...seeUnit(container, around), address, ...(remark === undefined ? {} : { remark }) }
 }
 
 function generationOf(container: EngineContainer, around: Surroundings): ObservedGeneration {

@@ -61,6 +61,14 @@ class ProcessHost implements Host {
     this.#units = units
   }
 
+  wantedFrom(): Wanted {
+    return this.wanted
+  }
+
+  async renew(): Promise<string> {
+    return 'this controller is no container'
+  }
+
   async observe(signal: AbortSignal): Promise<Sight> {
     signal.throwIfAborted()
     const { state } = this.#options

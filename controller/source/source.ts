@@ -37,6 +37,9 @@ export interface Source {
   lineage(from: string, to: string): Promise<Lineage>
 }
 
+/** Commits that are looked at one by one. */
+const mostCommits = 1_000
+
 /** ms that the repository may take to say where its branch is. */
 const lookLimit = 60_000
 
@@ -106,9 +109,13 @@ class MirroredSource implements Source {
   }
 
   async lineage(from: string, to: string): Promise<Lineage> {
-    const fastForward = await this.#mirror.isAncestor(hash(from), hash(to))
-    const approves = await this.#mirror.trailers(hash(from), hash(to), 'Gateway-Approve')
-    return { rewound: !fastForward, approves, commits: [...(await this.#mirror.between(from, to, 1_000)), to] }
+    const mirror = this.#mirror
+    const [rewound, approves, between] = await Promise.all([
+      mirror.isAncestor(hash(from), hash(to)).then((isAncestor) => !isAncestor),
+      mirror.trailers(from, to, 'Gateway-Approve'),
+      mirror.between(from, to, mostCommits),
+    ])
+    return { rewound, approves, commits: [...between, to] }
   }
 
   async #branchHead(signal: AbortSignal): Promise<string> {

@@ -37,6 +37,7 @@ describe('the environment', () => {
       proxy: { listen: { host: '0.0.0.0', port: 3100 } },
       status: { listen: { host: '0.0.0.0', port: 3110 } },
       webhookSecrets: [],
+      selfUpdate: false,
       logLevel: 'info',
       inherited: { PATH: '/bin', LANG: 'C' },
     } satisfies Config)
@@ -65,6 +66,7 @@ describe('the environment', () => {
       GATEWAY_STATUS_URL: 'https://status.example/gateway/',
       GATEWAY_OPERATOR_TOKEN: 'operator-token',
       GATEWAY_WEBHOOK_SECRET: 'new, old',
+      GATEWAY_SELF_UPDATE: 'on',
       LOG_LEVEL: 'debug',
     })
     expect(config).toEqual({
@@ -94,6 +96,7 @@ describe('the environment', () => {
         operatorToken: 'operator-token',
       },
       webhookSecrets: ['new', 'old'],
+      selfUpdate: true,
       logLevel: 'debug',
       inherited: {},
     } satisfies Config)
@@ -108,10 +111,10 @@ describe('the environment', () => {
 
   test('has every fault named at once, a line each', () => {
     expect(
-      faults({ GATEWAY_POLL: 'often', GATEWAY_POL: 'x', GATEWAY_RUNTIME: 'podman', GATEWAY_SELF_UPDATE: 'on' }),
+      faults({ GATEWAY_POLL: 'often', GATEWAY_POL: 'x', GATEWAY_RUNTIME: 'podman', GATEWAY_BREAK_GLASS: 'x' }),
     ).toEqual([
       'GATEWAY_POL: unknown (did you mean "GATEWAY_POLL"?)',
-      'GATEWAY_SELF_UPDATE: not enforced by this version',
+      'GATEWAY_BREAK_GLASS: not enforced by this version',
       'GATEWAY_REPO: not given, required is the URL or path of the gateway repository',
       expect.stringMatching(/^GATEWAY_POLL: found "often".*allowed is a cron expression of 5 or 6 fields/),
       'GATEWAY_RUNTIME: found "podman", allowed is docker, process',
@@ -176,9 +179,44 @@ describe('the environment', () => {
   })
 
   test('refuses what this version does not enforce', () => {
-    const names = ['ALLOWED_SIGNERS', 'FORGE_URL', 'FORGE_TOKEN', 'FORGE_TOKEN_FILE', 'BREAK_GLASS', 'SELF_UPDATE']
+    const names = ['ALLOWED_SIGNERS', 'BREAK_GLASS']
     for (const name of names)
       expect(faults({ ...repo, [`GATEWAY_${name}`]: 'x' })).toEqual([`GATEWAY_${name}: not enforced by this version`])
+  })
+
+  test.each([
+    ['https://forge.example/home/gateway.git', 'https://forge.example', 'home/gateway'],
+    ['https://forge.example/home/gateway', 'https://forge.example/', 'home/gateway'],
+    ['https://forge.example/git/home/gateway.git/', 'https://forge.example/git', 'home/gateway'],
+    ['http://127.0.0.1:3000/home/gate%20way.git', 'http://127.0.0.1:3000', 'home/gate way'],
+    ['ssh://git@forge.example:2222/home/gateway.git', 'https://forge.example:8443/git', 'home/gateway'],
+    ['git@forge.example:home/gateway.git', 'https://forge.example', 'home/gateway'],
+  ])('finds %s on the forge %s', (GATEWAY_REPO, GATEWAY_FORGE_URL, repository) => {
+    const ssh = { GATEWAY_SSH_KEY_FILE: '/k', GATEWAY_SSH_KNOWN_HOSTS: '/h' }
+    const { forge } = readConfig({ ...ssh, GATEWAY_REPO, GATEWAY_FORGE_URL, GATEWAY_FORGE_TOKEN: 'secret' })
+    expect(forge).toEqual({ url: GATEWAY_FORGE_URL.replace(/\/$/, ''), token: 'secret', repository })
+  })
+
+  test.each([
+    ['https://forge.example/home/gateway.git', 'https://other.example', 'does not lie below https://other.example'],
+    ['https://forge.example/home/gateway.git', 'http://forge.example', 'does not lie below'],
+    ['https://forge.example/home/gateway.git', 'https://forge.example/git', 'does not lie below'],
+    ['https://forge.example/gateway.git', 'https://forge.example', 'allowed is <owner>/<name>.git'],
+    ['https://forge.example/a/b/c.git', 'https://forge.example', 'allowed is <owner>/<name>.git'],
+    ['/srv/gateway.git', 'https://forge.example', 'is a folder of this machine'],
+  ])('says that %s is not on the forge %s', (GATEWAY_REPO, GATEWAY_FORGE_URL, words) => {
+    const lines = faults({ GATEWAY_REPO, GATEWAY_FORGE_URL, GATEWAY_FORGE_TOKEN: 'secret' })
+    expect(lines).toEqual([expect.stringMatching(/^GATEWAY_FORGE_URL: /)])
+    expect(lines[0]).toContain(words)
+  })
+
+  test('needs both the address and the token of a forge', () => {
+    expect(faults({ ...repo, GATEWAY_FORGE_TOKEN: 'x' })).toEqual([
+      expect.stringMatching(/^GATEWAY_FORGE_URL: not given/),
+    ])
+    expect(faults({ ...repo, GATEWAY_FORGE_URL: 'https://forge.example' })).toEqual([
+      expect.stringMatching(/^GATEWAY_FORGE_TOKEN: not given/),
+    ])
   })
 
   test('needs a key and a known host for ssh', () => {

@@ -1,109 +1,73 @@
-import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer, type IncomingMessage, request, type ServerResponse } from 'node:http'
-import { connect } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { engineSocket } from './machine.ts'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { portOf } from './port.ts'
 
-/** What a call of the engine meets: a status, silence, a late answer, a half of it, an empty list, the end of its connection. */
-export type Fault = 500 | 404 | 409 | 'hang' | 'slow' | 'half' | 'empty' | 'drop'
+/** How the connection misbehaves from now on. */
+export type HttpFault =
+  | { readonly kind: 'none' }
+  /** Takes requests and never answers. */
+  | { readonly kind: 'hang' }
+  | { readonly kind: 'slow'; readonly latency: number }
+  | { readonly kind: 'reset' }
+  /** Ends in the middle of the answer's body. */
+  | { readonly kind: 'half' }
+  | {
+      readonly kind: 'answer'
+      readonly status: number
+      readonly headers?: Readonly<Record<string, string>>
+      readonly body?: string
+    }
 
+/** A way to an HTTP server that can be disturbed. */
 export interface FaultProxy extends AsyncDisposable {
-  /** The socket to speak to instead of the engine's. */
-  readonly socket: string
-  /** The calls that came, as `GET /containers/json`. */
-  readonly calls: readonly string[]
-  /** Says what a call meets; undefined lets it through. */
-  fault: (call: string) => Fault | undefined
-  /** Ends every connection that is open. */
-  cut(): void
+  readonly url: string
+  fault: HttpFault
+  /** How many requests came, whatever became of them. */
+  requests: number
 }
 
-/** Stands before the engine's socket and spoils what it is told to. */
-export async function openFaultProxy(): Promise<FaultProxy> {
-  const folder = await mkdtemp(join(tmpdir(), 'gateway-faults-'))
-  const socket = join(folder, 'docker.sock')
-  const calls: string[] = []
-  const server = createServer((asked, answer) => {
-    const call = callOf(asked)
-    calls.push(call)
-    void meet(proxy.fault(call), asked, answer)
+export async function openFaultProxy(target: string): Promise<FaultProxy> {
+  const server = createServer((request, response) => {
+    proxy.requests++
+    void pass(target, proxy, { request, response }).catch(() => response.destroy())
   })
-  server.on('upgrade', (asked, down, head) => {
-    const up = connect(engineSocket)
-    const lines = [`${asked.method} ${asked.url} HTTP/1.1`, ...pairsOf(asked.rawHeaders)]
-    up.write(`${lines.join('\r\n')}\r\n\r\n`)
-    up.write(head)
-    up.pipe(down).pipe(up)
-    up.on('error', () => down.destroy()).on('close', () => down.destroy())
-    down.on('error', () => up.destroy()).on('close', () => up.destroy())
-  })
-  server.listen(socket)
-  await once(server, 'listening')
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
   const proxy: FaultProxy = {
-    socket,
-    calls,
-    fault: () => undefined,
-    cut: () => server.closeAllConnections(),
+    url: `http://127.0.0.1:${portOf(server)}`,
+    fault: { kind: 'none' },
+    requests: 0,
     async [Symbol.asyncDispose]() {
       server.closeAllConnections()
-      server.close()
-      await rm(folder, { recursive: true, force: true })
+      await new Promise((done) => server.close(done))
     },
   }
   return proxy
 }
 
-async function meet(fault: Fault | undefined, asked: IncomingMessage, answer: ServerResponse): Promise<void> {
-  switch (fault) {
-    case undefined:
-      return forward(asked, answer)
-    case 'slow':
-      await sleep(200)
-      return forward(asked, answer)
-    case 'hang':
-      return
-    case 'drop':
-      return void asked.socket.destroy()
-    case 'half':
-      return forward(asked, answer, 'half')
-    case 'empty':
-      return void answer.writeHead(200, { 'content-type': 'application/json' }).end('[]')
-    default:
-      asked.resume()
-      return void answer.writeHead(fault, { 'content-type': 'application/json' }).end('{"message":"made up by a test"}')
-  }
+interface Exchange {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
 }
 
-function forward(asked: IncomingMessage, answer: ServerResponse, how: 'whole' | 'half' = 'whole'): void {
-  const { method, url, headers } = asked
-  const up = request({ socketPath: engineSocket, method, path: url, headers }, (came) => {
-    const { 'content-length': _, ...rest } = came.headers
-    answer.writeHead(came.statusCode ?? 500, how === 'half' ? rest : came.headers)
-    answer.flushHeaders()
-    if (how === 'whole') return void came.pipe(answer)
-    came.once('data', (chunk: Buffer) => {
-      answer.end(chunk.subarray(0, Math.floor(chunk.length / 2)))
-      came.destroy()
-    })
-    came.once('end', () => answer.end())
+async function pass(target: string, { fault }: FaultProxy, { request, response }: Exchange): Promise<void> {
+  if (fault.kind === 'hang') return
+  if (fault.kind === 'reset') return void request.socket.resetAndDestroy()
+  if (fault.kind === 'answer') return void response.writeHead(fault.status, { ...fault.headers }).end(fault.body ?? '')
+  if (fault.kind === 'slow') await new Promise((done) => setTimeout(done, fault.latency))
+  const body = Buffer.concat(await Array.fromAsync<Buffer>(request))
+  const { authorization, 'content-type': type } = request.headers
+  const answer = await fetch(`${target}${request.url}`, {
+    method: request.method ?? 'GET',
+    headers: { ...(authorization && { authorization }), ...(type && { 'content-type': type }) },
+    ...(body.length === 0 ? {} : { body }),
   })
-  up.on('error', () => answer.destroy())
-  answer.on('close', () => up.destroy())
-  asked.pipe(up)
-}
-
-/** Without version and query, and with a star for what is a name. */
-function callOf({ method, url = '' }: IncomingMessage): string {
-  const path = new URL(url, 'http://engine').pathname.replace(/^\/v[\d.]+/, '')
-  const shape = path
-    .replace(/^\/(containers|networks|volumes)\/(?!json|create|prune)[^/]+/, '/$1/*')
-    .replace(/^\/images\/(?!json|create)[^/]+(?:\/.+(?=\/json))?(\/json)?.*$/, '/images/*$1')
-  return `${method} ${shape}`
-}
-
-function pairsOf(raw: readonly string[]): string[] {
-  return raw.flatMap((name, at) => (at % 2 === 0 ? `${name}: ${raw[at + 1]}` : []))
+  const bytes = Buffer.from(await answer.arrayBuffer())
+  const link = answer.headers.get('link')
+  response.writeHead(answer.status, {
+    'content-type': answer.headers.get('content-type') ?? '',
+    'content-length': bytes.length,
+    ...(link === null ? {} : { link }),
+  })
+  if (fault.kind !== 'half') return void response.end(bytes)
+  response.write(bytes.subarray(0, bytes.length / 2))
+  setTimeout(() => request.socket.destroy(), 20)
 }

@@ -1,3 +1,4 @@
+import type { ImageSource } from '../../controller/desired.ts'
 import {
   type BuildRequest,
   type Generation,
@@ -22,6 +23,7 @@ export type Verb =
   | 'stop'
   | 'remove'
   | 'forget'
+  | 'renew'
 
 /** A host of values only, for faults that real ones cannot be brought to; what is on it is there to read and to change. */
 export interface MemoryHost extends Host {
@@ -31,6 +33,10 @@ export interface MemoryHost extends Host {
   readonly built: Set<string>
   /** Free bytes, as far as they are known. */
   space: number | undefined
+  /** Identity of the image that the controller came in, where commits may replace it. */
+  own: string | undefined
+  /** Why the controller is not replaced. */
+  refusal: string
   /** Servers that were started once and have not been forgotten. */
   readonly networks: Set<string>
   /** Verbs that changed something, in order: `start outline`. */
@@ -67,6 +73,8 @@ class OnlyMemory implements MemoryHost {
   readonly did: string[] = []
   fault: MemoryHost['fault'] = () => {}
   born: MemoryHost['born'] = (unit) => unit
+  own: string | undefined
+  refusal = 'refused'
   #starts = 2
 
   change(spec: string, more: Partial<ObservedGeneration>): void {
@@ -79,6 +87,12 @@ class OnlyMemory implements MemoryHost {
       const { upstream: _, ...rest } = one
       return { ...rest, state: 'exited', exitCode, startedAt: startedAt ?? one.startedAt, endedAt: Date.now() }
     })
+  }
+
+  wantedFrom(image: ImageSource | undefined) {
+    if (image === undefined) return wanted
+    const proxy = image.kind === 'ref' ? image.ref : image.input.hash
+    return { ...wanted, proxy, ...(this.own === undefined || this.own === proxy ? {} : { controller: proxy }) }
   }
 
   async observe(signal: AbortSignal) {
@@ -104,9 +118,11 @@ class OnlyMemory implements MemoryHost {
     this.edge = { id: 'edge', name: 'gateway-edge', state: 'running', startedAt: 1, address: wanted.address }
   }
 
-  async startProxy(signal: AbortSignal) {
+  async startProxy(signal: AbortSignal, image?: ImageSource) {
     await this.#act('startProxy', '', signal)
-    this.proxies = [...this.proxies.filter(({ id }) => id !== proxy.id), proxy]
+    const { proxy: spec } = this.wantedFrom(image)
+    const own = spec === wanted.proxy ? proxy : { ...proxy, id: `proxy-${spec}`, startedAt: ++this.#starts, spec }
+    this.proxies = [...this.proxies.filter(({ id }) => id !== own.id), own]
   }
 
   async start({ server, spec, origin }: Generation, signal: AbortSignal) {
@@ -159,6 +175,11 @@ class OnlyMemory implements MemoryHost {
 
   async logs(id: string) {
     return `last words of ${id}`
+  }
+
+  async renew(_image: ImageSource, _commit: string, signal: AbortSignal) {
+    await this.#act('renew', '', signal)
+    return this.refusal
   }
 
   async *changes(): AsyncGenerator<void> {}
