@@ -3,6 +3,7 @@ import { acknowledged, find, NotReady, passGate } from './gate.ts'
 import { type BuildEntry, BuildFailed, generationKey } from './host.ts'
 import { retireOthers, stopOthers } from './retire.ts'
 import { giveUp, isServing, settleIn, startAfresh } from './retreat.ts'
+import { makeRoom } from './room.ts'
 import { withoutUpstream, withServing, withStarting } from './routes.ts'
 import type { Origin, Progress, Roll, World } from './world.ts'
 
@@ -39,6 +40,7 @@ async function build(
 ): Promise<void> {
   progress.say('waiting for another build')
   await world.builds.take(async () => {
+    await makeRoom(world.host, progress.signal)
     progress.say('building')
     const began = performance.now()
     const log = (line: string) => world.buildLog(server, line)

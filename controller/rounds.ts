@@ -12,6 +12,7 @@ import { retryAt } from './patience.ts'
 import { createPublisher, type Publisher } from './publish.ts'
 import { createQueue, type Queue } from './queue.ts'
 import { conclude, type Means, reconcile, type Seen } from './reconcile.ts'
+import { createKeeper, type Keeper } from './room.ts'
 import { type Draft, emptyDraft, settle } from './routes.ts'
 import { createTroubles } from './troubles.ts'
 import { createTurn } from './turn.ts'
@@ -46,6 +47,7 @@ export class Rounds implements AsyncDisposable {
   readonly #backoffs = { heading: createBackoff(1_000, 30_000), host: createBackoff(1_000, 30_000) }
   readonly #stopping = new AbortController()
   #means: Means | undefined
+  #keeper: Keeper | undefined
   #heading: Heading = {}
   #seen: Seen | undefined
   /** Numbers of the pass that began last, of the one whose first half ended last, and of the one that ended last. */
@@ -76,7 +78,8 @@ export class Rounds implements AsyncDisposable {
   }
 
   get host(): Status['host'] {
-    return this.#host
+    const disk = this.#keeper?.disk
+    return disk === undefined ? this.#host : { ...this.#host, disk }
   }
 
   /** Passes run on this host from now on. */
@@ -89,6 +92,7 @@ export class Rounds implements AsyncDisposable {
     const world = { host, stir, publisher, journal, meters, builds: this.#builds, buildLog, admit }
     const own = { publisher, chronicle, lanes: this.#lanes, troubles: this.#troubles }
     this.#means = { ...this.#charge, ...own, host, world }
+    this.#keeper = createKeeper(host)
     this.#tellHost({ ok: true, reason: 'answers' })
     this.ask()
   }
@@ -166,6 +170,7 @@ export class Rounds implements AsyncDisposable {
       this.#backoffs.host.reset()
       this.#tellHost({ ok: true, reason: 'answers' })
       this.#meter(halves.host, 'done', began)
+      void this.#keeper?.look(this.#heading.aim, this.#stopping.signal)
     } catch (error) {
       this.#meter(halves.host, 'failed', began)
       if (!signal.aborted) this.look(this.#failed(halves.host, error))

@@ -39,4 +39,5 @@ export interface Origin {
 export type Roll = Extract<Step, { do: 'roll' }>
 export type Retire = Extract<Step, { do: 'retire' }>
 export type Remove = Extract<Step, { do: 'remove' }>
+export type Mend = Extract<Step, { do: 'mend' }>
 export type Halt = Extract<Step, { do: 'halt' }>

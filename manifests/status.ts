@@ -73,7 +73,14 @@ export const Status = z.strictObject({
   branch: z.string(),
   /** The source: whether the last look at the repository succeeded. */
   source: z.strictObject({ ok: z.boolean(), reason: z.string(), at: z.string().optional() }),
-  host: z.strictObject({ ok: z.boolean(), reason: z.string() }),
+  host: z.strictObject({
+    ok: z.boolean(),
+    reason: z.string(),
+    /** Bytes: free where builds are stored, and taken by our builds and by the host's build cache; absent what is not known. */
+    disk: z
+      .strictObject({ free: z.number().optional(), images: z.number().optional(), cache: z.number().optional() })
+      .optional(),
+  }),
   /** Whether the forge takes what it is told; absent where it is told nothing. */
   forge: z.strictObject({ ok: z.boolean(), reason: z.string() }).optional(),
   /** Whether the forge announces what is pushed; absent where it is not asked to. */

@@ -25,6 +25,8 @@ export interface Config {
   readonly runtime: 'docker' | 'process'
   /** Path of the engine's socket, where it is not the usual one. */
   readonly engine?: string
+  /** Path of a docker `config.json` with credentials for registries. */
+  readonly registryAuth?: string
   readonly instance: string
   /** Where agents connect, and the same as they write it. */
   readonly proxy: { readonly listen: read.Address; readonly url?: string }
@@ -73,6 +75,7 @@ const Environment = z.object({
   GATEWAY_LISTEN: value(read.readAddress).default({ host: '0.0.0.0', port: 3110 }),
   GATEWAY_STATUS_URL: value(read.readBaseUrl).optional(),
   GATEWAY_OPERATOR_TOKEN: value(read.readToken).optional(),
+  GATEWAY_REGISTRY_AUTH: value(absolute).optional(),
   GATEWAY_WEBHOOK_SECRET: value(read.readTokens).default([]),
   GATEWAY_FORGE_URL: value(read.readBaseUrl).optional(),
   GATEWAY_FORGE_TOKEN: value(read.readToken).optional(),
@@ -85,7 +88,7 @@ type Environment = z.infer<typeof Environment>
 /** Every variable that has an effect. */
 export const variableNames = Object.keys(Environment.shape)
 const inFiles = ['GATEWAY_GIT_TOKEN', 'GATEWAY_OPERATOR_TOKEN', 'GATEWAY_WEBHOOK_SECRET', 'GATEWAY_FORGE_TOKEN']
-const notEnforced = ['GATEWAY_ALLOWED_SIGNERS', 'GATEWAY_REGISTRY_AUTH', 'GATEWAY_BREAK_GLASS']
+const notEnforced = ['GATEWAY_ALLOWED_SIGNERS', 'GATEWAY_BREAK_GLASS']
 const allNames = [...variableNames, ...inFiles.map((name) => `${name}_FILE`)]
 
 /** Reads the whole environment of the controller. An empty variable is one that is not given. Throws `ConfigError`. */
@@ -121,6 +124,7 @@ function arrange(env: Environment, inherited: Config['inherited']): Config {
     subnets: env.GATEWAY_SUBNETS,
     runtime: env.GATEWAY_RUNTIME,
     engine: env.DOCKER_HOST,
+    registryAuth: env.GATEWAY_REGISTRY_AUTH,
     instance: env.GATEWAY_INSTANCE,
     proxy: { listen: env.GATEWAY_PROXY_LISTEN, url: env.GATEWAY_URL },
     status: { listen: env.GATEWAY_LISTEN, url: env.GATEWAY_STATUS_URL, operatorToken: env.GATEWAY_OPERATOR_TOKEN },

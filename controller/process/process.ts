@@ -1,13 +1,15 @@
 import { existsSync } from 'node:fs'
-import { mkdir, rm } from 'node:fs/promises'
+import { mkdir, rm, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
   type BuildRequest,
   type Generation,
+  generationKey,
   generationName,
   type Host,
   HostDown,
   type HostOptions,
+  type Keep,
   lastCalls,
   type Sight,
   type Wanted,
@@ -163,6 +165,25 @@ class ProcessHost implements Host {
     signal.throwIfAborted()
     const contexts = this.#units.list().map(({ is }) => (is.role === 'server' ? is.context : ''))
     await this.#builds.forget(server, new Set(contexts))
+  }
+
+  async free(signal: AbortSignal): Promise<number | undefined> {
+    signal.throwIfAborted()
+    const found = await statfs(this.#options.state).catch(() => undefined)
+    return found && found.bavail * found.bsize
+  }
+
+  /** It has no images and no cache of its own. */
+  async room(): Promise<object> {
+    return {}
+  }
+
+  async collect({ most, wanted }: Keep, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
+    const inUse = this.#units
+      .list()
+      .flatMap(({ is }) => (is.role === 'server' ? generationKey(is.server, is.context) : []))
+    await this.#builds.collect(most, new Set([...wanted, ...inUse]))
   }
 
   async logs(id: string, tail: number, signal: AbortSignal): Promise<string> {

@@ -179,7 +179,7 @@ describe('the environment', () => {
   })
 
   test('refuses what this version does not enforce', () => {
-    const names = ['ALLOWED_SIGNERS', 'REGISTRY_AUTH', 'BREAK_GLASS']
+    const names = ['ALLOWED_SIGNERS', 'BREAK_GLASS']
     for (const name of names)
       expect(faults({ ...repo, [`GATEWAY_${name}`]: 'x' })).toEqual([`GATEWAY_${name}: not enforced by this version`])
   })
