@@ -16,6 +16,8 @@ export interface Config {
   readonly state: string
   /** Absolute path of the secrets file. */
   readonly secrets: string
+  /** Absolute path of a permissions file whose agents are always added. */
+  readonly breakGlass?: string
   /** Folders of the machine that manifests may ask for, by name. */
   readonly mounts: Readonly<Record<string, string>>
   /** Engine networks of others that the edge joins. */
@@ -56,6 +58,7 @@ const Environment = z.object({
   GATEWAY_SSH_KEY_FILE: value(absolute).optional(),
   GATEWAY_SSH_KNOWN_HOSTS: value(absolute).optional(),
   GATEWAY_CA_FILE: value(absolute).optional(),
+  GATEWAY_ALLOWED_SIGNERS: value(absolute).optional(),
   GATEWAY_STATE: value(read.readState).default('/var/lib/gateway'),
   GATEWAY_SECRETS: value(absolute).default('/opt/gateway/.env'),
   GATEWAY_MOUNTS: value(read.readMounts).default({}),
@@ -69,6 +72,7 @@ const Environment = z.object({
   GATEWAY_STATUS_URL: value(read.readBaseUrl).optional(),
   GATEWAY_OPERATOR_TOKEN: value(read.readToken).optional(),
   GATEWAY_WEBHOOK_SECRET: value(read.readTokens).default([]),
+  GATEWAY_BREAK_GLASS: value(absolute).optional(),
   LOG_LEVEL: value(oneOf(LogLevel)).default('info'),
   DOCKER_HOST: value(read.readEngine).optional(),
 })
@@ -78,12 +82,10 @@ type Environment = z.infer<typeof Environment>
 export const variableNames = Object.keys(Environment.shape)
 const inFiles = ['GATEWAY_GIT_TOKEN', 'GATEWAY_OPERATOR_TOKEN', 'GATEWAY_WEBHOOK_SECRET']
 const notEnforced = [
-  'GATEWAY_ALLOWED_SIGNERS',
   'GATEWAY_FORGE_URL',
   'GATEWAY_FORGE_TOKEN',
   'GATEWAY_FORGE_TOKEN_FILE',
   'GATEWAY_REGISTRY_AUTH',
-  'GATEWAY_BREAK_GLASS',
   'GATEWAY_SELF_UPDATE',
 ]
 const allNames = [...variableNames, ...inFiles.map((name) => `${name}_FILE`)]
@@ -111,11 +113,13 @@ function arrange(env: Environment, inherited: Config['inherited']): Config {
       sshKeyFile: env.GATEWAY_SSH_KEY_FILE,
       sshKnownHosts: env.GATEWAY_SSH_KNOWN_HOSTS,
       caFile: env.GATEWAY_CA_FILE,
+      signers: env.GATEWAY_ALLOWED_SIGNERS,
       inherited,
     },
     poll: env.GATEWAY_POLL,
     state: env.GATEWAY_STATE,
     secrets: env.GATEWAY_SECRETS,
+    breakGlass: env.GATEWAY_BREAK_GLASS,
     mounts: env.GATEWAY_MOUNTS,
     networks: env.GATEWAY_NETWORKS,
     subnets: env.GATEWAY_SUBNETS,

@@ -1,12 +1,16 @@
 import { access, constants, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { simpleGit } from 'simple-git'
 import { nearest } from '../compile/nearest.ts'
 import type { Tree } from '../desired.ts'
+import { Notary } from '../trust/notary.ts'
+import { SignersFault } from '../trust/signers.ts'
+import type { Vetted } from '../trust/vet.ts'
+import { createGit } from './git.ts'
 import { BlobFault, readBlobs } from './git-blobs.ts'
-import { accessEnvironment, type GitAccess, gitEnvironment, type Inherited } from './git-environment.ts'
-import { detail, explainGit, type Scene, SourceDown } from './git-fault.ts'
-import { type Git, type GitRun, Mirror, MirrorBroken } from './mirror.ts'
+import { type GitAccess, gitEnvironment, type Inherited } from './git-environment.ts'
+import { type Scene, SourceDown } from './git-fault.ts'
+import { History } from './history.ts'
+import { type Git, Mirror, MirrorBroken } from './mirror.ts'
 import { readRepository } from './repository.ts'
 
 export { SourceDown }
@@ -18,6 +22,8 @@ export interface SourceOptions extends GitAccess {
   readonly path: string
   /** Absolute path of the state folder. */
   readonly state: string
+  /** Who may sign: an ssh `allowed_signers` file, or a folder with `default` and `permissions`; absent where nobody need. */
+  readonly signers?: string
   /** PATH and proxies of this process's environment. */
   readonly inherited?: Inherited
 }
@@ -32,6 +38,13 @@ export interface Source {
   tree(commit: string): Promise<Tree>
   /** Commits of the branch after `from` and before `to`, newest first, at most `limit`; none where `from` is unknown. */
   skipped(from: string, to: string, limit?: number): Promise<readonly string[]>
+  /** Whether a commit is another one or comes before it; not, where it is unknown. */
+  isAncestor(old: string, now: string): Promise<boolean>
+  /**
+   * A commit that was fetched, as far as it is signed since `base`, the last one that was applied whole. The same object for the
+   * same commits and signers; the commit's own tree where nothing is held back. Throws `SourceDown`.
+   */
+  vet(head: Tree, base: string | undefined, signal: AbortSignal): Promise<Vetted>
 }
 
 /** ms that the repository may take to say where its branch is. */
@@ -50,17 +63,28 @@ class MirroredSource implements Source {
   readonly #scene: Scene
   readonly #git: Git
   readonly #mirror: Mirror
+  readonly #history: History
+  readonly #notary: Notary | undefined
   #latest: Tree | undefined
   #broken = false
 
   constructor(options: SourceOptions) {
-    const { repo, state, token } = options
+    const { repo, state, token, signers } = options
     const repository = readRepository(repo)
     this.label = repository.label
     this.#options = options
     this.#scene = { ...options, repository, home: join(state, 'git'), token: token !== undefined }
     this.#git = createGit(this.#scene, options)
     this.#mirror = new Mirror(join(state, 'mirror.git'), this.#git)
+    const { folder } = this.#mirror
+    this.#history = new History({ folder, home: this.#scene.home, git: this.#git, below: options.path })
+    if (signers !== undefined)
+      this.#notary = new Notary({
+        path: signers,
+        history: this.#history,
+        tree: (commit) => this.#tree(commit),
+        lacking: () => this.#history.lacking(gitEnvironment('', options.inherited ?? {}).PATH ?? ''),
+      })
   }
 
   /** Makes the folder that is git's home, and looks that the files with keys are there. */
@@ -74,6 +98,10 @@ class MirroredSource implements Source {
         throw new SourceDown(`${variable}: ${file} cannot be read; check the path and who may read it`, { cause })
       })
     }
+    await this.#notary?.prepare().catch((cause: unknown) => {
+      if (!(cause instanceof SignersFault)) throw cause
+      throw new SourceDown(`GATEWAY_ALLOWED_SIGNERS: ${cause.message}`, { cause })
+    })
   }
 
   async fetch(signal: AbortSignal): Promise<Tree> {
@@ -94,10 +122,21 @@ class MirroredSource implements Source {
   }
 
   async skipped(from: string, to: string, limit = 50): Promise<readonly string[]> {
+    return this.#asked(() => this.#mirror.between(hash(from), hash(to), limit), [])
+  }
+
+  async isAncestor(old: string, now: string): Promise<boolean> {
+    return this.#asked(() => this.#history.has(hash(old), hash(now)), false)
+  }
+
+  async vet(head: Tree, base: string | undefined, signal: AbortSignal): Promise<Vetted> {
+    if (this.#notary === undefined) return { tree: head, unsigned: [] }
     try {
-      return await this.#mirror.between(hash(from), hash(to), limit)
+      return await this.#notary.vet({ head, base: base === undefined ? undefined : hash(base) }, signal)
     } catch (error) {
-      if (error instanceof MirrorBroken) return []
+      if (error instanceof MirrorBroken) this.#distrust()
+      if (error instanceof MirrorBroken || error instanceof SignersFault)
+        throw new SourceDown(`${this.label}: ${error.message}`, { cause: error })
       throw error
     }
   }
@@ -165,6 +204,16 @@ class MirroredSource implements Source {
     }
   }
 
+  /** What the mirror says, or what counts where it lacks a commit. */
+  async #asked<T>(ask: () => Promise<T>, unknown: T): Promise<T> {
+    try {
+      return await ask()
+    } catch (error) {
+      if (error instanceof MirrorBroken) return unknown
+      throw error
+    }
+  }
+
   /** The next `fetch` makes the mirror anew. */
   #distrust(): void {
     this.#broken = true
@@ -175,50 +224,4 @@ class MirroredSource implements Source {
 function hash(commit: string): string {
   if (!/^[0-9a-f]{40}(?:[0-9a-f]{24})?$/.test(commit)) throw new TypeError(`not a full commit hash: ${commit}`)
   return commit
-}
-
-/** git as this source runs it: with credentials only where it speaks to the remote, and with errors that say what to change. */
-function createGit(scene: Scene, options: SourceOptions): Git {
-  const local = { ...gitEnvironment(scene.home, options.inherited ?? {}), GIT_CEILING_DIRECTORIES: options.state }
-  const remote = { ...local, ...accessEnvironment(scene.repository, options) }
-  return async (args, run) => {
-    const late = AbortSignal.timeout(run.limit)
-    const base = run.remote === true ? remote : local
-    const env = run.folder === undefined ? base : { ...base, GIT_DIR: run.folder }
-    let said = ''
-    const git = simpleGit({
-      baseDir: scene.home,
-      abort: run.signal === undefined ? late : AbortSignal.any([run.signal, late]),
-      allowEnvironment: Object.keys(env).filter((name) => name.startsWith('GIT_')),
-      unsafe: { allowUnsafeConfigEnvCount: true, allowUnsafeSshCommand: true },
-      errors: (error, { exitCode, stdErr }) => {
-        said = Buffer.concat(stdErr).toString()
-        return error ?? (exitCode === 0 ? undefined : Buffer.from(detail(said)))
-      },
-    }).env(env)
-    try {
-      return await git.raw([...args])
-    } catch (cause) {
-      run.signal?.throwIfAborted()
-      throw fault({ scene, run, doing: `git ${args[0]}`, late: late.aborted, said }, cause)
-    }
-  }
-}
-
-interface Failure {
-  readonly scene: Scene
-  readonly run: GitRun
-  readonly doing: string
-  readonly late: boolean
-  readonly said: string
-}
-
-function fault({ scene, run, doing, late, said }: Failure, cause: unknown): SourceDown | MirrorBroken {
-  const { label } = scene.repository
-  if (late)
-    return new SourceDown(`${label}: ${doing} took more than ${run.limit / 1_000} s; tried again by itself`, { cause })
-  const advice = explainGit(said, scene, run.remote === true)
-  if (advice !== undefined) return new SourceDown(`${label}: ${advice}`, { cause })
-  if (run.folder !== undefined) return new MirrorBroken(detail(said), { cause })
-  return new SourceDown(`${label}: ${doing} failed: ${detail(said)}`, { cause })
 }
