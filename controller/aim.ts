@@ -1,5 +1,6 @@
 import type { Agent, Desired, Settings } from './desired.ts'
 import { type Machine, type Target, target } from './generation.ts'
+import type { Held } from './held.ts'
 
 /** What a commit asks of this machine. */
 export interface Aim {
@@ -7,6 +8,8 @@ export interface Aim {
   readonly agents: Readonly<Record<string, Agent>>
   readonly targets: Readonly<Record<string, Target>>
   readonly settings: Settings
+  /** Parts of the commit that are not applied until somebody says so. */
+  readonly held?: readonly Held[]
   /** Servers that an operator has suspended, each with the words for it: nothing is done to them. */
   readonly suspended?: ReadonlyMap<string, string>
   /** Servers that an operator has rolled back, each with the words for it. */

@@ -3,6 +3,11 @@ import type { CommitStatus, Status } from '#manifests/status.ts'
 /** Why a pass is wanted; goes into the log, never decides anything. */
 export type Poke = 'start' | 'poll' | 'webhook' | 'secrets' | 'drift' | 'cli' | 'retry' | 'rollout'
 
+/** Somebody asked for what cannot be done; says what could be. */
+export class Refused extends Error {
+  override readonly name = 'Refused'
+}
+
 /** What the status page, the admin socket and the CLI see of a running controller. */
 export interface Controller {
   /** What is true now. The operator's view adds access and logs. */
@@ -23,6 +28,16 @@ export interface Controller {
   changed(wait: number, signal: AbortSignal): Promise<void>
   /** Whether lease, source, host and proxies are fine; reasons of what is not. */
   ready(): { readonly ok: boolean; readonly reasons: readonly string[] }
+  /** Lets a part of the commit be applied that is held. Throws `Refused` where none is called so. */
+  approve(plan: string): void
+  /** Does nothing to a server, or to any (`*`), until it is resumed; calls and grants go on. */
+  suspend(server: string): void
+  /** Ends a suspension, and a rollback. */
+  resume(server: string): void
+  /** Forgets that a server failed, and tries it again. */
+  retry(server: string): void
+  /** Runs a server as an earlier commit had it, until the branch changes it: as the one kept ready, or as `to` says. */
+  rollback(server: string, to: string | undefined, signal: AbortSignal): Promise<{ readonly commit: string }>
   /** Stops and removes everything of this instance. */
   down(options: { readonly volumes: boolean }, signal: AbortSignal): Promise<void>
 }

@@ -1,3 +1,4 @@
+import type { NoticeKind } from '#manifests/gateway.ts'
 import type { Grant } from '#manifests/table.ts'
 
 /** A file of the commit's tree, as git lists it. */
@@ -41,6 +42,8 @@ export interface Agent {
   readonly owner: boolean
   /** By server; `*` is expanded. */
   readonly grants: Readonly<Record<string, Grant>>
+  /** Whether it has `*`: every server of the commit. */
+  readonly every: boolean
   /** Servers that it has only through `*`. */
   readonly through: readonly string[]
 }
@@ -109,8 +112,6 @@ export interface Notifications {
   /** Notices an hour. */
   readonly most: number
 }
-
-export type NoticeKind = 'degraded' | 'stalled' | 'held' | 'recovered'
 
 /** What a commit says should be so. */
 export interface Desired {

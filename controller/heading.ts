@@ -1,47 +1,36 @@
-import type { Logger } from 'pino'
 import type { Table } from '#manifests/table.ts'
 import { narrow } from './admission.ts'
 import { type Aim, aimAt } from './aim.ts'
-import type { Chronicle } from './chronicle.ts'
 import type { Compiled, Desired, Tree } from './desired.ts'
 import { describeFault } from './desired.ts'
-import type { Machine } from './generation.ts'
-import type { Journal } from './journal/journal.ts'
-import type { Publisher } from './publish.ts'
+import type { Guides } from './guides.ts'
+import type { Held } from './held.ts'
+import { intend, overtaken } from './intents.ts'
+import { pinnedTargets } from './pinned.ts'
 import { restrain, settle } from './routes.ts'
-
-/** What a pass reads the repository through. */
-export interface Origin {
-  /** The head of the branch; undefined while the repository does not answer, which it says itself. */
-  fetch(signal: AbortSignal): Promise<Tree | undefined>
-  tree(commit: string): Promise<Tree>
-  /** Commits between two heads that no pass looked at, newest first, bounded. */
-  skipped(from: string, to: string): Promise<readonly string[]>
-}
-
-/** What a heading is taken by. */
-export interface Guides {
-  readonly source: Origin
-  readonly compile: (tree: Tree, signal: AbortSignal) => Promise<Compiled>
-  readonly machine: () => Promise<Machine>
-  readonly publisher: Publisher
-  readonly journal: Journal
-  readonly chronicle: Chronicle
-  readonly log: Logger
-}
+import { type Base, type Ruling, rule } from './ruling.ts'
 
 /** The commit that is aimed at, and the tree that its build inputs are read from. */
 export interface Course {
   readonly desired: Desired
   readonly tree: Tree
+  readonly held: readonly Held[]
+}
+
+/** Head of the branch as last compiled. */
+export interface Head {
+  readonly commit: string
+  readonly tree: Tree
+  readonly compiled: Compiled
 }
 
 /** Where a pass goes; nothing is wrong without what the last one remembered. */
 export interface Heading {
-  /** Head of the branch as last compiled. */
-  readonly head?: { readonly commit: string; readonly compiled: Compiled }
+  readonly head?: Head
+  readonly base?: Base
+  readonly ruling?: Ruling
   readonly course?: Course
-  /** The course on this machine. */
+  /** The course on this machine, with what operators want. */
   readonly aim?: Aim
   /** The table as it was when the head became the head, for people to read what it changes. */
   readonly before?: Table
@@ -53,10 +42,13 @@ export interface Heading {
  */
 export async function takeHeading(guides: Guides, heading: Heading, signal: AbortSignal): Promise<Heading> {
   const before = guides.publisher.table
-  const { before: earlier, ...chosen } = await choose(guides, heading, signal)
-  const shown = chosen.head === heading.head ? earlier : before
+  const head = await lookAtHead(guides, heading, signal)
+  if (head === undefined) return heading
+  const isNew = head !== heading.head
+  const shown = isNew ? before : heading.before
+  const chosen = await choose(guides, { ...heading, head }, { isNew, signal })
   const kept = shown === undefined ? chosen : { ...chosen, before: shown }
-  return chosen.course === undefined ? kept : { ...kept, aim: aimAt(chosen.course.desired, await guides.machine()) }
+  return chosen.course === undefined ? kept : { ...kept, aim: await aimOf(guides, chosen.course, signal) }
 }
 
 /** Publishes what the aim takes away, and what it gives that is ready already. */
@@ -64,22 +56,53 @@ export function settleTable({ publisher }: Pick<Guides, 'publisher'>, { aim }: H
   if (aim !== undefined && publisher.table !== undefined) publisher.publish((draft) => settle(draft, aim))
 }
 
-/** Fetches the head of the branch and chooses what to aim at: the head, or the last commit without errors. */
-async function choose(guides: Guides, heading: Heading, signal: AbortSignal): Promise<Heading> {
+async function aimOf(guides: Guides, { desired, held }: Course, signal: AbortSignal): Promise<Aim> {
+  const machine = await guides.machine()
+  const asked = { ...aimAt(desired, machine), held }
+  for (const server of overtaken(asked, guides.journal.intents())) {
+    guides.journal.unpin(server)
+    guides.log.info({ server, commit: asked.commit }, 'no longer rolled back: the branch asks for something else')
+  }
+  const intents = guides.journal.intents()
+  return intend(asked, intents, await pinnedTargets(intents, { ...guides, machine }, signal))
+}
+
+async function lookAtHead(guides: Guides, heading: Heading, signal: AbortSignal): Promise<Head | undefined> {
   const tree = (await guides.source.fetch(signal)) ?? (heading.head === undefined ? await lastHead(guides) : undefined)
-  if (tree === undefined || heading.head?.commit === tree.commit) return heading
+  if (tree === undefined || heading.head?.commit === tree.commit) return heading.head
   guides.chronicle.see(tree.commit, await skippedSince(guides, heading, tree.commit))
-  const compiled = await guides.compile(tree, signal)
-  const head = { commit: tree.commit, compiled }
-  if (compiled.ok) return { head, course: { desired: compiled.desired, tree } }
-  guides.chronicle.tell({
-    phase: 'rejected',
-    reason: 'its manifests have errors',
-    errors: compiled.faults.map(describeFault),
-  })
-  guides.log.warn({ commit: tree.commit, errors: compiled.faults.map(describeFault) }, 'rejected')
-  const course = heading.course ?? (await lastGood(guides, signal))
-  return { ...heading, head, ...restrainedCourse(guides, course, compiled) }
+  return { commit: tree.commit, tree, compiled: await guides.compile(tree, signal) }
+}
+
+/** Chooses what to aim at: what of the head may be so, or the last commit without errors. */
+async function choose(
+  guides: Guides,
+  heading: Heading & { readonly head: Head },
+  { isNew, signal }: { readonly isNew: boolean; readonly signal: AbortSignal },
+): Promise<Heading> {
+  const { head } = heading
+  if (!head.compiled.ok) {
+    if (!isNew) return heading
+    reject(guides, head.commit, head.compiled.faults.map(describeFault))
+    const course = heading.course ?? (await lastGood(guides, signal))
+    return { ...heading, ...restrainedCourse(guides, course, head.compiled) }
+  }
+  const { base, ruling } = await rule(guides, heading, { desired: head.compiled.desired, signal })
+  const ruled = { ...heading, ruling, ...(base === undefined ? {} : { base }) }
+  if (ruling.fault !== undefined) {
+    if (ruling !== heading.ruling) reject(guides, head.commit, [ruling.fault])
+    const course = heading.course ?? (await lastGood(guides, signal))
+    return course === undefined ? ruled : { ...ruled, course }
+  }
+  if (ruling.held.length === 0) guides.journal.accept(head.commit)
+  if (isNew && ruling.rewound)
+    guides.log.warn({ commit: head.commit }, 'the branch does not descend from what was applied')
+  return { ...ruled, course: { desired: ruling.desired, tree: head.tree, held: ruling.held } }
+}
+
+function reject({ chronicle, log }: Guides, commit: string, errors: string[]): void {
+  chronicle.tell({ phase: 'rejected', reason: 'its manifests have errors', errors })
+  log.warn({ commit, errors }, 'rejected')
 }
 
 /** While the repository does not answer after a restart, the head is what it was: the mirror may have it. */
@@ -95,12 +118,12 @@ async function skippedSince({ source, journal }: Guides, heading: Heading, commi
 
 /** After a restart without a usable head: the last commit that was applied is found again in the history. */
 async function lastGood({ source, compile, journal }: Guides, signal: AbortSignal): Promise<Course | undefined> {
-  const good = journal.latest(['applied', 'degraded'])
+  const good = journal.accepted() ?? journal.latest(['applied', 'degraded'])?.commit
   if (good === undefined) return undefined
-  const tree = await source.tree(good.commit).catch(() => undefined)
+  const tree = await source.tree(good).catch(() => undefined)
   if (tree === undefined) return undefined
   const compiled = await compile(tree, signal)
-  return compiled.ok ? { desired: compiled.desired, tree } : undefined
+  return compiled.ok ? { desired: compiled.desired, tree, held: [] } : undefined
 }
 
 /** A commit with errors adds nothing, but what its permissions take away is gone. */

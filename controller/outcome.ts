@@ -51,12 +51,13 @@ export function serverStanding(target: Target, standing: Standing): ServerStandi
 }
 
 /** What became of the commit so far: its phase, and every server that is not as it says. Pure. */
-export function outcome(standing: Standing): Pick<CommitStatus, 'phase' | 'reason' | 'servers'> {
+export function outcome(standing: Standing): Pick<CommitStatus, 'phase' | 'reason' | 'servers' | 'held'> {
   const all = Object.values(standing.aim.targets).map(
     (target) => [target.server.name, serverStanding(target, standing)] as const,
   )
   const servers = Object.fromEntries(all.filter(([, { phase }]) => phase !== 'ready'))
-  return { ...phaseOf(standing, servers), servers }
+  const { held = [] } = standing.aim
+  return { ...phaseOf(standing, servers), servers, ...(held.length === 0 ? {} : { held: [...held] }) }
 }
 
 function phaseOf(
@@ -82,6 +83,12 @@ function phaseOf(
       phase: 'degraded',
       reason: `${held.join(', ')} ${held.length === 1 ? 'is' : 'are'} not as the commit says`,
     }
+  const [part, ...more] = standing.aim.held ?? []
+  if (part !== undefined)
+    return {
+      phase: 'held',
+      reason: `${part.what}: ${part.because}${more.length === 0 ? '' : `; and ${more.length} more`}`,
+    }
   return { phase: 'applied', reason: 'everything is as the commit says' }
 }
 
@@ -89,6 +96,13 @@ function phaseOf(
 function isWaitingForGrants({ aim, table }: Standing, unready: Readonly<Record<string, ServerStanding>>): boolean {
   const ready = new Set(Object.keys(aim.targets).filter((name) => unready[name] === undefined))
   return JSON.stringify(admit(table?.agents ?? {}, aim.agents, ready)) !== JSON.stringify(table?.agents ?? {})
+}
+
+/** Whether all that the commit grants is in force at every proxy. Pure. */
+export function grantsOf({ aim, table, behind, liveProxies }: Standing): NonNullable<CommitStatus['grants']> {
+  const all = admit(table?.agents ?? {}, aim.agents, new Set(Object.keys(aim.targets)))
+  const isWhole = JSON.stringify(all) === JSON.stringify(table?.agents ?? {})
+  return isWhole && liveProxies > 0 && behind.length === 0 ? 'published' : 'waiting'
 }
 
 /** Phases that only a newer commit, or the world, can change. */

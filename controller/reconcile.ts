@@ -2,12 +2,13 @@ import type { CommitStatus } from '#manifests/status.ts'
 import type { Table } from '#manifests/table.ts'
 import type { Aim } from './aim.ts'
 import { execute } from './execute.ts'
-import { explainLines, isDifferent } from './explain.ts'
+import { changedServers, explainLines, isDifferent } from './explain.ts'
 import { behindProxies, liveReports } from './gate.ts'
-import type { Guides, Heading } from './heading.ts'
+import type { Guides } from './guides.ts'
+import type { Heading } from './heading.ts'
 import { generationKey, type Host, type Sight } from './host.ts'
 import type { Lanes } from './lanes.ts'
-import { isFinal, outcome, type Standing } from './outcome.ts'
+import { grantsOf, isFinal, outcome, type Standing } from './outcome.ts'
 import { plan } from './plan.ts'
 import { adopt, type Draft, followUpstreams, settle, tidy } from './routes.ts'
 import type { Step } from './step.ts'
@@ -48,7 +49,7 @@ export async function reconcile(
   const { publisher, lanes } = means
   if (publisher.table === undefined) publisher.publish((draft) => settle(adopt(draft, aim, sight), aim))
   const steps = planFor(means, { ...heading, aim }, sight)
-  announce(means, aim, steps)
+  announce(means, { ...heading, aim }, steps)
   publisher.publish((draft) => freshen(draft, sight, lanes))
   execute(steps, { aim, tree: course.tree }, means.world, lanes)
   means.troubles.keep(new Set(lanes.runs.keys()))
@@ -97,11 +98,23 @@ function freshen(draft: Draft, sight: Sight, lanes: Lanes): Draft {
   )
 }
 
-function announce({ chronicle, log, lanes }: Means, aim: Aim, steps: readonly Step[]): void {
+function announce(
+  { chronicle, log, lanes }: Means,
+  { aim, course }: Heading & { readonly aim: Aim },
+  steps: readonly Step[],
+): void {
   const lines = explainLines(steps)
+  const warnings = course?.desired.warnings ?? []
+  const warned = warnings.length === 0 ? {} : { warnings: [...warnings] }
   const current = chronicle.current
   if (current?.commit === aim.commit && isUnplanned(current))
-    chronicle.tell({ phase: 'planned', reason: lines.at(-1) ?? '', plan: [...lines] })
+    chronicle.tell({
+      phase: 'planned',
+      reason: lines.at(-1) ?? '',
+      plan: [...lines],
+      changed: [...changedServers(steps)],
+      ...warned,
+    })
   if (isDifferent(steps) && lanes.runs.size === 0) log.info({ commit: aim.commit, plan: lines }, 'planned')
 }
 
@@ -120,9 +133,11 @@ export function conclude(means: Means, { head }: Heading, seen: Seen): void {
   const { chronicle } = means
   const current = chronicle.current
   if (current?.commit !== seen.aim.commit || head?.compiled.ok !== true) return
-  const now = outcome(standing(means, seen))
-  if (isFinal(now.phase) || !isFinal(current.phase)) chronicle.tell(now)
-  else chronicle.tell({ servers: now.servers })
+  const facts = standing(means, seen)
+  const now = { ...outcome(facts), grants: grantsOf(facts) }
+  const released = current.phase === 'held' && (now.held?.length ?? 0) < (current.held?.length ?? 0)
+  if (isFinal(now.phase) || !isFinal(current.phase) || released) chronicle.tell({ held: [], ...now })
+  else chronicle.tell({ servers: now.servers, grants: now.grants })
 }
 
 /** The facts that status and outcome are derived from. */

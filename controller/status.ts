@@ -14,6 +14,8 @@ export interface Facts {
   readonly branch: string
   readonly source: Status['source']
   readonly host: Status['host']
+  readonly forge?: Status['forge']
+  readonly webhook?: Status['webhook']
   readonly attempted: CommitStatus | undefined
   readonly applied: string | undefined
   readonly heard: ReadonlyMap<string, Heard>
@@ -33,11 +35,16 @@ export function summarise(facts: Facts, view: 'public' | 'operator'): Status {
     branch: facts.branch,
     source: facts.source,
     host: facts.host,
+    ...(facts.forge === undefined ? {} : { forge: facts.forge }),
+    ...(facts.webhook === undefined ? {} : { webhook: facts.webhook }),
     ...(facts.attempted === undefined ? {} : { attempted: facts.attempted }),
     ...(facts.applied === undefined ? {} : { applied: facts.applied }),
     revision: facts.revision,
     proxies: look === undefined ? [] : proxiesOf(facts, look.sight),
-    servers: look === undefined ? [] : targets.map((target) => serverOf(target, { ...facts, look }, view)),
+    servers:
+      look === undefined
+        ? []
+        : [...targets.map((target) => serverOf(target, { ...facts, look }, view)), ...removedServers(look)],
     ...(view === 'operator' && look !== undefined ? { access: accessOf(look.standing) } : {}),
   }
 }
@@ -76,8 +83,27 @@ function serverOf(
     ...(wanted === undefined ? {} : { wanted }),
     ...(origin === undefined ? {} : { commit: origin }),
     ...probed(serving?.generation, facts),
+    ...(standing.aim.pinned?.has(name) ? { pinned: true } : {}),
     ...(view === 'operator' && failure !== undefined && failure.log !== '' ? { log: failure.log } : {}),
   }
+}
+
+/** Servers that the commit no longer names, while something of them is still there. */
+function removedServers({ standing, sight }: NonNullable<Facts['look']>): ServerStatus[] {
+  const { targets, settings } = standing.aim
+  const gone = Map.groupBy(
+    sight.generations.filter(({ server }) => targets[server] === undefined),
+    ({ server }) => server,
+  )
+  return [...gone].map(([name, generations]) => {
+    const runs = generations.some(({ state }) => state === 'running')
+    const last = Math.max(...generations.map(({ endedAt = 0 }) => endedAt))
+    const until = new Date(last + settings.prune.grace).toISOString().replace(/\.\d+Z$/, 'Z')
+    const reason = runs
+      ? 'no longer in the commit: finishes its calls'
+      : `no longer in the commit: kept, stopped, until ${until}`
+    return { name, phase: 'removed', reason, description: '' }
+  })
 }
 
 /** A server that the table has, but that does not answer its probes, is not ready. */

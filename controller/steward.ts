@@ -1,17 +1,20 @@
 import type { CommitStatus, Status } from '#manifests/status.ts'
-import type { Controller, Poke } from './controller.ts'
+import { type Controller, type Poke, Refused } from './controller.ts'
 import { liveReports } from './gate.ts'
 import { HostDown } from './host.ts'
 import type { Journal } from './journal/journal.ts'
 import { isFinal } from './outcome.ts'
-import { standing } from './reconcile.ts'
+import { type Means, type Seen, standing } from './reconcile.ts'
 import type { Rounds } from './rounds.ts'
 import { SourceDown } from './source/git-fault.ts'
 import { type Facts, summarise } from './status.ts'
+import { approve, resume, retry, rollBack, suspend } from './wishes.ts'
 
 /** Facts of a controller that do not change while it runs, and where the changing ones are asked. */
 export interface Office extends Pick<Facts, 'instance' | 'version' | 'repository' | 'branch'> {
   readonly sourceState: () => Status['source']
+  /** How forge and webhook fare, where there are any. */
+  readonly forgeState?: () => Pick<Status, 'forge' | 'webhook'>
   readonly journal: Journal
 }
 
@@ -33,6 +36,7 @@ export class Steward implements Controller {
       {
         ...{ instance, version, repository, branch, host, applied },
         source: sourceState(),
+        ...this.#office.forgeState?.(),
         attempted: chronicle.current,
         heard: publisher.heard,
         revision: publisher.table?.revision ?? 0,
@@ -83,6 +87,39 @@ export class Steward implements Controller {
       await this.#rounds.bell.next(1_000, signal)
       signal.throwIfAborted()
     }
+  }
+
+  approve(plan: string): void {
+    approve(plan, this.#place())
+    this.#rounds.ask()
+  }
+
+  suspend(server: string): void {
+    suspend(server, this.#place())
+    this.#rounds.ask()
+  }
+
+  resume(server: string): void {
+    resume(server, this.#place())
+    this.#rounds.ask()
+  }
+
+  retry(server: string): void {
+    retry(server, this.#place())
+    this.#rounds.ask()
+  }
+
+  async rollback(server: string, to: string | undefined, signal: AbortSignal): Promise<{ readonly commit: string }> {
+    const done = await rollBack({ server, to }, this.#place(), signal)
+    this.#rounds.ask()
+    return done
+  }
+
+  #place(): { readonly means: Means; readonly seen: Seen } {
+    const { means, seen, host } = this.#rounds
+    if (means === undefined) throw new HostDown(host.reason)
+    if (seen === undefined) throw new Refused('no commit has been aimed at yet: "gateway status" says why')
+    return { means, seen }
   }
 
   async changed(wait: number, signal: AbortSignal): Promise<void> {

@@ -15,7 +15,7 @@ export const documents = {
  */
 export const notEnforced = {
   server: ['stdio', 'budget', 'auth', 'tools'],
-  permissions: ['agents.<name>.owner'],
-  gateway: ['proxy', 'governance'],
+  permissions: [],
+  gateway: ['proxy'],
   files: ['manifests/tools.lock.yaml'],
 } as const

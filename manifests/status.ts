@@ -16,6 +16,9 @@ export type CommitPhase = z.infer<typeof CommitPhase>
 export const ServerPhase = z.enum(['ready', 'deploying', 'waiting', 'stalled', 'suspended', 'removed'])
 export type ServerPhase = z.infer<typeof ServerPhase>
 
+/** A part of a commit that waits; `plan` is what `gateway approve` is told. */
+const HeldPart = z.strictObject({ plan: z.string(), what: z.string(), because: z.string() })
+
 export const CommitStatus = z.strictObject({
   commit: z.string(),
   phase: CommitPhase,
@@ -29,6 +32,14 @@ export const CommitStatus = z.strictObject({
   plan: z.array(z.string()),
   /** Servers that are not as the commit says, each with its reason. */
   servers: z.record(z.string(), z.strictObject({ phase: ServerPhase, reason: z.string() })),
+  /** Servers that its plan changes. */
+  changed: z.array(z.string()).optional(),
+  /** Whether all that it grants is in force at every proxy. */
+  grants: z.enum(['waiting', 'published']).optional(),
+  /** What is allowed and probably not meant, a line each. */
+  warnings: z.array(z.string()).optional(),
+  /** Parts that wait until somebody says so. */
+  held: z.array(HeldPart).optional(),
 })
 export type CommitStatus = Readonly<z.infer<typeof CommitStatus>>
 
@@ -45,6 +56,8 @@ export const ServerStatus = z.strictObject({
   era: z.enum(['modern', 'legacy']).optional(),
   tools: z.array(z.string()).optional(),
   calls: z.number().optional(),
+  /** Whether an operator has rolled it back, until the branch changes it. */
+  pinned: z.boolean().optional(),
   /** With the operator token only: last lines of the output of what failed. */
   log: z.string().optional(),
 })
@@ -61,6 +74,10 @@ export const Status = z.strictObject({
   /** The source: whether the last look at the repository succeeded. */
   source: z.strictObject({ ok: z.boolean(), reason: z.string(), at: z.string().optional() }),
   host: z.strictObject({ ok: z.boolean(), reason: z.string() }),
+  /** Whether the forge takes what it is told; absent where it is told nothing. */
+  forge: z.strictObject({ ok: z.boolean(), reason: z.string() }).optional(),
+  /** Whether the forge announces what is pushed; absent where it is not asked to. */
+  webhook: z.strictObject({ ok: z.boolean(), reason: z.string() }).optional(),
   /** Attempted and applied are different facts. */
   attempted: CommitStatus.optional(),
   applied: z.string().optional(),

@@ -3,6 +3,9 @@ import { Command } from 'commander'
 import { readVersion } from './checkout.ts'
 import { Fault } from './fault.ts'
 
+const addWishes = async () => (await import('./wishes.ts')).addWishes
+const wishes = { approve: addWishes, suspend: addWishes, resume: addWishes, retry: addWishes, rollback: addWishes }
+
 /** Each is loaded only when it is asked for, or when all are shown: some bring the whole controller along. */
 const verbs: Readonly<Record<string, () => Promise<(program: Command) => void>>> = {
   start: async () => (await import('./start.ts')).addStart,
@@ -11,6 +14,7 @@ const verbs: Readonly<Record<string, () => Promise<(program: Command) => void>>>
   status: async () => (await import('./status.ts')).addStatus,
   history: async () => (await import('./history.ts')).addHistory,
   reconcile: async () => (await import('./reconcile.ts')).addReconcile,
+  ...wishes,
   down: async () => (await import('./down.ts')).addDown,
   adopt: async () => (await import('./adopt.ts')).addAdopt,
   token: async () => (await import('./token.ts')).addToken,
@@ -22,7 +26,7 @@ async function createProgram(asked: string): Promise<Command> {
     .version(readVersion())
     .configureOutput({ outputError: (text, write) => write(oneLine(text)) })
   const names = Object.hasOwn(verbs, asked) ? [asked] : Object.keys(verbs)
-  for (const name of names) (await verbs[name]?.())?.(program)
+  for (const add of new Set(names.map((name) => verbs[name]))) (await add?.())?.(program)
   return program
 }
 

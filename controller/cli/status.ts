@@ -87,8 +87,13 @@ function describeStatus(status: Status): string {
 }
 
 /** A commit with its faults, a line each. */
-export function describeCommit({ commit, phase, reason, errors }: CommitStatus): readonly string[] {
-  return [`commit ${commit.slice(0, 12)}  ${phase}  ${reason}`, ...errors.map((error) => `  ${error}`)]
+export function describeCommit({ commit, phase, reason, errors, held, warnings }: CommitStatus): readonly string[] {
+  return [
+    `commit ${commit.slice(0, 12)}  ${phase}  ${reason}`,
+    ...errors.map((error) => `  ${error}`),
+    ...(held ?? []).map(({ plan, what, because }) => `  held ${plan}  ${what}: ${because}`),
+    ...(warnings ?? []).map((warning) => `  warning: ${warning}`),
+  ]
 }
 
 function describeServer(server: ServerStatus): string {

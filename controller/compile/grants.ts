@@ -44,7 +44,10 @@ function hint(server: string, known: ReadonlySet<string>): string {
 }
 
 /** Grants by server, with `*` expanded, and which servers come only through it. */
-export function expand(entries: readonly GrantEntry[], known: ReadonlySet<string>): Pick<Agent, 'grants' | 'through'> {
+export function expand(
+  entries: readonly GrantEntry[],
+  known: ReadonlySet<string>,
+): Pick<Agent, 'grants' | 'through' | 'every'> {
   const named = new Map(entries.map(({ server, grant }) => [server, grant]))
   const star = named.get('*')
   named.delete('*')
@@ -53,5 +56,5 @@ export function expand(entries: readonly GrantEntry[], known: ReadonlySet<string
     ...named,
     ...through.map((server) => [server, star ?? { tools: [], prompts: [], resources: [] }] as const),
   ]
-  return { grants: Object.fromEntries(all.sort(([a], [b]) => (a < b ? -1 : 1))), through }
+  return { grants: Object.fromEntries(all.sort(([a], [b]) => (a < b ? -1 : 1))), through, every: star !== undefined }
 }

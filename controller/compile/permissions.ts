@@ -1,6 +1,5 @@
 import { z } from 'zod'
 import { PermissionsFile } from '#manifests/permissions.ts'
-import { notEnforced } from '#manifests/spec.ts'
 import type { Agent, ManifestFault } from '../desired.ts'
 import { check } from './check.ts'
 import { expand, faultsOfGrants } from './grants.ts'
@@ -46,7 +45,6 @@ export function compilePermissions(manifest: Manifest, files: ReadonlyMap<string
     ...checked.faults,
     ...Object.keys(draft.servers).flatMap((name) => defined(manifest, name, files.get(name))),
     ...agents.flatMap(([name, { servers }]) => faultsOfGrants(manifest, ['agents', name, 'servers'], servers, known)),
-    ...agents.flatMap(([name, agent]) => faultsOfIdle(manifest, name, agent)),
     ...faultsOfHashes(
       manifest,
       agents.flatMap(([name, agent]) => placedHashes(name, ['agents', name, 'token_hash'], agent.token_hash)),
@@ -58,18 +56,6 @@ export function compilePermissions(manifest: Manifest, files: ReadonlyMap<string
 
 function defined(manifest: Manifest, name: string, file: string | undefined): readonly ManifestFault[] {
   return file === undefined ? [] : [manifest.fault(['servers', name], `this server has a file too: ${file}`, 'key')]
-}
-
-/** Keys whose effect this version does not have, unless they say what is so anyway. */
-function faultsOfIdle(
-  manifest: Manifest,
-  name: string,
-  agent: Readonly<Record<string, unknown>>,
-): readonly ManifestFault[] {
-  return notEnforced.permissions
-    .map((path) => path.replace('agents.<name>.', ''))
-    .filter((key) => agent[key] !== undefined && agent[key] !== false)
-    .map((key) => manifest.fault(['agents', name, key], 'not enforced by this version', 'key'))
 }
 
 function admitted({ agents }: PermissionsFile, known: ReadonlySet<string>): Readonly<Record<string, Agent>> {

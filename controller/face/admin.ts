@@ -10,6 +10,11 @@ import { addReading } from './reading.ts'
 /** Seconds; a commit may build several images. */
 const ReconcileQuery = z.object({ wait: z.coerce.number().min(0).max(7200).default(3600) })
 const DownQuery = z.object({ volumes: z.stringbool().default(false) })
+const PlanPath = z.object({ plan: z.string() })
+const ServerPath = z.object({ server: z.string() })
+const RollbackQuery = z.object({ to: z.string().optional() })
+/** ms */
+const rollbackWithin = 60_000
 const downWithin = 300_000
 
 /** A socket's path ends at 107 bytes, and the longest below the state is `run/table.sock`. */
@@ -49,6 +54,20 @@ function addChanging(app: FastifyInstance, controller: Controller): void {
       return controller.reconcile(AbortSignal.any([stopping.signal, request.signal, AbortSignal.timeout(wait)]))
     controller.poke('cli')
     return reply.code(202).send({ status: 'asked for' })
+  })
+  addRoute(app, 'POST', '/approve/:plan', (request) => {
+    controller.approve(PlanPath.parse(request.params).plan)
+    return { status: 'approved' }
+  })
+  for (const verb of ['suspend', 'resume', 'retry'] as const)
+    addRoute(app, 'POST', `/${verb}/:server`, (request) => {
+      controller[verb](ServerPath.parse(request.params).server)
+      return { status: 'done' }
+    })
+  addRoute(app, 'POST', '/rollback/:server', (request) => {
+    const { server } = ServerPath.parse(request.params)
+    const { to } = RollbackQuery.parse(request.query)
+    return controller.rollback(server, to, AbortSignal.any([stopping.signal, AbortSignal.timeout(rollbackWithin)]))
   })
   addRoute(app, 'POST', '/down', async (request) => {
     const { volumes } = DownQuery.parse(request.query)

@@ -8,6 +8,7 @@ import {
   LogController,
 } from 'fastify'
 import { ZodError } from 'zod'
+import { Refused } from '../controller.ts'
 import { HostDown } from '../host.ts'
 import { SourceDown } from '../source/git-fault.ts'
 
@@ -59,6 +60,7 @@ function refuse(error: FastifyError | ZodError, request: FastifyRequest, reply: 
   if (error instanceof ZodError) return reply.code(400).send({ error: describeIssues(error) })
   if (isTimeout(error)) return reply.code(504).send({ error: 'this took longer than was waited for' })
   if (error.name === 'AbortError') return reply.code(503).send({ error: 'the controller is stopping' })
+  if (error instanceof Refused) return reply.code(422).send({ error: error.message })
   if (error instanceof HostDown || error instanceof SourceDown) return reply.code(503).send({ error: error.message })
   const code = error.statusCode ?? 500
   if (code < 500) return reply.code(code).send({ error: error.message })

@@ -67,6 +67,8 @@ function renderCommit({ attempted, applied }: Status): Html {
 <p>${phase(attempted.phase)} ${attempted.reason} <span class="soft">${time(attempted.since)}</span></p>
 ${lines(attempted.errors)}
 ${lines(attempted.plan)}
+${lines((attempted.held ?? []).map(({ plan, what, because }) => `held ${plan}: ${what} (${because})`))}
+${lines((attempted.warnings ?? []).map((warning) => `warning: ${warning}`))}
 ${other ? html`<p>Applied last: ${short(applied)}</p>` : undefined}`
 }
 

@@ -77,12 +77,6 @@ export class History {
       : 'ssh-keygen is not installed, and signatures cannot be checked without it; install openssh-client'
   }
 
-  /** Whether `old` is `now` or one of its ancestors; not, where the mirror lacks it. */
-  async has(old: string, now: string, signal?: AbortSignal): Promise<boolean> {
-    const ahead = await this.#ask(['rev-list', '--max-count=1', old, `^${now}`, '--'], {}, signal)
-    return ahead.trim() === ''
-  }
-
   /** The newest commit of the branch itself, from `head` on, that is signed. Throws `TooLong`. */
   async newestSigned(head: string, signers: SignerList, signal?: AbortSignal): Promise<string | undefined> {
     for (let skip = 0; skip < mostCommits; skip += atOnce) {

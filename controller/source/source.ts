@@ -2,6 +2,7 @@ import { access, constants, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { nearest } from '../compile/nearest.ts'
 import type { Tree } from '../desired.ts'
+import type { Lineage } from '../guides.ts'
 import { Notary } from '../trust/notary.ts'
 import { SignersFault } from '../trust/signers.ts'
 import type { Vetted } from '../trust/vet.ts'
@@ -38,14 +39,17 @@ export interface Source {
   tree(commit: string): Promise<Tree>
   /** Commits of the branch after `from` and before `to`, newest first, at most `limit`; none where `from` is unknown. */
   skipped(from: string, to: string, limit?: number): Promise<readonly string[]>
-  /** Whether a commit is another one or comes before it; not, where it is unknown. */
-  isAncestor(old: string, now: string): Promise<boolean>
+  /** How one commit of the branch leads to another. Throws `MirrorBroken` where the mirror lacks one of them. */
+  lineage(from: string, to: string): Promise<Lineage>
   /**
    * A commit that was fetched, as far as it is signed since `base`, the last one that was applied whole. The same object for the
    * same commits and signers; the commit's own tree where nothing is held back. Throws `SourceDown`.
    */
   vet(head: Tree, base: string | undefined, signal: AbortSignal): Promise<Vetted>
 }
+
+/** Commits that are looked at one by one. */
+const mostCommits = 1_000
 
 /** ms that the repository may take to say where its branch is. */
 const lookLimit = 60_000
@@ -125,10 +129,6 @@ class MirroredSource implements Source {
     return this.#asked(() => this.#mirror.between(hash(from), hash(to), limit), [])
   }
 
-  async isAncestor(old: string, now: string): Promise<boolean> {
-    return this.#asked(() => this.#history.has(hash(old), hash(now)), false)
-  }
-
   async vet(head: Tree, base: string | undefined, signal: AbortSignal): Promise<Vetted> {
     if (this.#notary === undefined) return { tree: head, unsigned: [] }
     try {
@@ -139,6 +139,16 @@ class MirroredSource implements Source {
         throw new SourceDown(`${this.label}: ${error.message}`, { cause: error })
       throw error
     }
+  }
+
+  async lineage(from: string, to: string): Promise<Lineage> {
+    const mirror = this.#mirror
+    const [rewound, approves, between] = await Promise.all([
+      mirror.isAncestor(hash(from), hash(to)).then((isAncestor) => !isAncestor),
+      mirror.trailers(from, to, 'Gateway-Approve'),
+      mirror.between(from, to, mostCommits),
+    ])
+    return { rewound, approves, commits: [...between, to] }
   }
 
   async #branchHead(signal: AbortSignal): Promise<string> {

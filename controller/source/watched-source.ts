@@ -1,7 +1,7 @@
 import type { Logger } from 'pino'
 import { type Status, unasked } from '#manifests/status.ts'
 import type { Tree } from '../desired.ts'
-import type { Origin } from '../heading.ts'
+import type { Origin } from '../guides.ts'
 import { type Source, SourceDown } from './source.ts'
 
 /** A source that does not throw when it is down, but says so. */
@@ -22,6 +22,7 @@ export function watchSource(source: Source, log: Logger): WatchedSource {
     state: () => state,
     tree: (commit) => source.tree(commit),
     skipped: (from, to) => source.skipped(from, to),
+    lineage: (from, to) => source.lineage(from, to),
     async fetch(signal): Promise<Tree | undefined> {
       try {
         const tree = await source.fetch(signal)

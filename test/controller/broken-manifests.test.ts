@@ -532,9 +532,9 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
   ],
   'what this version lacks': [
     [
-      'an owner',
-      permissions(agent('[]', '    owner: true\n')),
-      'manifests/permissions.yaml:5:5 agents.agent-a.owner: not enforced by this version',
+      'a proxy of its own',
+      wiki('', { 'manifests/gateway.yaml': 'proxy: {}\n' }),
+      'manifests/gateway.yaml:1:1 proxy: not enforced by this version',
     ],
     ['stdio', wiki('stdio: true\n'), 'manifests/servers/wiki.yaml:1:1 stdio: not enforced by this version'],
     [
@@ -548,11 +548,6 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
       'manifests/servers/wiki.yaml:2:1 auth: not enforced by this version',
     ],
     ['tools', wiki('tools: block\n'), 'manifests/servers/wiki.yaml:1:1 tools: not enforced by this version'],
-    [
-      'governance',
-      wiki('', { 'manifests/gateway.yaml': 'governance: {}\n' }),
-      'manifests/gateway.yaml:1:1 governance: not enforced by this version',
-    ],
     [
       'a lock',
       wiki('', { 'manifests/tools.lock.yaml': 'wiki: {}\n' }),

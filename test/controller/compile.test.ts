@@ -211,12 +211,14 @@ ${outside}`),
         hashes: [tokenHash('a').slice(7)],
         owner: false,
         grants: { 'legacy-wiki': everything },
+        every: true,
         through: ['legacy-wiki'],
       },
       'agent-b': {
         hashes: [tokenHash('b').slice(7), tokenHash('c').slice(7)],
         owner: false,
         grants: { 'legacy-wiki': everything },
+        every: false,
         through: [],
       },
     })
@@ -297,7 +299,7 @@ describe('a broken commit', () => {
 })
 
 describe('compiling', () => {
-  test('reads no more than manifests, an ignore file, symlinks and what may be an LFS pointer', async () => {
+  test('reads no more than manifests, ignore files, symlinks and what by its size may be an LFS pointer, all at once', async () => {
     const tree = treeOf(
       wiki('', {
         'servers/wiki/.dockerignore': '*.md\n',
@@ -315,8 +317,10 @@ describe('compiling', () => {
         'manifests/permissions.yaml',
         'manifests/servers/wiki.yaml',
         'servers/wiki/.dockerignore',
+        'servers/wiki/notes.md',
         'servers/wiki/maybe.txt',
         'servers/wiki/link',
+        'elsewhere/maybe.txt',
       ]),
     )
   })

@@ -1,5 +1,5 @@
 import { rename } from 'node:fs/promises'
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, describe, expect, test } from 'vitest'
 import { HostDown } from '../../controller/host.ts'
 import { type Core, imageServer, openCore, permissions } from '../support/core.ts'
 import { createMemoryHost } from '../support/memory-host.ts'
@@ -526,4 +526,72 @@ test('runs nothing once it was taken down, and says so', async () => {
   await expect(core.steward().reconcile(signal)).rejects.toThrow(reason)
   await core.steward().down({ volumes: true }, signal)
   expect(did('down')).toBe(2)
+})
+
+describe('what must be approved', () => {
+  const names = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j']
+  const file = (name: string) => `manifests/servers/${name}.yaml`
+  const all = Object.fromEntries(names.map((name) => [file(name), imageServer('1')]))
+  const gone = Object.fromEntries(names.slice(0, 5).map((name) => [file(name), null]))
+  const settings = { 'manifests/gateway.yaml': 'bake: 0s\nprune: { grace: 0s }\n' }
+
+  async function removeFive() {
+    core = await openCore()
+    await core.becomes(await core.publish({ ...all, ...settings, [grants]: permissions({ ann: ['*'] }) }))
+    const status = await core.becomes(await core.publish(gone))
+    expect(status).toMatchObject({ phase: 'held', held: [{ what: 'removing 5 of 10 servers: a, b, c, d, e' }] })
+    await core.rests()
+    expect(running().sort()).toEqual(names)
+    expect(granted().ann).toHaveLength(10)
+    return { plan: status.held![0]!.plan, commit: status.commit }
+  }
+
+  test('(14) removes nothing of five servers until that is approved on the machine', async () => {
+    const { plan, commit } = await removeFive()
+    await core.restart()
+    await core.passed()
+    expect(running()).toHaveLength(10)
+    expect(() => core.steward().approve('00000000')).toThrow(`nothing is held that is called 00000000 (held: ${plan} (`)
+    core.steward().approve(plan)
+    await core.becomes(commit, 'applied')
+    await core.rests()
+    expect(running().sort()).toEqual(names.slice(5))
+    expect(granted().ann).toHaveLength(5)
+  })
+
+  test('(14) removes them once a later commit says so in a trailer', async () => {
+    const { plan } = await removeFive()
+    await core.repository.commit({ 'README.md': 'x' }, `Remove five\n\nGateway-Approve: ${plan}`)
+    await core.repository.push()
+    core.rounds().ask()
+    await core.becomes(await core.repository.git('rev-parse', 'HEAD'), 'applied')
+    await core.rests()
+    expect(running().sort()).toEqual(names.slice(5))
+  })
+
+  test('(14) removes nothing for a commit that has lost its manifests', async () => {
+    core = await openCore()
+    await core.becomes(await core.publish({ ...all, ...settings, [grants]: permissions({ ann: ['*'] }) }))
+    const nothing = Object.fromEntries(
+      [...names.map(file), grants, 'manifests/gateway.yaml'].map((path) => [path, null]),
+    )
+    const status = await core.becomes(await core.publish({ ...nothing, 'README.md': 'empty' }))
+    expect(status.phase).toBe('rejected')
+    await core.rests()
+    expect(running()).toHaveLength(10)
+    expect(granted().ann).toHaveLength(10)
+  })
+
+  test('(23) rejects a commit that takes the last owner away, whole', async () => {
+    core = await openCore()
+    const owned = `${permissions({ ann: ['*'], bob: ['wiki'] })}    owner: true\n`
+    await core.becomes(await core.publish({ [wiki]: imageServer('1'), [grants]: owned }))
+    const status = await core.becomes(await core.publish({ [grants]: permissions({ ann: ['*'] }) }))
+    expect(status).toMatchObject({
+      phase: 'rejected',
+      errors: ['the last owner would be gone: keep "owner: true" for bob, or give it to another agent'],
+    })
+    expect(granted()).toEqual({ ann: ['wiki'], bob: ['wiki'] })
+    await core.becomes(await core.publish({ [grants]: owned.replace('ann', 'eve') }), 'applied')
+  })
 })

@@ -340,17 +340,6 @@ describe('without a last applied commit', () => {
   })
 })
 
-test('tells whether a commit comes before another', async () => {
-  const source = await open()
-  const first = await base()
-  const second = await commit('dev', { [wiki]: 'w2' })
-  await vetted(source, first)
-  expect(await source.isAncestor(first, second)).toBe(true)
-  expect(await source.isAncestor(second, second)).toBe(true)
-  expect(await source.isAncestor(second, first)).toBe(false)
-  expect(await source.isAncestor('1'.repeat(40), second)).toBe(false)
-})
-
 test('looks through a thousand commits at once, and again for nothing', async () => {
   const from = await base()
   await keys.sign(repository, 'dev')

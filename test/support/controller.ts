@@ -1,12 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { CommitStatus, ServerStatus, Status } from '#manifests/status.ts'
-import type { Controller, Poke } from '../../controller/controller.ts'
+import { type Controller, type Poke, Refused } from '../../controller/controller.ts'
 import { createWire } from '../../controller/wire.ts'
 
 /** A controller without repository and host: what it tells is what a test puts into it. */
 export interface MemoryController extends Controller {
   readonly pokes: Poke[]
   readonly downs: { readonly volumes: boolean }[]
+  readonly wishes: string[]
   readonly commits: CommitStatus[]
   readonly servers: ServerStatus[]
   readyReasons: string[]
@@ -41,6 +42,7 @@ export function createMemoryController(): MemoryController {
   const controller: MemoryController = {
     pokes: [],
     downs: [],
+    wishes: [],
     commits: [],
     servers: [],
     readyReasons: [],
@@ -73,6 +75,17 @@ export function createMemoryController(): MemoryController {
       await Promise.race([woken, sleep(wait, undefined, { signal })])
     },
     ready: () => ({ ok: controller.readyReasons.length === 0, reasons: controller.readyReasons }),
+    approve: (plan) => void controller.wishes.push(`approve ${plan}`),
+    suspend: (server) => void controller.wishes.push(`suspend ${server}`),
+    resume: (server) => void controller.wishes.push(`resume ${server}`),
+    retry(server) {
+      if (server === 'nobody') throw new Refused('no server "nobody" (there are: wiki)')
+      controller.wishes.push(`retry ${server}`)
+    },
+    async rollback(server, to) {
+      controller.wishes.push(`rollback ${server} ${to}`)
+      return { commit: to ?? 'b2'.repeat(20) }
+    },
     async down(options) {
       controller.downs.push(options)
     },

@@ -49,7 +49,7 @@ export function server(name: string, more: Partial<Server> = {}): Server {
 }
 
 export function agent(grants: Agent['grants'], more: Partial<Agent> = {}): Agent {
-  return { hashes: ['a'.repeat(64)], owner: false, grants, through: [], ...more }
+  return { hashes: ['a'.repeat(64)], owner: false, grants, every: false, through: [], ...more }
 }
 
 export const machine: Machine = {
