@@ -8,9 +8,7 @@ export interface Chronicle {
   /** A commit that is now the head of the branch; what it overtakes is superseded by it. */
   see(commit: string, skipped: readonly string[]): void
   /** Says more of the current commit; the same again changes nothing. */
-  tell(
-    more: Partial<Pick<CommitStatus, 'phase' | 'reason' | 'errors' | 'plan' | 'servers' | 'held' | 'warnings'>>,
-  ): void
+  tell(more: Partial<Omit<CommitStatus, 'commit' | 'seen' | 'since'>>): void
 }
 
 export function createChronicle(journal: Journal, onChange: (status: CommitStatus) => void): Chronicle {
