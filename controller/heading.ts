@@ -1,3 +1,4 @@
+import type { CommitPhase } from '#manifests/status.ts'
 import type { Table } from '#manifests/table.ts'
 import { narrow } from './admission.ts'
 import { type Aim, aimAt } from './aim.ts'
@@ -23,6 +24,10 @@ export interface Head {
   readonly tree: Tree
   readonly compiled: Compiled
 }
+
+/** Phases of commits of which something was applied, and commits that are looked back to find one. */
+const used: readonly CommitPhase[] = ['applied', 'degraded', 'held']
+const lookedBack = 1_000
 
 /** Where a pass goes; nothing is wrong without what the last one remembered. */
 export interface Heading {
@@ -84,20 +89,31 @@ async function choose(
   if (!head.compiled.ok) {
     if (!isNew) return heading
     reject(guides, head.commit, head.compiled.faults.map(describeFault))
-    const course = heading.course ?? (await lastGood(guides, signal))
-    return { ...heading, ...restrainedCourse(guides, course, head.compiled) }
+    return { ...heading, ...(await fallBack(guides, heading, { agents: head.compiled.agents, signal })) }
   }
-  const { base, ruling } = await rule(guides, heading, { desired: head.compiled.desired, signal })
+  const { desired } = head.compiled
+  const { base, ruling } = await rule(guides, heading, { desired, signal })
   const ruled = { ...heading, ruling, ...(base === undefined ? {} : { base }) }
-  if (ruling.fault !== undefined) {
-    if (ruling !== heading.ruling) reject(guides, head.commit, [ruling.fault])
-    const course = heading.course ?? (await lastGood(guides, signal))
-    return course === undefined ? ruled : { ...ruled, course }
+  const fresh = ruling === heading.ruling ? [] : ruling.desired.warnings.slice(desired.warnings.length)
+  for (const warning of fresh) guides.log.warn({ commit: head.commit }, warning)
+  if (ruling.fault === undefined) {
+    if (ruling.held.length === 0) accept(guides, head.commit)
+    return { ...ruled, course: { desired: ruling.desired, tree: head.tree, held: ruling.held } }
   }
-  if (ruling.held.length === 0) guides.journal.accept(head.commit)
-  if (isNew && ruling.rewound)
-    guides.log.warn({ commit: head.commit }, 'the branch does not descend from what was applied')
-  return { ...ruled, course: { desired: ruling.desired, tree: head.tree, held: ruling.held } }
+  if (ruling === heading.ruling) return ruled
+  reject(guides, head.commit, [ruling.fault])
+  const agents = { ...desired.agents, ...ownersOf(base?.desired) }
+  return { ...ruled, ...(await fallBack(guides, heading, { agents, signal })) }
+}
+
+/** Whoever would be locked out by a commit that is none keeps what they have. */
+function ownersOf(base: Desired | undefined): Desired['agents'] {
+  return Object.fromEntries(Object.entries(base?.agents ?? {}).filter(([, { owner }]) => owner))
+}
+
+function accept({ journal }: Guides, commit: string): void {
+  if (journal.accepted() !== commit) journal.accept(commit)
+  journal.forgetApprovals()
 }
 
 function reject({ chronicle, log }: Guides, commit: string, errors: string[]): void {
@@ -116,26 +132,37 @@ async function skippedSince({ source, journal }: Guides, heading: Heading, commi
   return before === undefined || before === commit ? [] : source.skipped(before, commit)
 }
 
-/** After a restart without a usable head: the last commit that was applied is found again in the history. */
-async function lastGood({ source, compile, journal }: Guides, signal: AbortSignal): Promise<Course | undefined> {
-  const good = journal.accepted() ?? journal.latest(['applied', 'degraded'])?.commit
-  if (good === undefined) return undefined
-  const tree = await source.tree(good).catch(() => undefined)
-  if (tree === undefined) return undefined
-  const compiled = await compile(tree, signal)
-  return compiled.ok ? { desired: compiled.desired, tree, held: [] } : undefined
+/** A commit that is none adds nothing, but what its permissions take away, where they can be read, is gone. */
+async function fallBack(
+  guides: Guides,
+  { course: last }: Heading,
+  { agents, signal }: { readonly agents: Desired['agents'] | undefined; readonly signal: AbortSignal },
+): Promise<{ course?: Course }> {
+  const course = last ?? (await lastGood(guides, signal))
+  if (course !== undefined) return { course: agents === undefined ? course : narrowedCourse(course, agents) }
+  if (guides.publisher.table !== undefined && agents !== undefined)
+    guides.publisher.publish((draft) => restrain(draft, agents))
+  return {}
 }
 
-/** A commit with errors adds nothing, but what its permissions take away is gone. */
-function restrainedCourse(
-  guides: Guides,
-  course: Course | undefined,
-  compiled: Compiled & { ok: false },
-): { course?: Course } {
-  const { agents } = compiled
-  if (agents === undefined) return course === undefined ? {} : { course }
-  if (course !== undefined)
-    return { course: { ...course, desired: { ...course.desired, agents: narrow(course.desired.agents, agents) } } }
-  if (guides.publisher.table !== undefined) guides.publisher.publish((draft) => restrain(draft, agents))
-  return {}
+function narrowedCourse(course: Course, agents: Parameters<typeof narrow>[1]): Course {
+  return { ...course, desired: { ...course.desired, agents: narrow(course.desired.agents, agents) } }
+}
+
+/**
+ * After a restart without a usable head: the last commit of which something was applied is found again in the history. A later one
+ * may have taken away what it gives, so that it gives nothing that the table has not.
+ */
+async function lastGood(guides: Guides, signal: AbortSignal): Promise<Course | undefined> {
+  const { source, compile, journal, publisher } = guides
+  const accepted = journal.accepted()
+  const seen = journal.history(lookedBack).find(({ commit, phase }) => commit === accepted || used.includes(phase))
+  const good = seen?.commit ?? accepted
+  const tree = good === undefined ? undefined : await source.tree(good).catch(() => undefined)
+  if (tree === undefined) return undefined
+  const compiled = await compile(tree, signal)
+  if (!compiled.ok) return undefined
+  const { ruling } = await rule(guides, {}, { desired: compiled.desired, signal })
+  const course = { desired: ruling.desired, tree, held: ruling.held }
+  return publisher.table === undefined ? course : narrowedCourse(course, publisher.table.agents)
 }

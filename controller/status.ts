@@ -99,9 +99,8 @@ function removedServers({ standing, sight }: NonNullable<Facts['look']>): Server
     const runs = generations.some(({ state }) => state === 'running')
     const last = Math.max(...generations.map(({ endedAt = 0 }) => endedAt))
     const until = new Date(last + settings.prune.grace).toISOString().replace(/\.\d+Z$/, 'Z')
-    const reason = runs
-      ? 'no longer in the commit: finishes its calls'
-      : `no longer in the commit: kept, stopped, until ${until}`
+    const kept = last === 0 || settings.prune.grace === 0 ? 'to be removed' : `kept, stopped, until ${until}`
+    const reason = `no longer in the commit: ${runs ? 'finishes its calls' : kept}`
     return { name, phase: 'removed', reason, description: '' }
   })
 }

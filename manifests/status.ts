@@ -40,6 +40,8 @@ export const CommitStatus = z.strictObject({
   warnings: z.array(z.string()).optional(),
   /** Parts that wait until somebody says so. */
   held: z.array(HeldPart).optional(),
+  /** Parts that waited and were approved on the machine, a line each, with when. */
+  approved: z.array(z.string()).optional(),
 })
 export type CommitStatus = Readonly<z.infer<typeof CommitStatus>>
 

@@ -9,7 +9,7 @@ import type { Vetted } from '../trust/vet.ts'
 import { createGit } from './git.ts'
 import { BlobFault, readBlobs } from './git-blobs.ts'
 import { type GitAccess, gitEnvironment, type Inherited } from './git-environment.ts'
-import { type Scene, SourceDown } from './git-fault.ts'
+import { CommitUnknown, NoFolder, type Scene, SourceDown } from './git-fault.ts'
 import { History } from './history.ts'
 import { type Git, Mirror, MirrorBroken } from './mirror.ts'
 import { readRepository } from './repository.ts'
@@ -39,7 +39,7 @@ export interface Source {
   tree(commit: string): Promise<Tree>
   /** Commits of the branch after `from` and before `to`, newest first, at most `limit`; none where `from` is unknown. */
   skipped(from: string, to: string, limit?: number): Promise<readonly string[]>
-  /** How one commit of the branch leads to another. Throws `MirrorBroken` where the mirror lacks one of them. */
+  /** How one commit of the branch leads to another. Throws `CommitUnknown` where the mirror lacks the first. */
   lineage(from: string, to: string): Promise<Lineage>
   /**
    * A commit that was fetched, as far as it is signed since `base`, the last one that was applied whole. The same object for the
@@ -48,8 +48,8 @@ export interface Source {
   vet(head: Tree, base: string | undefined, signal: AbortSignal): Promise<Vetted>
 }
 
-/** Commits that are looked at one by one. */
-const mostCommits = 1_000
+/** Commits between two that are looked at one by one. */
+const mostBetween = 1_000
 
 /** ms that the repository may take to say where its branch is. */
 const lookLimit = 60_000
@@ -120,8 +120,8 @@ class MirroredSource implements Source {
     try {
       return await this.#tree(hash(commit))
     } catch (cause) {
-      if (!(cause instanceof MirrorBroken)) throw cause
-      throw new Error(`${this.label}: the mirror has no commit ${commit}`, { cause })
+      if (!(cause instanceof MirrorBroken || cause instanceof NoFolder)) throw cause
+      throw new CommitUnknown(`${this.label}: the mirror has no commit ${commit}`, { cause })
     }
   }
 
@@ -142,13 +142,19 @@ class MirroredSource implements Source {
   }
 
   async lineage(from: string, to: string): Promise<Lineage> {
-    const mirror = this.#mirror
-    const [rewound, approves, between] = await Promise.all([
-      mirror.isAncestor(hash(from), hash(to)).then((isAncestor) => !isAncestor),
-      mirror.trailers(from, to, 'Gateway-Approve'),
-      mirror.between(from, to, mostCommits),
-    ])
-    return { rewound, approves, commits: [...between, to] }
+    try {
+      return await this.#lineage(from, to)
+    } catch (error) {
+      if (error instanceof MirrorBroken) await this.tree(from)
+      throw error
+    }
+  }
+
+  async #lineage(from: string, to: string): Promise<Lineage> {
+    const fastForward = await this.#mirror.isAncestor(hash(from), hash(to))
+    const approves = await this.#mirror.trailers(hash(from), hash(to), 'Gateway-Approve')
+    const between = await this.#mirror.between(hash(from), hash(to), mostBetween)
+    return { rewound: !fastForward, approves, ...(between.length < mostBetween ? { commits: [...between, to] } : {}) }
   }
 
   async #branchHead(signal: AbortSignal): Promise<string> {
@@ -198,7 +204,7 @@ class MirroredSource implements Source {
     const { path } = this.#options
     const files = await this.#mirror.list(commit, path, signal)
     if (files.length === 0 && path !== '')
-      throw new SourceDown(
+      throw new NoFolder(
         `${this.label}: commit ${commit.slice(0, 12)} has no folder ${path}; push it or set GATEWAY_PATH`,
       )
     return { commit, list: async () => files, read: (oids, abort) => this.#read(oids, abort) }

@@ -7,7 +7,7 @@ import type { CommitStatus, Status } from '#manifests/status.ts'
 import type { Table } from '#manifests/table.ts'
 import { compile } from '../../controller/compile/compile.ts'
 import { type Journal, openJournal } from '../../controller/journal/journal.ts'
-import { Rounds } from '../../controller/rounds.ts'
+import { type Charge, Rounds } from '../../controller/rounds.ts'
 import { openSource } from '../../controller/source/source.ts'
 import { watchSource } from '../../controller/source/watched-source.ts'
 import { Steward } from '../../controller/steward.ts'
@@ -44,11 +44,16 @@ export interface Core extends AsyncDisposable {
 
 const limit = AbortSignal.timeout(300_000)
 
-export async function openCore({ host = createMemoryHost() }: { readonly host?: MemoryHost } = {}): Promise<Core> {
+/** What a core is opened with beside its repository. */
+export interface CoreOptions extends Pick<Charge, 'reviews' | 'signed'> {
+  readonly host?: MemoryHost
+}
+
+export async function openCore({ host = createMemoryHost(), ...guides }: CoreOptions = {}): Promise<Core> {
   const state = await mkdtemp(join(tmpdir(), 'core-'))
   const repository = await createRepository()
   const secrets = new Map<string, string>()
-  const open = () => openController({ state, repository, host, secrets })
+  const open = () => openController({ state, repository, host, secrets, guides })
   let now = await open()
   const core: Core = {
     repository,
@@ -98,9 +103,10 @@ export async function openCore({ host = createMemoryHost() }: { readonly host?: 
 
 interface Setting extends Pick<Core, 'repository' | 'host' | 'secrets'> {
   readonly state: string
+  readonly guides: Pick<Charge, 'reviews' | 'signed'>
 }
 
-async function openController({ state, repository, host, secrets }: Setting) {
+async function openController({ state, repository, host, secrets, guides }: Setting) {
   const ending = new AbortController()
   const log = pino({ level: 'silent' })
   const journal = openJournal(state)
@@ -108,6 +114,7 @@ async function openController({ state, repository, host, secrets }: Setting) {
   const source = watchSource(await openSource({ ...options, inherited: { PATH: process.env.PATH ?? '' } }), log)
   const grantsFile = 'repository manifests/permissions.yaml'
   const rounds = new Rounds({
+    ...guides,
     source,
     compile,
     machine: async () => ({ ...machine, secrets }),
