@@ -5,6 +5,7 @@ import type { Compiled, Tree } from './desired.ts'
 import type { Machine } from './generation.ts'
 import type { Journal } from './journal/journal.ts'
 import type { Publisher } from './publish.ts'
+import type { Vetted } from './trust/vet.ts'
 
 /** What lies between a commit and a later one. */
 export interface Lineage {
@@ -26,6 +27,8 @@ export interface Origin {
   skipped(from: string, to: string): Promise<readonly string[]>
   /** How one commit of the branch leads to another; rejects where one of them is not known. */
   lineage(from: string, to: string): Promise<Lineage>
+  /** A commit as far as it is signed since `base`; undefined while that cannot be told, which it says itself. */
+  vet(head: Tree, base: string | undefined, signal: AbortSignal): Promise<Vetted | undefined>
 }
 
 /** What a heading is taken by. */

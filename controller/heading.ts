@@ -10,6 +10,8 @@ import { intend, overtaken } from './intents.ts'
 import { pinnedTargets } from './pinned.ts'
 import { restrain, settle } from './routes.ts'
 import { type Base, type Ruling, rule } from './ruling.ts'
+import { letIn } from './trust/break-glass.ts'
+import { trusted } from './trust/trusted.ts'
 
 /** The commit that is aimed at, and the tree that its build inputs are read from. */
 export interface Course {
@@ -23,6 +25,8 @@ export interface Head {
   readonly commit: string
   readonly tree: Tree
   readonly compiled: Compiled
+  /** What of it is as in the last applied commit, for want of signatures. */
+  readonly held: readonly Held[]
 }
 
 /** Phases of commits of which something was applied, and commits that are looked back to find one. */
@@ -48,10 +52,14 @@ export interface Heading {
 export async function takeHeading(guides: Guides, heading: Heading, signal: AbortSignal): Promise<Heading> {
   const before = guides.publisher.table
   const head = await lookAtHead(guides, heading, signal)
-  if (head === undefined) return heading
+  if (head === undefined) {
+    await breakGlass(guides)
+    return heading
+  }
   const isNew = head !== heading.head
   const shown = isNew ? before : heading.before
-  const chosen = await choose(guides, { ...heading, head }, { isNew, signal })
+  // The same commit with other signers says something else.
+  const chosen = await choose(guides, { ...heading, head, ...(isNew && { ruling: undefined }) }, { isNew, signal })
   const kept = shown === undefined ? chosen : { ...chosen, before: shown }
   return chosen.course === undefined ? kept : { ...kept, aim: await aimOf(guides, chosen.course, signal) }
 }
@@ -74,9 +82,18 @@ async function aimOf(guides: Guides, { desired, held }: Course, signal: AbortSig
 
 async function lookAtHead(guides: Guides, heading: Heading, signal: AbortSignal): Promise<Head | undefined> {
   const tree = (await guides.source.fetch(signal)) ?? (heading.head === undefined ? await lastHead(guides) : undefined)
-  if (tree === undefined || heading.head?.commit === tree.commit) return heading.head
-  guides.chronicle.see(tree.commit, await skippedSince(guides, heading, tree.commit))
-  return { commit: tree.commit, tree, compiled: await guides.compile(tree, signal) }
+  const seen = tree && (await trusted(guides, tree, signal))
+  if (seen === undefined || heading.head?.tree === seen.tree) return heading.head
+  const { commit } = seen.tree
+  guides.chronicle.see(commit, await skippedSince(guides, heading, commit))
+  return { ...seen, commit, compiled: await guides.compile(seen.tree, signal) }
+}
+
+/** Whom the machine lets in is let in, although nothing can be aimed at. */
+async function breakGlass({ publisher, machine }: Guides): Promise<void> {
+  if (publisher.table === undefined) return
+  const { glass } = await machine()
+  if (glass !== undefined) publisher.publish((draft) => letIn(draft, glass))
 }
 
 /** Chooses what to aim at: what of the head may be so, or the last commit without errors. */
@@ -88,7 +105,7 @@ async function choose(
   const { head } = heading
   if (!head.compiled.ok) {
     if (!isNew) return heading
-    reject(guides, head.commit, head.compiled.faults.map(describeFault))
+    reject(guides, head, head.compiled.faults.map(describeFault))
     return { ...heading, ...(await fallBack(guides, heading, { agents: head.compiled.agents, signal })) }
   }
   const { desired } = head.compiled
@@ -97,11 +114,12 @@ async function choose(
   const fresh = ruling === heading.ruling ? [] : ruling.desired.warnings.slice(desired.warnings.length)
   for (const warning of fresh) guides.log.warn({ commit: head.commit }, warning)
   if (ruling.fault === undefined) {
-    if (ruling.held.length === 0) accept(guides, head.commit)
-    return { ...ruled, course: { desired: ruling.desired, tree: head.tree, held: ruling.held } }
+    const held = [...head.held, ...ruling.held]
+    if (held.length === 0) accept(guides, head.commit)
+    return { ...ruled, course: { desired: ruling.desired, tree: head.tree, held } }
   }
   if (ruling === heading.ruling) return ruled
-  reject(guides, head.commit, [ruling.fault])
+  reject(guides, head, [ruling.fault])
   const agents = { ...desired.agents, ...ownersOf(base?.desired) }
   return { ...ruled, ...(await fallBack(guides, heading, { agents, signal })) }
 }
@@ -116,8 +134,11 @@ function accept({ journal }: Guides, commit: string): void {
   journal.forgetApprovals()
 }
 
-function reject({ chronicle, log }: Guides, commit: string, errors: string[]): void {
-  chronicle.tell({ phase: 'rejected', reason: 'its manifests have errors', errors })
+/** What a commit lacks for want of signatures may be all that is wrong with it. */
+function reject({ chronicle, log }: Guides, { commit, held }: Head, errors: string[]): void {
+  const [part] = held
+  if (part === undefined) chronicle.tell({ phase: 'rejected', reason: 'its manifests have errors', errors })
+  else chronicle.tell({ phase: 'held', reason: `${part.what}: ${part.because}`, errors, held: [...held] })
   log.warn({ commit, errors }, 'rejected')
 }
 
@@ -142,6 +163,7 @@ async function fallBack(
   if (course !== undefined) return { course: agents === undefined ? course : narrowedCourse(course, agents) }
   if (guides.publisher.table !== undefined && agents !== undefined)
     guides.publisher.publish((draft) => restrain(draft, agents))
+  await breakGlass(guides)
   return {}
 }
 
@@ -158,11 +180,12 @@ async function lastGood(guides: Guides, signal: AbortSignal): Promise<Course | u
   const accepted = journal.accepted()
   const seen = journal.history(lookedBack).find(({ commit, phase }) => commit === accepted || used.includes(phase))
   const good = seen?.commit ?? accepted
-  const tree = good === undefined ? undefined : await source.tree(good).catch(() => undefined)
+  const whole = good === undefined ? undefined : await source.tree(good).catch(() => undefined)
+  const { tree, held = [] } = (whole && (await trusted(guides, whole, signal))) ?? {}
   if (tree === undefined) return undefined
   const compiled = await compile(tree, signal)
   if (!compiled.ok) return undefined
   const { ruling } = await rule(guides, {}, { desired: compiled.desired, signal })
-  const course = { desired: ruling.desired, tree, held: ruling.held }
+  const course = { desired: ruling.desired, tree, held: [...held, ...ruling.held] }
   return publisher.table === undefined ? course : narrowedCourse(course, publisher.table.agents)
 }

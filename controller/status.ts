@@ -37,6 +37,7 @@ export function summarise(facts: Facts, view: 'public' | 'operator'): Status {
     host: facts.host,
     ...(facts.forge === undefined ? {} : { forge: facts.forge }),
     ...(facts.webhook === undefined ? {} : { webhook: facts.webhook }),
+    ...glassOf(look?.standing),
     ...(facts.attempted === undefined ? {} : { attempted: facts.attempted }),
     ...(facts.applied === undefined ? {} : { applied: facts.applied }),
     revision: facts.revision,
@@ -47,6 +48,11 @@ export function summarise(facts: Facts, view: 'public' | 'operator'): Status {
         : [...targets.map((target) => serverOf(target, { ...facts, look }, view)), ...removedServers(look)],
     ...(view === 'operator' && look !== undefined ? { access: accessOf(look.standing) } : {}),
   }
+}
+
+function glassOf(standing: Standing | undefined): Pick<Status, 'breakGlass'> {
+  const glass = standing?.aim.glass
+  return glass === undefined ? {} : { breakGlass: { ok: glass.ok, reason: glass.reason } }
 }
 
 function proxiesOf({ heard, revision }: Facts, sight: Sight): Status['proxies'] {

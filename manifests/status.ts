@@ -76,6 +76,8 @@ export const Status = z.strictObject({
   /** The source: whether the last look at the repository succeeded. */
   source: z.strictObject({ ok: z.boolean(), reason: z.string(), at: z.string().optional() }),
   host: z.strictObject({ ok: z.boolean(), reason: z.string() }),
+  /** Where agents are let in by a file on the machine: whether it is right. */
+  breakGlass: z.strictObject({ ok: z.boolean(), reason: z.string() }).optional(),
   /** Whether the forge takes what it is told; absent where it is told nothing. */
   forge: z.strictObject({ ok: z.boolean(), reason: z.string() }).optional(),
   /** Whether the forge announces what is pushed; absent where it is not asked to. */
