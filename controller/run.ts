@@ -13,7 +13,7 @@ import type { Machine } from './generation.ts'
 import { type Host, HostDown } from './host.ts'
 import { openJournal } from './journal/journal.ts'
 import { acquireLease } from './lease.ts'
-import { openMachine, secretsChanges } from './machine.ts'
+import { fileChanges, openMachine } from './machine.ts'
 import { type CrierOptions, openCrier } from './notices/crier.ts'
 import { openOutbox } from './outbox.ts'
 import { Rounds } from './rounds.ts'
@@ -57,7 +57,7 @@ export async function runController(config: Config, options: RunOptions): Promis
       machine,
       journal,
       log,
-      grantsFile: grantsFile(config, source),
+      ...rulesOf(config, source),
     }),
   )
   const outbox = end.use(openOutbox(journal, log, () => rounds.bell.ring()))
@@ -78,7 +78,7 @@ export async function runController(config: Config, options: RunOptions): Promis
   end.defer(() => poll.destroy())
   await Promise.all([
     onEach(host.changes(signal), () => rounds.moved()),
-    onEach(secretsChanges(config.secrets, signal), () => rounds.ask()),
+    onEach(fileChanges(watchedFiles(config), signal), () => rounds.ask()),
   ])
 }
 
@@ -99,8 +99,15 @@ function cryFor(steward: Steward, { rounds, machine, page, ...means }: CryMeans)
   })
 }
 
-function grantsFile({ source }: Config, { label }: Source): string {
-  return `${label} ${join(source.path, 'manifests/permissions.yaml')}`
+/** Of the machine, beside what the repository says: a change of one is a reason to look. */
+function watchedFiles({ secrets, breakGlass, source: { signers } }: Config): readonly string[] {
+  const ofSigners = signers === undefined ? [] : [signers, join(signers, 'default'), join(signers, 'permissions')]
+  return [secrets, ...(breakGlass === undefined ? [] : [breakGlass]), ...ofSigners]
+}
+
+function rulesOf({ source }: Config, { label }: Source): { readonly grantsFile: string; readonly signed: boolean } {
+  const grantsFile = `${label} ${join(source.path, 'manifests/permissions.yaml')}`
+  return { grantsFile, signed: source.signers !== undefined }
 }
 
 async function listen(config: Config, controller: Controller, options: Pick<FaceOptions, 'log' | 'webhook'>) {

@@ -90,12 +90,14 @@ function describeStatus(status: Status): string {
 }
 
 /** A commit with its faults, a line each. */
-export function describeCommit({ commit, phase, reason, errors, held, warnings }: CommitStatus): readonly string[] {
+export function describeCommit(status: CommitStatus): readonly string[] {
+  const { commit, phase, reason, errors, held = [], approved = [], warnings = [] } = status
   return [
     `commit ${commit.slice(0, 12)}  ${phase}  ${reason}`,
     ...errors.map((error) => `  ${error}`),
-    ...(held ?? []).map(({ plan, what, because }) => `  held ${plan}  ${what}: ${because}`),
-    ...(warnings ?? []).map((warning) => `  warning: ${warning}`),
+    ...held.map(({ plan, what, because }) => `  held ${plan}  ${what}: ${because}`),
+    ...approved.map((part) => `  approved ${part}`),
+    ...warnings.map((warning) => `  warning: ${warning}`),
   ]
 }
 

@@ -6,6 +6,14 @@ export class SourceDown extends Error {
   override readonly name = 'SourceDown'
 }
 
+/** The commit is there, and the folder that holds the manifests is not. */
+export class NoFolder extends SourceDown {}
+
+/** A commit that was asked for by its hash is not in the mirror, nor will be. */
+export class CommitUnknown extends Error {
+  override readonly name = 'CommitUnknown'
+}
+
 /** What a git process was about, as far as its errors need it. */
 export interface Scene {
   readonly repository: Repository

@@ -63,6 +63,7 @@ async function planAnew({ config, host, commit, log }: Question, signal: AbortSi
       tree,
       skipped: async () => [],
       lineage: (...asked) => source.lineage(...asked),
+      vet: (...asked) => source.vet(...asked),
     }
     const publisher = createPublisher(journal, emptyDraft(''))
     const chronicle = createChronicle(journal, () => {})

@@ -111,10 +111,9 @@ describe('the environment', () => {
 
   test('has every fault named at once, a line each', () => {
     expect(
-      faults({ GATEWAY_POLL: 'often', GATEWAY_POL: 'x', GATEWAY_RUNTIME: 'podman', GATEWAY_BREAK_GLASS: 'x' }),
+      faults({ GATEWAY_POLL: 'often', GATEWAY_POL: 'x', GATEWAY_RUNTIME: 'podman' }),
     ).toEqual([
       'GATEWAY_POL: unknown (did you mean "GATEWAY_POLL"?)',
-      'GATEWAY_BREAK_GLASS: not enforced by this version',
       'GATEWAY_REPO: not given, required is the URL or path of the gateway repository',
       expect.stringMatching(/^GATEWAY_POLL: found "often".*allowed is a cron expression of 5 or 6 fields/),
       'GATEWAY_RUNTIME: found "podman", allowed is docker, process',
@@ -176,12 +175,6 @@ describe('the environment', () => {
     expect(lines).toEqual([expect.stringContaining(expected)])
     expect(lines[0]).toMatch(new RegExp(`^${name}: `))
     expect(lines[0]).not.toMatch(/hidden|\n/)
-  })
-
-  test('refuses what this version does not enforce', () => {
-    const names = ['ALLOWED_SIGNERS', 'BREAK_GLASS']
-    for (const name of names)
-      expect(faults({ ...repo, [`GATEWAY_${name}`]: 'x' })).toEqual([`GATEWAY_${name}: not enforced by this version`])
   })
 
   test.each([

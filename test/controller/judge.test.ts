@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Agent, Desired, Server, Settings } from '../../controller/desired.ts'
-import { type Bench, judge, widenings } from '../../controller/judge.ts'
+import { type Bench, judge } from '../../controller/judge.ts'
+import { widenings } from '../../controller/widening.ts'
 import * as make from '../support/make.ts'
 
 const five = ['a', 'b', 'c', 'd', 'e'].map((name) => make.server(name))
@@ -71,7 +72,7 @@ describe('owners', () => {
 
   test('(23) a commit that takes the last one away is none', () => {
     expect(judge(desired('c2', { agents: { bob: all() } }), bench(owned)).fault).toBe(
-      'the last owner would be gone: keep "owner: true" for ann, or give it to another agent',
+      'manifests/permissions.yaml agents: the last owner would be gone: keep "owner: true" for ann, or give it to another agent',
     )
   })
 
