@@ -1,3 +1,4 @@
+import type { NoticeKind } from '#manifests/gateway.ts'
 import type { Grant } from '#manifests/table.ts'
 
 /** A file of the commit's tree, as git lists it. */
@@ -111,8 +112,6 @@ export interface Notifications {
   /** Notices an hour. */
   readonly most: number
 }
-
-export type NoticeKind = 'degraded' | 'stalled' | 'held' | 'recovered'
 
 /** What a commit says should be so. */
 export interface Desired {

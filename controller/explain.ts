@@ -16,6 +16,11 @@ export function isDifferent(steps: readonly Step[]): boolean {
   return steps.some((step) => step.do !== 'hold')
 }
 
+/** Servers that are not the same after these steps, or are held back from it. */
+export function changedServers(steps: readonly Step[]): readonly string[] {
+  return [...new Set(steps.flatMap((step) => ('server' in step && step.do !== 'retire' ? [step.server] : [])))]
+}
+
 function sign(step: Step): string {
   switch (step.do) {
     case 'roll':

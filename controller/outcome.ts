@@ -98,6 +98,13 @@ function isWaitingForGrants({ aim, table }: Standing, unready: Readonly<Record<s
   return JSON.stringify(admit(table?.agents ?? {}, aim.agents, ready)) !== JSON.stringify(table?.agents ?? {})
 }
 
+/** Whether all that the commit grants is in force at every proxy. Pure. */
+export function grantsOf({ aim, table, behind, liveProxies }: Standing): NonNullable<CommitStatus['grants']> {
+  const all = admit(table?.agents ?? {}, aim.agents, new Set(Object.keys(aim.targets)))
+  const isWhole = JSON.stringify(all) === JSON.stringify(table?.agents ?? {})
+  return isWhole && liveProxies > 0 && behind.length === 0 ? 'published' : 'waiting'
+}
+
 /** Phases that only a newer commit, or the world, can change. */
 export function isFinal(phase: CommitPhase): boolean {
   switch (phase) {

@@ -2,13 +2,13 @@ import type { CommitStatus } from '#manifests/status.ts'
 import type { Table } from '#manifests/table.ts'
 import type { Aim } from './aim.ts'
 import { execute } from './execute.ts'
-import { explainLines, isDifferent } from './explain.ts'
+import { changedServers, explainLines, isDifferent } from './explain.ts'
 import { behindProxies, liveReports } from './gate.ts'
 import type { Guides } from './guides.ts'
 import type { Heading } from './heading.ts'
 import { generationKey, type Host, type Sight } from './host.ts'
 import type { Lanes } from './lanes.ts'
-import { isFinal, outcome, type Standing } from './outcome.ts'
+import { grantsOf, isFinal, outcome, type Standing } from './outcome.ts'
 import { plan } from './plan.ts'
 import { adopt, type Draft, followUpstreams, settle, tidy } from './routes.ts'
 import type { Step } from './step.ts'
@@ -108,7 +108,13 @@ function announce(
   const warned = warnings.length === 0 ? {} : { warnings: [...warnings] }
   const current = chronicle.current
   if (current?.commit === aim.commit && isUnplanned(current))
-    chronicle.tell({ phase: 'planned', reason: lines.at(-1) ?? '', plan: [...lines], ...warned })
+    chronicle.tell({
+      phase: 'planned',
+      reason: lines.at(-1) ?? '',
+      plan: [...lines],
+      changed: [...changedServers(steps)],
+      ...warned,
+    })
   if (isDifferent(steps) && lanes.runs.size === 0) log.info({ commit: aim.commit, plan: lines }, 'planned')
 }
 
@@ -127,10 +133,11 @@ export function conclude(means: Means, { head }: Heading, seen: Seen): void {
   const { chronicle } = means
   const current = chronicle.current
   if (current?.commit !== seen.aim.commit || head?.compiled.ok !== true) return
-  const now = outcome(standing(means, seen))
+  const facts = standing(means, seen)
+  const now = { ...outcome(facts), grants: grantsOf(facts) }
   const released = current.phase === 'held' && (now.held?.length ?? 0) < (current.held?.length ?? 0)
   if (isFinal(now.phase) || !isFinal(current.phase) || released) chronicle.tell({ held: [], ...now })
-  else chronicle.tell({ servers: now.servers })
+  else chronicle.tell({ servers: now.servers, grants: now.grants })
 }
 
 /** The facts that status and outcome are derived from. */

@@ -14,6 +14,8 @@ export interface Facts {
   readonly branch: string
   readonly source: Status['source']
   readonly host: Status['host']
+  readonly forge?: Status['forge']
+  readonly webhook?: Status['webhook']
   readonly attempted: CommitStatus | undefined
   readonly applied: string | undefined
   readonly heard: ReadonlyMap<string, Heard>
@@ -33,6 +35,8 @@ export function summarise(facts: Facts, view: 'public' | 'operator'): Status {
     branch: facts.branch,
     source: facts.source,
     host: facts.host,
+    ...(facts.forge === undefined ? {} : { forge: facts.forge }),
+    ...(facts.webhook === undefined ? {} : { webhook: facts.webhook }),
     ...(facts.attempted === undefined ? {} : { attempted: facts.attempted }),
     ...(facts.applied === undefined ? {} : { applied: facts.applied }),
     revision: facts.revision,

@@ -13,6 +13,8 @@ import { approve, resume, retry, rollBack, suspend } from './wishes.ts'
 /** Facts of a controller that do not change while it runs, and where the changing ones are asked. */
 export interface Office extends Pick<Facts, 'instance' | 'version' | 'repository' | 'branch'> {
   readonly sourceState: () => Status['source']
+  /** How forge and webhook fare, where there are any. */
+  readonly forgeState?: () => Pick<Status, 'forge' | 'webhook'>
   readonly journal: Journal
 }
 
@@ -34,6 +36,7 @@ export class Steward implements Controller {
       {
         ...{ instance, version, repository, branch, host, applied },
         source: sourceState(),
+        ...this.#office.forgeState?.(),
         attempted: chronicle.current,
         heard: publisher.heard,
         revision: publisher.table?.revision ?? 0,

@@ -33,7 +33,8 @@ const hasOneAddress = ({ url, secret }: { readonly url?: unknown; readonly secre
   (url === undefined) !== (secret === undefined)
 const oneAddress = { error: 'expected exactly one of url and secret' }
 
-export const noticeKinds = ['degraded', 'stalled', 'held', 'recovered'] as const
+export const NoticeKind = z.enum(['degraded', 'stalled', 'held', 'recovered'])
+export type NoticeKind = z.infer<typeof NoticeKind>
 
 const Notifications = z.strictObject({
   webhook: z
@@ -50,9 +51,9 @@ const Notifications = z.strictObject({
     .optional()
     .describe('A topic of an ntfy server.'),
   about: z
-    .array(z.enum(noticeKinds))
+    .array(NoticeKind)
     .min(1)
-    .prefault([...noticeKinds])
+    .prefault([...NoticeKind.options])
     .describe(
       'What is told: a commit that is not applied, a server that stalls, what waits to be approved, the end of it.',
     ),

@@ -32,6 +32,10 @@ export const CommitStatus = z.strictObject({
   plan: z.array(z.string()),
   /** Servers that are not as the commit says, each with its reason. */
   servers: z.record(z.string(), z.strictObject({ phase: ServerPhase, reason: z.string() })),
+  /** Servers that its plan changes. */
+  changed: z.array(z.string()).optional(),
+  /** Whether all that it grants is in force at every proxy. */
+  grants: z.enum(['waiting', 'published']).optional(),
   /** What is allowed and probably not meant, a line each. */
   warnings: z.array(z.string()).optional(),
   /** Parts that wait until somebody says so. */
@@ -72,6 +76,10 @@ export const Status = z.strictObject({
   /** The source: whether the last look at the repository succeeded. */
   source: z.strictObject({ ok: z.boolean(), reason: z.string(), at: z.string().optional() }),
   host: z.strictObject({ ok: z.boolean(), reason: z.string() }),
+  /** Whether the forge takes what it is told; absent where it is told nothing. */
+  forge: z.strictObject({ ok: z.boolean(), reason: z.string() }).optional(),
+  /** Whether the forge announces what is pushed; absent where it is not asked to. */
+  webhook: z.strictObject({ ok: z.boolean(), reason: z.string() }).optional(),
   /** Attempted and applied are different facts. */
   attempted: CommitStatus.optional(),
   applied: z.string().optional(),

@@ -5,6 +5,7 @@ import { type CompiledGateway, compileGateway, usualSettings } from './gateway.t
 import { gatewayFile, type Layout, layOut, permissionsFile } from './layout.ts'
 import { join, type Path } from './manifest.ts'
 import { type CompiledPermissions, compilePermissions } from './permissions.ts'
+import { readAhead } from './read-ahead.ts'
 import { createOutside, isLoopback } from './server.ts'
 import { readYaml } from './yaml.ts'
 
@@ -14,8 +15,9 @@ const mostFaultsOfFile = 50
  * A commit, or a folder, to what it says should be so, or to all its faults, sorted by file and line. Reads through the
  * tree alone: no network, no clock, no environment. Rejects only where the tree cannot be read, or the signal says so.
  */
-export async function compile(tree: Tree, signal?: AbortSignal): Promise<Compiled> {
-  const entries = await tree.list()
+export async function compile(given: Tree, signal?: AbortSignal): Promise<Compiled> {
+  const entries = await given.list()
+  const tree = await readAhead(given, entries, signal)
   const layout = layOut(entries)
   const permissions = await readPermissions(tree, layout, signal)
   const outcomes: ServerOutcome[] = []

@@ -70,7 +70,7 @@ async function faultsOfBodies(tree: Tree, context: Context, signal?: AbortSignal
 }
 
 /** A pointer holds a version, a hash and a size, and is by its specification smaller than 1024 bytes. */
-function isSuspect({ mode, size }: TreeEntry): boolean {
+export function isSuspect({ mode, size }: TreeEntry): boolean {
   return mode === '120000' ? size <= largestFile : mode !== '160000' && size >= 100 && size < 1024
 }
 

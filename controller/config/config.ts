@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { z } from 'zod'
 import { suggestion } from '../compile/nearest.ts'
+import { forgeFaults, forgeOf, type OnForge } from '../forge/address.ts'
 import { readRepository } from '../source/repository.ts'
 import type { SourceOptions } from '../source/source.ts'
 import * as read from './variable.ts'
@@ -30,6 +31,8 @@ export interface Config {
   readonly status: { readonly listen: read.Address; readonly url?: string; readonly operatorToken?: string }
   /** Any of them may sign a delivery; empty means that there is no webhook. */
   readonly webhookSecrets: readonly string[]
+  /** The repository on its forge, and who speaks for us there; absent: the forge is told nothing. */
+  readonly forge?: OnForge | undefined
   readonly logLevel: z.infer<typeof LogLevel>
   /** What child processes may have of this process's environment: PATH, HOME, LANG, TZ and proxies. */
   readonly inherited: Readonly<Record<string, string>>
@@ -69,6 +72,8 @@ const Environment = z.object({
   GATEWAY_STATUS_URL: value(read.readBaseUrl).optional(),
   GATEWAY_OPERATOR_TOKEN: value(read.readToken).optional(),
   GATEWAY_WEBHOOK_SECRET: value(read.readTokens).default([]),
+  GATEWAY_FORGE_URL: value(read.readBaseUrl).optional(),
+  GATEWAY_FORGE_TOKEN: value(read.readToken).optional(),
   LOG_LEVEL: value(oneOf(LogLevel)).default('info'),
   DOCKER_HOST: value(read.readEngine).optional(),
 })
@@ -76,16 +81,8 @@ type Environment = z.infer<typeof Environment>
 
 /** Every variable that has an effect. */
 export const variableNames = Object.keys(Environment.shape)
-const inFiles = ['GATEWAY_GIT_TOKEN', 'GATEWAY_OPERATOR_TOKEN', 'GATEWAY_WEBHOOK_SECRET']
-const notEnforced = [
-  'GATEWAY_ALLOWED_SIGNERS',
-  'GATEWAY_FORGE_URL',
-  'GATEWAY_FORGE_TOKEN',
-  'GATEWAY_FORGE_TOKEN_FILE',
-  'GATEWAY_REGISTRY_AUTH',
-  'GATEWAY_BREAK_GLASS',
-  'GATEWAY_SELF_UPDATE',
-]
+const inFiles = ['GATEWAY_GIT_TOKEN', 'GATEWAY_OPERATOR_TOKEN', 'GATEWAY_WEBHOOK_SECRET', 'GATEWAY_FORGE_TOKEN']
+const notEnforced = ['GATEWAY_ALLOWED_SIGNERS', 'GATEWAY_REGISTRY_AUTH', 'GATEWAY_BREAK_GLASS', 'GATEWAY_SELF_UPDATE']
 const allNames = [...variableNames, ...inFiles.map((name) => `${name}_FILE`)]
 
 /** Reads the whole environment of the controller. An empty variable is one that is not given. Throws `ConfigError`. */
@@ -125,9 +122,14 @@ function arrange(env: Environment, inherited: Config['inherited']): Config {
     proxy: { listen: env.GATEWAY_PROXY_LISTEN, url: env.GATEWAY_URL },
     status: { listen: env.GATEWAY_LISTEN, url: env.GATEWAY_STATUS_URL, operatorToken: env.GATEWAY_OPERATOR_TOKEN },
     webhookSecrets: env.GATEWAY_WEBHOOK_SECRET,
+    forge: forgeOf(onForge(env)),
     logLevel: env.LOG_LEVEL,
     inherited,
   }
+}
+
+function onForge({ GATEWAY_REPO: repo, GATEWAY_FORGE_URL: url, GATEWAY_FORGE_TOKEN: token }: Environment) {
+  return { repo, url, token }
 }
 
 function strangers(given: Iterable<string>): readonly string[] {
@@ -168,7 +170,7 @@ function debugging(pattern: string | undefined): readonly string[] {
 }
 
 function conflicts(env: Environment): readonly string[] {
-  const lines: string[] = []
+  const lines = [...forgeFaults(onForge(env))]
   const { GATEWAY_PROXY_LISTEN: agents, GATEWAY_LISTEN: people, GATEWAY_INSTANCE: instance } = env
   if (readRepository(env.GATEWAY_REPO).kind === 'ssh')
     for (const name of ['GATEWAY_SSH_KEY_FILE', 'GATEWAY_SSH_KNOWN_HOSTS'] as const)

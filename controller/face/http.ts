@@ -5,13 +5,13 @@ import { createFailures, type Failures } from './failures.ts'
 import { isOperator } from './operator.ts'
 import { contentSecurityPolicy, renderPage } from './page.ts'
 import { addReading, type View } from './reading.ts'
-import { addWebhook } from './webhook.ts'
+import { addWebhook, type Reception } from './webhook.ts'
 
 export interface FaceOptions {
   /** Without one the public view is all there is. */
   readonly operatorToken?: string
-  /** Any of them signs; none means that there is no webhook. */
-  readonly webhookSecrets: readonly string[]
+  /** Without it there is no webhook. */
+  readonly webhook?: Reception | undefined
   readonly log?: FastifyBaseLogger
 }
 
@@ -19,7 +19,7 @@ const failuresAMinute = 20
 
 /** What people and the forge reach at GATEWAY_LISTEN. The caller listens and closes; waiting answers end with it. */
 export function createFace(controller: Controller, options: FaceOptions): FastifyInstance {
-  const { operatorToken, webhookSecrets, log } = options
+  const { operatorToken, webhook, log } = options
   const app = createDoor(log)
   app.addHook('onSend', async (_request, reply) => {
     reply.headers({
@@ -30,7 +30,7 @@ export function createFace(controller: Controller, options: FaceOptions): Fastif
       vary: 'authorization',
     })
   })
-  addWebhook(app, controller, webhookSecrets)
+  addWebhook(app, controller, webhook)
   app.register((scope, _options, done) => {
     if (operatorToken !== undefined) refuseStrangers(scope, operatorToken, createFailures(failuresAMinute))
     const viewOf = (request: FastifyRequest): View =>

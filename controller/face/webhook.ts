@@ -2,45 +2,80 @@ import { createHmac, timingSafeEqual } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Controller } from '../controller.ts'
+import { eventOf, type Hint, hintOf } from '../forge/delivery.ts'
 import { addRoute } from './door.ts'
 import { createFailures } from './failures.ts'
 
 const bodyLimit = 5 * 1024 * 1024
 const failuresAMinute = 20
-const day = 24 * 60 * 60 * 1000
-const deliveriesRemembered = 10_000
+
+/** What stands behind the webhook. */
+export interface Reception {
+  /** Any of them may have signed a delivery. */
+  readonly secrets: readonly string[]
+  /** The branch that is followed. */
+  readonly branch: string
+  /** Remembers a delivery by its id, for a day; whether it was remembered before. */
+  repeated(id: string | undefined): boolean
+  hear(hint: Hint): void
+  count(outcome: 'taken' | 'repeated' | 'refused'): void
+}
 
 /**
- * `POST /webhook/forgejo`: a signed hint that the repository may have changed. Nothing in the payload is read, so that
- * whoever could forge one could only make us look at git once more.
+ * `POST /webhook/forgejo`: a signed hint that something may have changed. Its payload only says where to look, so that whoever
+ * could forge one could only make us look once more.
  */
-export function addWebhook(app: FastifyInstance, controller: Controller, secrets: readonly string[]): void {
+export function addWebhook(app: FastifyInstance, controller: Controller, reception: Reception | undefined): void {
   const failures = createFailures(failuresAMinute)
-  const deliveries = createDeliveries()
-
-  const refuse = (request: FastifyRequest, reply: FastifyReply) => {
-    failures.add(request.ip)
-    request.log.warn({ address: request.ip }, 'a webhook delivery has a wrong signature')
-    return reply.code(401).send({ error: whyRefused(request.headers) })
-  }
   app.register((scope, _options, registered) => {
     scope.removeAllContentTypeParsers()
     scope.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit }, (_request, body, done) => done(null, body))
     scope.addHook('onRequest', async (request, reply) => {
-      if (secrets.length === 0) return reply.code(404).send({ error: 'no webhook secret is configured' })
+      if (reception === undefined) return reply.code(404).send({ error: 'no webhook secret is configured' })
       const wait = failures.wait(request.ip)
       if (wait > 0) return reply.code(429).header('retry-after', wait).send({ error: 'too many wrong signatures' })
     })
     addRoute(scope, 'POST', '/webhook/forgejo', (request, reply) => {
+      if (reception === undefined) return reply
       const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)
-      if (!isSigned(body, signatureOf(request.headers), secrets)) return refuse(request, reply)
-      if (deliveries.repeated(deliveryOf(request.headers)))
-        return reply.code(200).send({ status: 'this delivery was taken before' })
-      controller.poke('webhook')
-      return reply.code(202).send({ status: 'taken' })
+      if (isSigned(body, signatureOf(request.headers), reception.secrets))
+        return take(controller, reception, { request, reply, body })
+      failures.add(request.ip)
+      reception.count('refused')
+      request.log.warn({ address: request.ip }, 'a webhook delivery has a wrong signature')
+      return reply.code(401).send({ error: whyRefused(request.headers) })
     })
     registered()
   })
+}
+
+interface Delivered {
+  readonly request: FastifyRequest
+  readonly reply: FastifyReply
+  readonly body: Buffer
+}
+
+/** The answer never waits for what the delivery asks for: Forgejo gives up after five seconds, and never tries again. */
+function take(controller: Controller, reception: Reception, { request, reply, body }: Delivered): unknown {
+  if (isRepeated(reception, request)) {
+    reception.count('repeated')
+    return reply.code(200).send({ status: 'this delivery was taken before' })
+  }
+  const hint = hintOf(eventOf(request.headers), body, reception.branch)
+  reception.count('taken')
+  reception.hear(hint)
+  if (hint.about === 'branch') controller.poke('webhook')
+  return reply.code(202).send({ status: hint.about === 'nothing' ? `taken; nothing to do for ${hint.event}` : 'taken' })
+}
+
+/** A memory that fails costs one look at git too many. */
+function isRepeated(reception: Reception, { headers, log }: FastifyRequest): boolean {
+  try {
+    return reception.repeated(deliveryOf(headers))
+  } catch (error) {
+    log.error({ err: error }, 'a delivery could not be remembered')
+    return false
+  }
 }
 
 /** Forgejo's own header, Gitea's, and GitHub's, which prefixes the hash's name. */
@@ -67,24 +102,4 @@ function whyRefused(headers: IncomingHttpHeaders): string {
   if (headers['content-type']?.startsWith('application/x-www-form-urlencoded'))
     return 'the signature is not one of the body: choose the content type application/json'
   return 'the signature does not fit the body and GATEWAY_WEBHOOK_SECRET'
-}
-
-function createDeliveries() {
-  const seen = new Map<string, number>()
-  const forget = () => {
-    for (const [id, at] of seen) {
-      if (seen.size <= deliveriesRemembered && Date.now() - at < day) return
-      seen.delete(id)
-    }
-  }
-  return {
-    /** Remembers a delivery, for a day or until there are too many; one without an id is never a repetition. */
-    repeated(id: string | undefined): boolean {
-      forget()
-      if (id === undefined || id === '') return false
-      if (seen.has(id)) return true
-      seen.set(id, Date.now())
-      return false
-    },
-  }
 }

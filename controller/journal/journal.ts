@@ -3,10 +3,13 @@ import { DatabaseSync } from 'node:sqlite'
 import { type Accepted, keepAccepted } from './accepted.ts'
 import { type Approvals, keepApprovals } from './approvals.ts'
 import { type History, keepHistory } from './commits.ts'
+import { type DeliveryKeep, keepDeliveries } from './deliveries.ts'
 import { type Failures, keepFailures } from './failures.ts'
 import { keepOrigins, type Origins } from './generations.ts'
 import { type IntentKeep, keepIntents } from './intents.ts'
 import { keepMoves, type Moves } from './moves.ts'
+import { keepNotices, type NoticeKeep } from './notices.ts'
+import { keepLetters, type LetterKeep } from './outbox.ts'
 import { keepTable, type TableKeep } from './table.ts'
 
 /** Memory: history, failures, what generations were made from, the last table. Nothing is wrong without it. */
@@ -17,8 +20,11 @@ export interface Journal
     Origins,
     Moves,
     Accepted,
+    LetterKeep,
+    DeliveryKeep,
     Approvals,
     IntentKeep,
+    NoticeKeep,
     Disposable {}
 
 /** Opens `journal.db` in the state folder, made on first use. Throws one line for a file that is damaged. */
@@ -34,8 +40,11 @@ export function openJournal(state: string): Journal {
       ...keepOrigins(db),
       ...keepMoves(db),
       ...keepAccepted(db),
+      ...keepLetters(db),
+      ...keepDeliveries(db),
       ...keepApprovals(db),
       ...keepIntents(db),
+      ...keepNotices(db),
       [Symbol.dispose]: () => db.close(),
     }
   } catch (cause) {

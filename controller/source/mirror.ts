@@ -82,26 +82,30 @@ export class Mirror {
 
   /** Commits of the branch after `from` and before `to`, newest first, at most `limit`; none where `from` is unknown. */
   async between(from: string, to: string, limit: number): Promise<readonly string[]> {
-    const args = ['rev-list', '--first-parent', '--skip=1', `--max-count=${limit}`, `${from}..${to}`]
+    // With `to` itself, for simple-git waits 50 ms for the output of a git that prints nothing.
+    const args = ['rev-list', '--first-parent', `--max-count=${limit + 1}`, `${from}..${to}`]
     const list = await this.#git(args, { folder: this.folder, limit: quick, signal: undefined })
-    return list.split('\n').filter((line) => line !== '')
+    return list
+      .split('\n')
+      .filter((line) => line !== '')
+      .slice(1)
   }
 
   /** Whether `to` is `from` or descends from it. */
   async isAncestor(from: string, to: string): Promise<boolean> {
-    const args = ['rev-list', '--max-count=1', `${to}..${from}`]
-    return (await this.#git(args, { folder: this.folder, limit: quick, signal: undefined })).trim() === ''
+    const args = ['rev-list', '--count', '--max-count=1', `${to}..${from}`]
+    return (await this.#git(args, { folder: this.folder, limit: quick, signal: undefined })).trim() === '0'
   }
 
   /** Values of a trailer in the messages of the commits after `from` up to `to`. */
   async trailers(from: string, to: string, key: string): Promise<readonly string[]> {
-    const format = `--format=%(trailers:key=${key},valueonly,unfold)`
+    const format = `--format=.%n%(trailers:key=${key},valueonly,unfold)`
     const text = await this.#git(['log', format, `${from}..${to}`, '--'], {
       folder: this.folder,
       limit: quick,
       signal: undefined,
     })
-    return text.split(/\s+/).filter((value) => value !== '')
+    return text.split(/\s+/).filter((value) => value !== '' && value !== '.')
   }
 
   async #head(folder: string, signal: AbortSignal): Promise<string> {
@@ -111,7 +115,7 @@ export class Mirror {
 
   async #fetch(folder: string, { url, branch }: Upstream, signal: AbortSignal): Promise<void> {
     const refspec = `+refs/heads/${branch}:${head}`
-    const args = ['fetch', '--quiet', '--force', '--no-tags', '--no-write-fetch-head', '--', url, refspec]
+    const args = ['fetch', '--force', '--no-tags', '--no-write-fetch-head', '--', url, refspec]
     await this.#git(args, { folder, remote: true, limit: long, signal })
   }
 }

@@ -167,7 +167,7 @@ describe('asking a controller', () => {
   test('asks at an address with the operator token', async () => {
     const controller = createMemoryController()
     controller.servers.push(serverStatus('mail', { log: 'no such file' }))
-    const face = createFace(controller, { webhookSecrets: [], operatorToken: 'a-token-of-a-test' })
+    const face = createFace(controller, { operatorToken: 'a-token-of-a-test' })
     closing.push(() => face.close())
     const url = await face.listen({ host: '127.0.0.1', port: 0 })
     const asked = await gateway(['status', 'mail', '--url', url], { GATEWAY_OPERATOR_TOKEN: 'a-token-of-a-test' })

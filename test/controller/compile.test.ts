@@ -299,7 +299,7 @@ describe('a broken commit', () => {
 })
 
 describe('compiling', () => {
-  test('reads no more than manifests, an ignore file, symlinks and what may be an LFS pointer', async () => {
+  test('reads no more than manifests, ignore files, symlinks and what by its size may be an LFS pointer, all at once', async () => {
     const tree = treeOf(
       wiki('', {
         'servers/wiki/.dockerignore': '*.md\n',
@@ -317,8 +317,10 @@ describe('compiling', () => {
         'manifests/permissions.yaml',
         'manifests/servers/wiki.yaml',
         'servers/wiki/.dockerignore',
+        'servers/wiki/notes.md',
         'servers/wiki/maybe.txt',
         'servers/wiki/link',
+        'elsewhere/maybe.txt',
       ]),
     )
   })

@@ -176,17 +176,44 @@ describe('the environment', () => {
   })
 
   test('refuses what this version does not enforce', () => {
-    const names = [
-      'ALLOWED_SIGNERS',
-      'FORGE_URL',
-      'FORGE_TOKEN',
-      'FORGE_TOKEN_FILE',
-      'REGISTRY_AUTH',
-      'BREAK_GLASS',
-      'SELF_UPDATE',
-    ]
+    const names = ['ALLOWED_SIGNERS', 'REGISTRY_AUTH', 'BREAK_GLASS', 'SELF_UPDATE']
     for (const name of names)
       expect(faults({ ...repo, [`GATEWAY_${name}`]: 'x' })).toEqual([`GATEWAY_${name}: not enforced by this version`])
+  })
+
+  test.each([
+    ['https://forge.example/home/gateway.git', 'https://forge.example', 'home/gateway'],
+    ['https://forge.example/home/gateway', 'https://forge.example/', 'home/gateway'],
+    ['https://forge.example/git/home/gateway.git/', 'https://forge.example/git', 'home/gateway'],
+    ['http://127.0.0.1:3000/home/gate%20way.git', 'http://127.0.0.1:3000', 'home/gate way'],
+    ['ssh://git@forge.example:2222/home/gateway.git', 'https://forge.example:8443/git', 'home/gateway'],
+    ['git@forge.example:home/gateway.git', 'https://forge.example', 'home/gateway'],
+  ])('finds %s on the forge %s', (GATEWAY_REPO, GATEWAY_FORGE_URL, repository) => {
+    const ssh = { GATEWAY_SSH_KEY_FILE: '/k', GATEWAY_SSH_KNOWN_HOSTS: '/h' }
+    const { forge } = readConfig({ ...ssh, GATEWAY_REPO, GATEWAY_FORGE_URL, GATEWAY_FORGE_TOKEN: 'secret' })
+    expect(forge).toEqual({ url: GATEWAY_FORGE_URL.replace(/\/$/, ''), token: 'secret', repository })
+  })
+
+  test.each([
+    ['https://forge.example/home/gateway.git', 'https://other.example', 'does not lie below https://other.example'],
+    ['https://forge.example/home/gateway.git', 'http://forge.example', 'does not lie below'],
+    ['https://forge.example/home/gateway.git', 'https://forge.example/git', 'does not lie below'],
+    ['https://forge.example/gateway.git', 'https://forge.example', 'allowed is <owner>/<name>.git'],
+    ['https://forge.example/a/b/c.git', 'https://forge.example', 'allowed is <owner>/<name>.git'],
+    ['/srv/gateway.git', 'https://forge.example', 'is a folder of this machine'],
+  ])('says that %s is not on the forge %s', (GATEWAY_REPO, GATEWAY_FORGE_URL, words) => {
+    const lines = faults({ GATEWAY_REPO, GATEWAY_FORGE_URL, GATEWAY_FORGE_TOKEN: 'secret' })
+    expect(lines).toEqual([expect.stringMatching(/^GATEWAY_FORGE_URL: /)])
+    expect(lines[0]).toContain(words)
+  })
+
+  test('needs both the address and the token of a forge', () => {
+    expect(faults({ ...repo, GATEWAY_FORGE_TOKEN: 'x' })).toEqual([
+      expect.stringMatching(/^GATEWAY_FORGE_URL: not given/),
+    ])
+    expect(faults({ ...repo, GATEWAY_FORGE_URL: 'https://forge.example' })).toEqual([
+      expect.stringMatching(/^GATEWAY_FORGE_TOKEN: not given/),
+    ])
   })
 
   test('needs a key and a known host for ssh', () => {

@@ -6,6 +6,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { CommitStatus, ServerStatus, Status } from '#manifests/status.ts'
 import { createFace, type FaceOptions } from '../../controller/face/http.ts'
 import { commitStatus, createMemoryController, serverStatus } from '../support/controller.ts'
+import { createReception } from '../support/reception.ts'
 
 const closing: (() => Promise<void>)[] = []
 afterEach(async () => {
@@ -14,7 +15,7 @@ afterEach(async () => {
 
 function open(options: Partial<FaceOptions> = {}) {
   const controller = createMemoryController()
-  const face = createFace(controller, { webhookSecrets: [], ...options })
+  const face = createFace(controller, options)
   closing.push(() => face.close())
   return { controller, face, get: (url: string, headers = {}) => face.inject({ url, headers }) }
 }
@@ -231,7 +232,7 @@ describe('the door', () => {
   })
 
   test('ends a request that does not arrive within five seconds', async () => {
-    const port = await listen(open({ webhookSecrets: ['x'] }).face)
+    const port = await listen(open({ webhook: createReception(['x']) }).face)
     const socket = connect(port, '127.0.0.1')
     socket.write('POST /webhook/forgejo HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\nhalf')
     const [answer] = await once(socket.setEncoding('utf8'), 'data')

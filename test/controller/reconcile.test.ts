@@ -589,7 +589,9 @@ describe('what must be approved', () => {
     const status = await core.becomes(await core.publish({ [grants]: permissions({ ann: ['*'] }) }))
     expect(status).toMatchObject({
       phase: 'rejected',
-      errors: ['manifests/permissions.yaml agents: the last owner would be gone: keep "owner: true" for bob, or give it to another agent'],
+      errors: [
+        'manifests/permissions.yaml agents: the last owner would be gone: keep "owner: true" for bob, or give it to another agent',
+      ],
     })
     expect(granted()).toEqual({ ann: ['wiki'], bob: ['wiki'] })
     await core.becomes(await core.publish({ [grants]: owned.replace('ann', 'eve') }), 'applied')

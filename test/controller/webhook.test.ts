@@ -1,10 +1,15 @@
 import { createHmac, randomUUID } from 'node:crypto'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { z } from 'zod'
 import { createFace } from '../../controller/face/http.ts'
+import { captured, captureSecret, captures, readCapture } from '../support/captures.ts'
 import { createMemoryController } from '../support/controller.ts'
 import { suite } from '../support/machine.ts'
+import { createReception } from '../support/reception.ts'
 
 const url = '/webhook/forgejo'
 const secret = 'for this test'
@@ -16,11 +21,12 @@ afterEach(async () => {
 
 function open(webhookSecrets: readonly string[]) {
   const controller = createMemoryController()
-  const face = createFace(controller, { webhookSecrets })
+  const reception = createReception(webhookSecrets)
+  const face = createFace(controller, webhookSecrets.length === 0 ? {} : { webhook: reception })
   closing.push(() => face.close())
   const post = (payload: string | Buffer, headers: Record<string, string>) =>
     face.inject({ method: 'POST', url, payload, headers: { 'content-type': 'application/json', ...headers } })
-  return { controller, face, post }
+  return { controller, face, post, reception }
 }
 
 function sign(body: string | Buffer, key = secret): string {
@@ -68,7 +74,31 @@ describe('a webhook', () => {
     expect((await post('{}', { 'x-forgejo-signature': sign('{}', '') })).statusCode).toBe(404)
   })
 
-  test('is not read, so that its body may be anything', async () => {
+  test('counts what it takes, what came before, and what it refuses', async () => {
+    const { post, reception } = open([secret])
+    const headers = { 'x-forgejo-signature': sign('{}'), 'x-forgejo-delivery': randomUUID() }
+    for (const given of [headers, headers, { 'x-forgejo-signature': sign('x') }]) await post('{}', given)
+    expect(reception.outcomes).toEqual(['taken', 'repeated', 'refused'])
+  })
+
+  test('remembers its deliveries beyond a restart', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'webhook-'))
+    const id = randomUUID()
+    expect(createReception([], join(folder, 'db')).repeated(id)).toBe(false)
+    expect(createReception([], join(folder, 'db')).repeated(id)).toBe(true)
+    await rm(folder, { recursive: true, force: true })
+  })
+
+  test('is taken also while deliveries cannot be remembered', async () => {
+    const { controller, post, reception } = open([secret])
+    reception.repeated = () => {
+      throw new Error('the disk is full')
+    }
+    expect((await post('{}', { 'x-forgejo-signature': sign('{}') })).statusCode).toBe(202)
+    expect(controller.pokes).toEqual(['webhook'])
+  })
+
+  test('of what cannot be read is about the branch, so that one look too many is made', async () => {
     const { post } = open([secret])
     for (const body of ['not json', '', '{"__proto__": 1}', Buffer.from([0xff, 0xfe])])
       expect((await post(body, { 'x-forgejo-signature': sign(body) })).statusCode).toBe(202)
@@ -119,32 +149,51 @@ describe('a webhook', () => {
   })
 })
 
-const Captured = z.object({ headers: z.record(z.string(), z.string()) })
-
 suite('deliveries captured from Forgejo', ['shared-data'], () => {
-  const folder = new URL('../../../shared/data/forgejo/', import.meta.url)
-  const secretOf = (index: string) => /secret `([^`]+)`/.exec(index)?.[1] ?? ''
   // A skipped suite's body runs too.
-  const names = (existsSync(folder) ? readdirSync(folder) : []).filter((name) =>
-    /^webhook-.*(?<!headers)\.(json|form\.txt)$/.test(name),
-  )
+  const names = existsSync(captures) ? captured() : []
   /** Forgejo signs a form's decoded payload, and sends an empty signature without a secret. */
   const refused: Readonly<Record<string, string>> = {
     'webhook-push-form-encoded.form.txt': 'choose the content type application/json',
     'webhook-push-no-secret.json': 'give the webhook its secret',
   }
+  /** What else is not about the branch `main`. */
+  const pulls = /^webhook-pull_request-/
+  const others = /short-ref|branch|tag|rewind|multi|push-force|comment-|label_updated|package|release/
 
   test('are all there', () => expect(names).toHaveLength(44))
 
   test.each(names)('%s', async (name) => {
-    const { headers } = Captured.parse(
-      JSON.parse(readFileSync(new URL(name.replace(/\.(json|form\.txt)$/, '.headers.json'), folder), 'utf8')),
-    )
-    const { controller, post } = open(['another', secretOf(readFileSync(new URL('INDEX.md', folder), 'utf8'))])
-    const { Host: _host, 'Content-Length': _length, ...sent } = headers
-    const answer = await post(readFileSync(new URL(name, folder)), sent)
-    expect(answer.statusCode).toBe(name in refused ? 401 : 202)
-    expect(controller.pokes).toHaveLength(name in refused ? 0 : 1)
-    if (name in refused) expect(answer.json().error).toContain(refused[name])
+    const { controller, face, reception } = open(['another', captureSecret()])
+    const address = await face.listen({ host: '127.0.0.1', port: 0 })
+    const { headers, body } = readCapture(name)
+    const began = performance.now()
+    const answer = await fetch(`${address}${url}`, { method: 'POST', headers, body })
+    expect(performance.now() - began).toBeLessThan(1_000)
+    if (name in refused) {
+      expect(answer.status).toBe(401)
+      expect(await answer.text()).toContain(refused[name])
+      expect(controller.pokes).toEqual([])
+      return
+    }
+    expect(answer.status).toBe(202)
+    const [hint] = reception.hints
+    expect(reception.hints).toHaveLength(1)
+    const isLabel = name.includes('label_updated')
+    const about = pulls.test(name) && !isLabel ? 'pull' : isOther(name) ? 'nothing' : 'branch'
+    expect(hint?.about).toBe(about)
+    expect(controller.pokes).toEqual(about === 'branch' ? ['webhook'] : [])
+    const payload = z
+      .looseObject({ number: z.number().optional(), after: z.string().optional() })
+      .parse(JSON.parse(`${body}`))
+    if (hint?.about === 'pull') expect(hint.number).toBe(payload.number)
+    if (hint?.about === 'branch') expect(hint.commit).toBe(payload.after)
+    const again = await fetch(`${address}${url}`, { method: 'POST', headers, body })
+    expect(again.status).toBe(200)
+    expect(reception.hints).toHaveLength(1)
   })
+
+  function isOther(name: string): boolean {
+    return others.test(name) && name !== 'webhook-push-initial-branch.json'
+  }
 })

@@ -59,7 +59,7 @@ export async function serveGit(bare: string, options: GitServerOptions = {}): Pr
   return state
 }
 
-interface Exchange {
+export interface Exchange {
   readonly request: IncomingMessage
   readonly response: ServerResponse
 }
@@ -76,7 +76,7 @@ async function answer(bare: string, { requests, token, fault }: GitServer, excha
     return void response.writeHead(401, { 'www-authenticate': 'Basic realm="git"' }).end()
   if (fault.kind === 'cut' && request.method === 'POST')
     response.on('pipe', () => setImmediate(() => request.socket.destroy()))
-  backend(bare, exchange)
+  runBackend({ root: dirname(bare), path: decodeURIComponent(exchange.request.url?.split('?')[0] ?? '') }, exchange)
 }
 
 function carries(authorization: string | undefined, token: string): boolean {
@@ -85,20 +85,30 @@ function carries(authorization: string | undefined, token: string): boolean {
   return value === token
 }
 
+/** What git is to serve: the repository that `path` begins with, below `root`. */
+export interface Served {
+  readonly root: string
+  readonly path: string
+  readonly user?: string
+  /** Awaited before the answer ends, once git has done its part. */
+  readonly onEnd?: () => Promise<void>
+}
+
 /** RFC 3875, as far as git's `http-backend` uses it. */
-function backend(bare: string, { request, response }: Exchange): void {
-  const [path, query = ''] = (request.url ?? '').split('?')
+export function runBackend({ root, path, user, onEnd }: Served, { request, response }: Exchange): void {
+  const [, query = ''] = (request.url ?? '').split('?')
   const { headers } = request
   const cgi = spawn('git', ['-c', 'http.receivepack=true', 'http-backend'], {
     stdio: ['pipe', 'pipe', 'ignore'],
     env: {
       PATH: process.env.PATH,
       GIT_CONFIG_NOSYSTEM: '1',
-      GIT_PROJECT_ROOT: dirname(bare),
+      GIT_PROJECT_ROOT: root,
       GIT_HTTP_EXPORT_ALL: '1',
       GIT_PROTOCOL: String(headers['git-protocol'] ?? ''),
       REQUEST_METHOD: request.method,
-      PATH_INFO: decodeURIComponent(path ?? ''),
+      PATH_INFO: path,
+      ...(user === undefined ? {} : { REMOTE_USER: user }),
       QUERY_STRING: query,
       CONTENT_TYPE: headers['content-type'] ?? '',
       ...(headers['content-length'] === undefined ? {} : { CONTENT_LENGTH: headers['content-length'] }),
@@ -125,6 +135,7 @@ function backend(bare: string, { request, response }: Exchange): void {
       Object.fromEntries(fields.filter(([name]) => name !== 'Status')),
     )
     response.write(head.subarray(end + 4))
-    cgi.stdout.pipe(response)
+    cgi.stdout.pipe(response, { end: onEnd === undefined })
+    if (onEnd !== undefined) cgi.on('close', () => void onEnd().finally(() => response.end()))
   })
 }

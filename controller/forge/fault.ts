@@ -1,0 +1,52 @@
+/** Nobody need act: the forge or the way to it is not well, and may be asked again. */
+export class ForgeDown extends Error {
+  override readonly name = 'ForgeDown'
+  /** How long the forge wants to be left alone, ms. */
+  readonly wait: number | undefined
+  constructor(message: string, options: ErrorOptions & { readonly wait?: number } = {}) {
+    super(message, options)
+    this.wait = options.wait
+  }
+}
+
+/** Somebody must act before the same question is worth asking again; the message says who and what. */
+export class ForgeRefusal extends Error {
+  override readonly name = 'ForgeRefusal'
+  readonly status: number
+  constructor(message: string, status: number) {
+    super(message)
+    this.status = status
+  }
+}
+
+/** What a call needs: a scope of its token, and a right of the token's user on the repository. */
+export interface Need {
+  readonly scope: 'read:repository' | 'write:repository' | 'read:issue' | 'write:issue'
+  readonly right: 'read' | 'write'
+}
+
+/** A refused call, as a fault can tell of it. */
+export interface Refused {
+  /** As `POST statuses`. */
+  readonly call: string
+  readonly repository: string
+  readonly need: Need
+  readonly status: number
+  /** The forge's own words; `` if there were none. */
+  readonly said: string
+}
+
+/** Who must act on a refusal, in one line. Pure. */
+export function describeRefusal({ call, repository, need, status, said }: Refused): string {
+  const answer = said === '' ? `${status}` : `${status} ${JSON.stringify(said.slice(0, 200))}`
+  switch (status) {
+    case 401:
+      return `the forge does not know the token (${answer}): give GATEWAY_FORGE_TOKEN one that is neither revoked nor expired`
+    case 403:
+      return `${call} is forbidden (${answer}): GATEWAY_FORGE_TOKEN needs the scope ${need.scope}, and its user the right to ${need.right} ${repository}`
+    case 404:
+      return `${call}: not found (${answer}): ${repository} has no such thing, or the user of GATEWAY_FORGE_TOKEN may not see it`
+    default:
+      return `${call} was refused (${answer})`
+  }
+}
