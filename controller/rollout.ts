@@ -18,10 +18,11 @@ export async function rollOut(step: Roll, from: Origin, world: World, progress: 
   if (heals) await startAfresh(server.name, { ...generation, because: step.because }, world, progress)
   try {
     if (step.order === 'stop-first') await makeWay(step, world, progress)
+    const answers = await answersOf(step, world, progress.signal)
     progress.say('starting')
     await world.host.start(generation, progress.signal)
     world.journal.remember(generationKey(server.name, generation.spec), target.parts)
-    await cutOver(step, world, progress)
+    await cutOver(step, answers, world, progress)
   } catch (error) {
     if (!progress.signal.aborted) await giveUp(step, world, progress, error)
     throw error
@@ -69,14 +70,23 @@ export async function* readEntries(tree: Tree, input: BuildInput, signal: AbortS
   }
 }
 
-async function cutOver({ target }: Roll, world: World, progress: Progress): Promise<void> {
+/** Good answers that it must give; one that was removed and kept has given them before, and nobody is served meanwhile. */
+async function answersOf({ server, order, target }: Roll, world: World, signal: AbortSignal): Promise<number> {
+  const { publisher, journal, host } = world
+  const isKnown = publisher.table?.servers[server] !== undefined
+  if (order !== 'create' || isKnown || journal.failures().some((failure) => failure.server === server)) return 3
+  const kept = find(await host.observe(signal), server, target.generation.spec)
+  return kept?.state === 'exited' ? 1 : 3
+}
+
+async function cutOver({ target }: Roll, answers: number, world: World, progress: Progress): Promise<void> {
   const { server, generation } = target
   const started = find(await world.host.observe(progress.signal), server.name, generation.spec)
   const upstream = started?.upstream
   if (upstream === undefined) throw new NotReady('it stopped as soon as it was started')
   world.publisher.publish((draft) => withStarting(draft, target, upstream))
   progress.say('waiting until it is ready')
-  await passGate(server, generation.spec, world, progress.signal)
+  await passGate({ ...server, answers }, generation.spec, world, progress.signal)
   world.publisher.publish((draft) => world.admit(withServing(draft, target, upstream)))
   await acknowledged(world, progress)
 }

@@ -48,8 +48,8 @@ export interface Source {
   vet(head: Tree, base: string | undefined, signal: AbortSignal): Promise<Vetted>
 }
 
-/** Commits between two that are looked at one by one. */
-const mostBetween = 1_000
+/** Commits that are looked at one by one. */
+const mostCommits = 1_000
 
 /** ms that the repository may take to say where its branch is. */
 const lookLimit = 60_000
@@ -143,7 +143,7 @@ class MirroredSource implements Source {
 
   async lineage(from: string, to: string): Promise<Lineage> {
     try {
-      return await this.#lineage(from, to)
+      return await this.#lineage(hash(from), hash(to))
     } catch (error) {
       if (error instanceof MirrorBroken) await this.tree(from)
       throw error
@@ -151,10 +151,13 @@ class MirroredSource implements Source {
   }
 
   async #lineage(from: string, to: string): Promise<Lineage> {
-    const fastForward = await this.#mirror.isAncestor(hash(from), hash(to))
-    const approves = await this.#mirror.trailers(hash(from), hash(to), 'Gateway-Approve')
-    const between = await this.#mirror.between(hash(from), hash(to), mostBetween)
-    return { rewound: !fastForward, approves, ...(between.length < mostBetween ? { commits: [...between, to] } : {}) }
+    const mirror = this.#mirror
+    const [isAncestor, approves, between] = await Promise.all([
+      mirror.isAncestor(from, to),
+      mirror.trailers(from, to, 'Gateway-Approve'),
+      mirror.between(from, to, mostCommits),
+    ])
+    return { rewound: !isAncestor, approves, ...(between.length < mostCommits ? { commits: [...between, to] } : {}) }
   }
 
   async #branchHead(signal: AbortSignal): Promise<string> {

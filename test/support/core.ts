@@ -21,6 +21,8 @@ import { until } from './until.ts'
 /** A controller's core on a real repository, a real mirror and a real journal; only the host and the proxy are in memory. */
 export interface Core extends AsyncDisposable {
   readonly repository: Repository
+  /** The state folder. */
+  readonly state: string
   readonly host: MemoryHost
   /** Names and values of the secrets file. */
   readonly secrets: Map<string, string>
@@ -65,6 +67,7 @@ export async function openCore({ host = createMemoryHost(), files = {}, ...guide
   let now = await open()
   const core: Core = {
     repository,
+    state,
     host,
     secrets,
     journal: () => now.journal,
@@ -109,8 +112,7 @@ export async function openCore({ host = createMemoryHost(), files = {}, ...guide
   return core
 }
 
-interface Setting extends Pick<Core, 'repository' | 'host' | 'secrets'> {
-  readonly state: string
+interface Setting extends Pick<Core, 'repository' | 'state' | 'host' | 'secrets'> {
   readonly guides: Pick<Charge, 'reviews' | 'signed'>
   readonly files: Files
 }
