@@ -8,6 +8,7 @@ import { BlobFault, readBlobs } from './git-blobs.ts'
 import { accessEnvironment, type GitAccess, gitEnvironment, type Inherited } from './git-environment.ts'
 import { detail, explainGit, type Scene, SourceDown } from './git-fault.ts'
 import { type Git, type GitRun, Mirror, MirrorBroken } from './mirror.ts'
+import { createPullRefs, type PullRefs } from './pull-refs.ts'
 import { readRepository } from './repository.ts'
 
 export { SourceDown }
@@ -25,6 +26,8 @@ export interface SourceOptions extends GitAccess {
 
 /** The gateway repository, by its mirror. */
 export interface Source {
+  /** Heads of pull requests. */
+  readonly pulls: PullRefs
   /** The repository as people are shown it, without credentials. */
   readonly label: string
   /** Looks at the branch and gives its head. The same object as long as the head is the same. Throws `SourceDown`. */
@@ -51,6 +54,7 @@ export async function openSource(options: SourceOptions): Promise<Source> {
 }
 
 class MirroredSource implements Source {
+  readonly pulls: PullRefs
   readonly label: string
   readonly #options: SourceOptions
   readonly #scene: Scene
@@ -67,6 +71,8 @@ class MirroredSource implements Source {
     this.#scene = { ...options, repository, home: join(state, 'git'), token: token !== undefined }
     this.#git = createGit(this.#scene, options)
     this.#mirror = new Mirror(join(state, 'mirror.git'), this.#git)
+    const heads = { url: repository.url, folder: join(state, 'pulls.git'), mirror: this.#mirror.folder }
+    this.pulls = createPullRefs({ ...heads, git: this.#git, inherited: options.inherited ?? {} })
   }
 
   /** Makes the folder that is git's home, and looks that the files with keys are there. */
