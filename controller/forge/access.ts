@@ -67,14 +67,23 @@ function difference(from: Grant, to: Grant, known: readonly string[] | undefined
   })
   const globs = to.tools.filter((glob) => !isCovered(glob, from.tools))
   const named = (known ?? []).filter((tool) => isCovered(tool, to.tools) && !isCovered(tool, from.tools)).sort()
-  const tools = toolWords(globs, named, known !== undefined)
+  const tools = toolWords({ globs, named, isKnown: known !== undefined, isRest: from.tools.length > 0 })
   if (globs.includes('*') && other.length > 0 && other.every((one) => one.startsWith('all '))) return tools
   return [...tools, ...other]
 }
 
-function toolWords(globs: readonly string[], named: readonly string[], isKnown: boolean): readonly string[] {
+interface Tools {
+  readonly globs: readonly string[]
+  readonly named: readonly string[]
+  readonly isKnown: boolean
+  /** Whether some tools are on both sides. */
+  readonly isRest: boolean
+}
+
+function toolWords({ globs, named, isKnown, isRest }: Tools): readonly string[] {
   const now = named.length === 0 ? '' : `: ${few(named)}`
-  if (globs.includes('*')) return [isKnown ? `(all tools, now${now || ' none'})` : '(all tools)']
+  if (globs.includes('*'))
+    return [`(all ${isRest ? 'other tools' : 'tools'}${isKnown ? `, now${now || ' none'}` : ''})`]
   const patterns = globs.filter((glob) => glob.includes('*'))
   const plain = globs.filter((glob) => !glob.includes('*'))
   if (!isKnown) return globs.length === 0 ? [] : [few(globs)]

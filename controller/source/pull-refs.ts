@@ -1,6 +1,6 @@
 import { mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { createBareGit } from './bare-tree.ts'
+import { createBareGit, TreeTooLarge } from './bare-tree.ts'
 import type { Inherited } from './git-environment.ts'
 import { type Git, MirrorBroken } from './mirror.ts'
 
@@ -131,11 +131,15 @@ async function sizeOf(folder: string): Promise<number> {
 async function mergeTrees(local: Git, ends: { base: string; head: string }, signal: AbortSignal): Promise<Merged> {
   const args = ['-c', 'merge.renames=false', 'merge-tree', '--write-tree', '--no-messages', '--name-only', '-z']
   try {
+    // A tree can name itself so often that no merge of it ends; its list has an end.
+    await local(['ls-tree', '-r', '-z', '--full-tree', ends.head], { limit: quick, signal })
     const tree = await local([...args, ends.base, ends.head], { limit: quick, signal })
     return { tree: tree.split('\0')[0]?.trim() ?? '' }
   } catch (error) {
     signal.throwIfAborted()
-    const { code, stdout } = failureOf(error)
+    if (error instanceof TreeTooLarge) throw new PullFault(error.message, { cause: error })
+    const { code, stdout, isKilled } = failureOf(error)
+    if (isKilled) throw new PullFault(`git took more than ${quick / 1_000} s to merge it`, { cause: error })
     if (code === 1)
       return {
         conflicts: [
@@ -153,8 +157,9 @@ async function mergeTrees(local: Git, ends: { base: string; head: string }, sign
   }
 }
 
-function failureOf(error: unknown): { readonly code: unknown; readonly stdout: string } {
-  if (!(error instanceof Error)) return { code: undefined, stdout: '' }
+function failureOf(error: unknown) {
+  if (!(error instanceof Error)) return { code: undefined, stdout: '', isKilled: false }
   const code = 'code' in error ? error.code : undefined
-  return { code, stdout: 'stdout' in error && typeof error.stdout === 'string' ? error.stdout : '' }
+  const stdout = 'stdout' in error && typeof error.stdout === 'string' ? error.stdout : ''
+  return { code, stdout, isKilled: 'killed' in error && error.killed === true }
 }
