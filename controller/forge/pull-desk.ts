@@ -9,9 +9,10 @@ import type { Rounds } from '../rounds.ts'
 import type { PullRefs } from '../source/pull-refs.ts'
 import type { KnownTools } from './access.ts'
 import { openConsents } from './consent.ts'
-import type { Desk } from './desk.ts'
+import { type Desk, forgeKinds } from './desk.ts'
 import { openNotes } from './notes.ts'
 import { openPulls } from './pulls.ts'
+import { contexts } from './statuses.ts'
 
 /** All that concerns pull requests. Whatever becomes of it, no pass waits. */
 export interface PullDesk extends AsyncDisposable {
@@ -49,7 +50,8 @@ export function openPullDesk({ instance, source, inherited }: Charge, options: P
   const place = { branch: source.branch, path: source.path, inherited, of }
   const onChange = () => rounds.bell.ring()
   const footing = createFooting(options)
-  const pulls = openPulls({ forge, refs, notes, post, footing, hints, log, onChange, ...place, ...often })
+  const isTold = (sha: string) => outbox.lastSent(forgeKinds.status, `${sha} ${contexts.validate}`) !== undefined
+  const pulls = openPulls({ forge, refs, notes, post, isTold, footing, hints, log, onChange, ...place, ...often })
   const consents = openConsents({ forge, branch: source.branch, hints, log, onChange: () => rounds.ask() })
   const listening = follow(rounds, () => pulls.look(), ending.signal)
   return {

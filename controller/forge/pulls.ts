@@ -33,6 +33,8 @@ export interface PullsOptions {
   readonly refs: PullRefs
   readonly notes: Notes
   readonly post: (sha: string, said: Said) => void
+  /** Whether anything was ever posted of a head, in an earlier run perhaps: what passed is not pending again. */
+  readonly isTold: (sha: string) => boolean
   readonly footing: () => Promise<Footing>
   readonly branch: string
   /** Folder of the repository that is read, `` for its root. */
@@ -139,7 +141,7 @@ class Inspector implements Pulls {
   }
 
   async #inspect(pull: Pull, signal: AbortSignal): Promise<void> {
-    const { post, notes, of, branch } = this.#options
+    const { post, isTold, notes, of, branch } = this.#options
     const footing = await this.#options.footing()
     const { tip } = footing
     if (tip === undefined) return
@@ -148,11 +150,11 @@ class Inspector implements Pulls {
     const by = JSON.stringify([head, tip, footing.accepted, consent, [...footing.tools], !fork && [...footing.secrets]])
     const last = this.#looked.get(number)
     if (last?.by === by) return
-    if (last?.head !== head) {
+    if (last?.head !== head && !isTold(head)) {
       post(head, beingLookedAt)
-      if (last !== undefined) notes.markStale(number, head)
-      this.#looked.set(number, { head, by: '' })
+      notes.markStale(number, head)
     }
+    this.#looked.set(number, { head, by: '' })
     const limit = AbortSignal.any([signal, AbortSignal.timeout(lookWithin)])
     const preview = await this.#preview(pull, { ...footing, tip, consent }, limit)
     if (preview === undefined) return

@@ -84,6 +84,7 @@ async function inspect(instance = 'gateway', token = stage.bot.token): Promise<I
     ...{ forge, notes, hints, log, inherited, of, branch: 'main', path: '', every: 100, checkEvery: 200 },
     refs: source.pulls,
     post: (sha, said) => outbox.send('status', `${sha} ${said.context}`, JSON.stringify(said)),
+    isTold: (sha) => outbox.lastSent('status', `${sha} gateway/validate`) !== undefined,
     footing: async () => ({ ...footing, tip }),
     onChange: () => {},
   })
@@ -267,6 +268,22 @@ describe('a pull request', () => {
     await stage.push(branch)
     await commentWith(number, head.slice(0, 12))
     expect(commentsOf(number).map(({ user }) => user.login)).toEqual([stage.bot.login, stage.alice.login])
+  })
+
+  test('is shown as old while the plan of its new head is made', async () => {
+    await inspect()
+    const { number, branch } = await propose({ 'README.md': 'words' })
+    await commentWith(number, '**Valid**')
+    const from = site.requests.length
+    const head = await stage.work.commit({ 'README.md': 'more words' })
+    await stage.push(branch)
+    await judged(head)
+    await until('it is the new plan', () =>
+      commentsOf(number).some(({ body }) => body.includes(`\`${head.slice(0, 12)}\` merged`)),
+    )
+    const own = site.requests.slice(from).filter(({ path }) => path.includes('/issues/comments/'))
+    expect(own.map(({ method }) => method)).toEqual(['PATCH', 'PATCH'])
+    expect(commentsOf(number)).toHaveLength(1)
   })
 
   test('gets a comment of each controller', async () => {
