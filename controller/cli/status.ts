@@ -64,6 +64,8 @@ function describeStatus(status: Status): string {
   const troubles = [
     ...(status.source.ok ? [] : [`repository  ${status.source.reason}`]),
     ...(status.host.ok ? [] : [`host  ${status.host.reason}`]),
+    ...(status.forge?.ok === false ? [`forge  ${status.forge.reason}`] : []),
+    ...(status.webhook?.ok === false ? [`webhook  ${status.webhook.reason}`] : []),
     ...(status.remarks ?? []).map((remark) => `host  ${remark}`),
   ]
   const servers = status.servers.map(({ name, phase, tools, reason }) => [

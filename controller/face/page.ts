@@ -36,6 +36,8 @@ export function renderPage(status: Status, login: boolean): string {
 <p>${status.repository}, branch <code>${status.branch}</code></p>
 ${status.source.ok ? undefined : html`<p class="bad">The repository: ${status.source.reason}</p>`}
 ${status.host.ok ? undefined : html`<p class="bad">The host: ${status.host.reason}</p>`}
+${status.forge?.ok === false ? html`<p class="bad">The forge: ${status.forge.reason}</p>` : undefined}
+${status.webhook?.ok === false ? html`<p class="bad">The webhook: ${status.webhook.reason}</p>` : undefined}
 ${(status.remarks ?? []).map((remark) => html`<p>The host: ${remark}</p>`)}
 ${renderCommit(status)}
 ${renderServers(status.servers)}

@@ -13,6 +13,8 @@ export const contexts = {
 }
 
 const longest = 140
+const mostServers = 100
+const mostLines = 500
 
 /**
  * What the forge is to show of a commit of the branch; nothing of one that is merely seen. `pending` is on its way, `success` as
@@ -22,8 +24,10 @@ const longest = 140
 export function statusesOf(status: CommitStatus): readonly Said[] {
   const { phase } = status
   if (phase === 'seen' || phase === 'verified') return []
-  const servers = (status.changed ?? []).flatMap((name) => serverStatus(name, status))
-  return [deployStatus(status), grantsStatus(status), ...servers]
+  const { changed = [] } = status
+  // Nobody reads a status each of hundreds of servers, and the forge keeps a row for each.
+  if (changed.length > mostServers) return [deployStatus(status), grantsStatus(status)]
+  return [deployStatus(status), grantsStatus(status), ...changed.flatMap((name) => serverStatus(name, status))]
 }
 
 function deployStatus(status: CommitStatus): Said {
@@ -112,8 +116,9 @@ function isOurs(reason: string): boolean {
   return /^(tried again|no proxy runs): /.test(reason)
 }
 
+/** The plan's line about a server; a plan that nobody reads to its end is not searched to its end. */
 function lineOf(name: string, plan: readonly string[]): string {
-  const line = plan.find((text) => text.split(/\s+/)[1] === name)
+  const line = plan.slice(0, mostLines).find((text) => text.split(/\s+/, 2)[1] === name)
   return line?.replace(/\s+/g, ' ') ?? 'planned'
 }
 
