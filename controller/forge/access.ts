@@ -131,7 +131,7 @@ function isLater(had: string | undefined, has: string | undefined): boolean {
 }
 
 function settingsChanges(before: Settings, after: Settings): readonly string[] {
-  const keys = ['governance', 'prune', 'bake', 'notifications'] as const
+  const keys = ['governance', 'prune', 'product', 'bake', 'notifications'] as const
   const changed = keys.filter((key) => JSON.stringify(before[key]) !== JSON.stringify(after[key]))
   return changed.length === 0 ? [] : [`gateway.yaml changes: ${changed.join(', ')}`]
 }

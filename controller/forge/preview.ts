@@ -4,7 +4,7 @@ import { type Compiled, type Desired, describeFault } from '../desired.ts'
 import { explainLines } from '../explain.ts'
 import { type Consent, judge } from '../judge.ts'
 import { plan } from '../plan.ts'
-import { anyMachine, settled } from '../settled.ts'
+import { anyMachine, settled, wantedOf } from '../settled.ts'
 import { accessChanges, escalations, type KnownTools, loosenings } from './access.ts'
 
 /** What merging a pull request would do, and whether that may be. */
@@ -66,8 +66,8 @@ export function previewOf(merged: Compiled, circumstances: Circumstances): Previ
 
 function planLines(before: Desired, after: Desired): readonly string[] {
   const machine = anyMachine(before, after)
-  const { wanted, observed } = settled(aimAt(before, machine))
-  return explainLines(plan(aimAt(after, machine), wanted, observed))
+  const aim = aimAt(after, machine)
+  return explainLines(plan(aim, wantedOf(aim), settled(aimAt(before, machine))))
 }
 
 function lacksOf({ servers }: Desired, secrets: ReadonlySet<string> | undefined): readonly string[] {
