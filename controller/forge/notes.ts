@@ -47,6 +47,8 @@ export function openNotes(options: NotesOptions): Notes {
       if (before !== undefined) send(number, { ...before, body: staleComment(before.body, head) })
     },
     async check(number, signal) {
+      // What is on its way does not stand there yet.
+      if (outbox.delivery(forgeKinds.plan).waiting > 0) return
       const id = journal.pullComment(number)
       const said = last(number)
       if (id === undefined || said === undefined) return
