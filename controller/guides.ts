@@ -1,6 +1,6 @@
 import type { Logger } from 'pino'
 import type { Chronicle } from './chronicle.ts'
-import type { Review } from './consent.ts'
+import type { Consent } from './consent.ts'
 import type { Compiled, Tree } from './desired.ts'
 import type { Machine } from './generation.ts'
 import type { Journal } from './journal/journal.ts'
@@ -40,8 +40,8 @@ export interface Guides {
   readonly journal: Journal
   readonly chronicle: Chronicle
   readonly log: Logger
-  /** What is known by now of the pull request that brought a commit; whoever answers asks for a pass when that changes. */
-  readonly reviews?: (commit: string) => Review
+  /** What others have said of these commits, as far as it is known; whoever answers asks for a pass when that changes. */
+  readonly consent?: (commits: readonly string[], approvals: number) => Consent
   /** Whether commits must be signed: then a branch that goes back waits to be approved. */
   readonly signed?: boolean
 }

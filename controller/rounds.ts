@@ -19,7 +19,7 @@ import { createTurn } from './turn.ts'
 import { createWire, type Wire } from './wire.ts'
 
 /** What rounds are made with; they open nothing themselves. */
-export interface Charge extends Pick<Means, 'source' | 'compile' | 'machine' | 'reviews' | 'signed'> {
+export interface Charge extends Pick<Means, 'source' | 'compile' | 'machine' | 'consent' | 'signed'> {
   /** The file in which grants are written, as refusals name it. */
   readonly grantsFile: string
   readonly journal: Journal

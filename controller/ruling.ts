@@ -1,5 +1,5 @@
 import { narrow } from './admission.ts'
-import { type Consent, consentTo } from './consent.ts'
+import type { Consent } from './consent.ts'
 import type { Desired } from './desired.ts'
 import type { Guides, Lineage } from './guides.ts'
 import { heldPlan, howToRelease } from './held.ts'
@@ -99,14 +99,14 @@ async function openBase({ source, compile }: Guides, commit: string, signal: Abo
 }
 
 /** Reviews are of what a commit adds to the branch; where the branch went back nobody has reviewed that. */
-function consentBy({ reviews }: Guides, { settings: { governance } }: Desired, { commits, rewound }: Lineage): Consent {
+function consentBy({ consent }: Guides, { settings: { governance } }: Desired, { commits, rewound }: Lineage): Consent {
   if (governance === undefined) return { given: true }
   const no = (because: string): Consent => ({ given: false, because })
-  if (reviews === undefined)
+  if (consent === undefined)
     return no('governance asks the forge for reviews: set GATEWAY_FORGE_URL and GATEWAY_FORGE_TOKEN')
   if (rewound) return no('the branch went back, which no pull request does')
   if (commits === undefined) return no('too many commits at once to ask for the reviews of each')
-  return consentTo(commits, governance.approvals, reviews)
+  return consent(commits, governance.approvals)
 }
 
 /** A branch that goes back may bring back what was put right since: all of it waits, but what it takes away. */

@@ -8,8 +8,10 @@ import type { Config } from './config/config.ts'
 import type { Controller } from './controller.ts'
 import { openAdmin } from './face/admin.ts'
 import { createFace, type FaceOptions } from './face/http.ts'
-import { openDesk } from './forge/desk.ts'
+import { type Desk, openDesk } from './forge/desk.ts'
+import { openPullDesk, type PullDesk } from './forge/pull-desk.ts'
 import type { Machine } from './generation.ts'
+import type { Guides } from './guides.ts'
 import { type Host, HostDown } from './host.ts'
 import { openJournal } from './journal/journal.ts'
 import { acquireLease } from './lease.ts'
@@ -50,20 +52,16 @@ export async function runController(config: Config, options: RunOptions): Promis
   const source = await openSource(config.source)
   const watched = watchSource(source, log)
   const machine = await openMachine(config)
-  const rounds = end.use(
-    new Rounds({
-      source: watched,
-      compile,
-      machine,
-      journal,
-      log,
-      ...rulesOf(config, source),
-    }),
-  )
+  const pulls: { desk?: PullDesk | undefined } = {}
+  const means = { source: watched, compile, machine, journal, log, ...rulesOf(config, source) }
+  const rounds = end.use(new Rounds({ ...means, ...(config.forge && { consent: consentBy(pulls) }) }))
   const outbox = end.use(openOutbox(journal, log, () => rounds.bell.ring()))
   const desk = end.use(openDesk(config, { journal, outbox, rounds, log }))
+  pulls.desk = openPullDesk(config, { desk, refs: source.pulls, rounds, journal, outbox, machine, log })
+  if (pulls.desk !== undefined) end.use(pulls.desk)
+  const forgeState = () => ({ ...desk.state(), ...forgeOf(pulls, desk) })
   const office = { instance, version, repository: source.label, branch: config.source.branch, journal }
-  const steward = new Steward({ ...office, sourceState: watched.state, forgeState: desk.state }, rounds)
+  const steward = new Steward({ ...office, sourceState: watched.state, forgeState }, rounds)
   end.use(cryFor(steward, { ...{ rounds, journal, outbox, log, machine }, page: config.status.url }))
   end.use(outbox) // again, so that it ends before the desk's connections do
   end.use(closing(await openAdmin(steward, state, log)))
@@ -80,6 +78,17 @@ export async function runController(config: Config, options: RunOptions): Promis
     onEach(host.changes(signal), () => rounds.moved()),
     onEach(fileChanges(watchedFiles(config), signal), () => rounds.ask()),
   ])
+}
+
+/** Rounds are made first, and who asks the forge asks them for passes. */
+function consentBy(pulls: { readonly desk?: PullDesk | undefined }): NonNullable<Guides['consent']> {
+  return (commits, approvals) =>
+    pulls.desk?.consent(commits, approvals) ?? { given: false, because: 'the forge was not asked yet' }
+}
+
+function forgeOf({ desk: pulls }: { readonly desk?: PullDesk | undefined }, desk: Desk): ReturnType<Desk['state']> {
+  const forge = pulls?.forge(desk.state().forge)
+  return forge === undefined ? {} : { forge }
 }
 
 interface CryMeans extends Pick<CrierOptions, 'journal' | 'outbox' | 'log'> {

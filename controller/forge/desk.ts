@@ -109,7 +109,9 @@ function employ(forge: Forge, outbox: Outbox, page: string | undefined): void {
     kind: forgeKinds.status,
     async carry(key, body, signal) {
       const [sha = '', context = ''] = key.split(/ (.*)/s)
-      const url = page === undefined ? {} : { url: `${page}/commits/${sha}` }
+      // A pull request's own comment says more than a page of ours does.
+      const path = context === contexts.validate ? '' : `/commits/${sha}`
+      const url = page === undefined ? {} : { url: `${page}${path}` }
       await forge.postStatus(sha, { ...Shown.parse(JSON.parse(body)), context, ...url }, signal).catch(unwelcome)
     },
   })

@@ -6,6 +6,7 @@ export type Said = Omit<NewStatus, 'url'>
 
 /** Names that go into branch protection. */
 export const contexts = {
+  validate: 'gateway/validate',
   grants: 'gateway/grants',
   deploy: 'gateway/deploy',
   server: (name: string) => `gateway/deploy/${name}`,
@@ -121,7 +122,8 @@ function lineOf(name: string, plan: readonly string[]): string {
   return line?.replace(/\s+/g, ' ') ?? 'planned'
 }
 
-function say(context: string, state: CommitState, reason: string): Said {
+/** One line, as long as a forge shows it. */
+export function say(context: string, state: CommitState, reason: string): Said {
   const line = reason.replace(/\s+/g, ' ').trim()
   const description = line.length > longest ? `${line.slice(0, longest - 1)}…` : line
   return { context, state, description }

@@ -12,6 +12,7 @@ import { type GitAccess, gitEnvironment, type Inherited } from './git-environmen
 import { CommitUnknown, NoFolder, type Scene, SourceDown } from './git-fault.ts'
 import { History } from './history.ts'
 import { type Git, Mirror, MirrorBroken } from './mirror.ts'
+import { createPullRefs, type PullRefs } from './pull-refs.ts'
 import { readRepository } from './repository.ts'
 
 export { SourceDown }
@@ -31,6 +32,8 @@ export interface SourceOptions extends GitAccess {
 
 /** The gateway repository, by its mirror. */
 export interface Source {
+  /** Heads of pull requests. */
+  readonly pulls: PullRefs
   /** The repository as people are shown it, without credentials. */
   readonly label: string
   /** Looks at the branch and gives its head. The same object as long as the head is the same. Throws `SourceDown`. */
@@ -62,6 +65,7 @@ export async function openSource(options: SourceOptions): Promise<Source> {
 }
 
 class MirroredSource implements Source {
+  readonly pulls: PullRefs
   readonly label: string
   readonly #options: SourceOptions
   readonly #scene: Scene
@@ -89,6 +93,8 @@ class MirroredSource implements Source {
         tree: (commit) => this.#tree(commit),
         lacking: () => this.#history.lacking(gitEnvironment('', options.inherited ?? {}).PATH ?? ''),
       })
+    const heads = { url: repository.url, folder: join(state, 'pulls.git'), mirror: this.#mirror.folder }
+    this.pulls = createPullRefs({ ...heads, git: this.#git, inherited: options.inherited ?? {} })
   }
 
   /** Makes the folder that is git's home, and looks that the files with keys are there. */

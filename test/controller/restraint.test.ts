@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
-import type { Review } from '../../controller/consent.ts'
+import type { Consent } from '../../controller/consent.ts'
 import { type Core, imageServer, openCore, permissions } from '../support/core.ts'
 
 const wiki = 'manifests/servers/wiki.yaml'
@@ -85,11 +85,11 @@ describe('a branch that goes back', () => {
 
 describe('governance', () => {
   const governed = `${brisk}governance: { approvals: 1 }\n`
-  let review: Review
+  let consent: Consent
 
   async function governedCore() {
-    review = { kind: 'unknown', because: 'the forge was not asked yet' }
-    core = await openCore({ reviews: () => review })
+    consent = { given: false, because: 'the forge was not asked yet' }
+    core = await openCore({ consent: () => consent })
     const files = { [wiki]: imageServer('1'), [chess]: imageServer('3'), [gateway]: governed }
     await core.becomes(await core.publish({ ...files, [grants]: permissions({ ann: ['wiki'], bob: ['wiki'] }) }))
   }
@@ -105,12 +105,12 @@ describe('governance', () => {
     expect(granted()).toEqual({ ann: ['wiki'] })
     expect(core.table().servers.wiki?.generation).toMatch(/^wiki@/)
     expect(core.host.did.filter((one) => one === 'start wiki')).toHaveLength(2)
-    review = { kind: 'pull', number: 7, approvals: 0, rejections: 0 }
+    consent = { given: false, because: 'pull request 7 has 0 of 1 approvals' }
     core.rounds().ask()
     await expect
       .poll(async () => (await core.steward().commit(head, 0, AbortSignal.timeout(1_000)))?.reason, { timeout: 20_000 })
       .toContain('pull request 7 has 0 of 1 approvals')
-    review = { kind: 'pull', number: 7, approvals: 1, rejections: 0 }
+    consent = { given: true }
     core.rounds().ask()
     await core.becomes(head, 'applied')
     expect(granted()).toEqual({ ann: ['chess', 'wiki'] })
@@ -122,7 +122,7 @@ describe('governance', () => {
     await governedCore()
     const old = await core.repository.git('rev-parse', 'HEAD')
     await core.becomes(await core.publish({ [grants]: permissions({ ann: ['wiki'] }) }), 'applied')
-    review = { kind: 'pull', number: 1, approvals: 1, rejections: 0 }
+    consent = { given: true }
     await goBack(old)
     const { held } = await core.becomes(old, 'held')
     expect(held).toMatchObject([{ what: 'bob gains wiki' }])

@@ -54,7 +54,7 @@ interface Files {
 }
 
 /** What a core is opened with beside its repository. */
-export interface CoreOptions extends Pick<Charge, 'reviews' | 'signed'> {
+export interface CoreOptions extends Pick<Charge, 'consent' | 'signed'> {
   readonly files?: Files
   readonly host?: MemoryHost
 }
@@ -113,7 +113,7 @@ export async function openCore({ host = createMemoryHost(), files = {}, ...guide
 }
 
 interface Setting extends Pick<Core, 'repository' | 'state' | 'host' | 'secrets'> {
-  readonly guides: Pick<Charge, 'reviews' | 'signed'>
+  readonly guides: Pick<Charge, 'consent' | 'signed'>
   readonly files: Files
 }
 
