@@ -13,7 +13,7 @@ const proxyLeave = 70_000
 /** Raises edge and proxy as the steps say: the product's image, then edge, then a proxy beside those that run. */
 export async function raiseGateway(steps: readonly GatewayStep[], world: World, progress: Progress): Promise<void> {
   progress.say('building the gateway')
-  const log = (line: string) => world.buildLog('gateway', line)
+  const log = world.buildLog('gateway')
   await world.builds.take(() => world.host.prepare(log, progress.signal), progress.signal)
   for (const step of steps) {
     progress.say(`${step.do}: ${step.because}`)

@@ -70,9 +70,10 @@ function noteRestarts({ journal, world }: Means, before: Sight | undefined, { ge
   }
 }
 
-function planFor(
-  { host, publisher, journal, chronicle }: Means,
-  { aim, before }: Heading & { readonly aim: Aim },
+/** What is to be done now. */
+export function planFor(
+  { host, publisher, journal, chronicle }: Pick<Means, 'host' | 'publisher' | 'journal' | 'chronicle'>,
+  { aim, before }: Pick<Heading, 'before'> & { readonly aim: Aim },
   sight: Sight,
 ): readonly Step[] {
   const { current } = chronicle

@@ -41,7 +41,7 @@ async function build(
   await world.builds.take(async () => {
     progress.say('building')
     const began = performance.now()
-    const log = (line: string) => world.buildLog(server, line)
+    const log = world.buildLog(server)
     const request = { server, input, entries: (signal: AbortSignal) => readEntries(tree, input, signal), log }
     const passed = () => (performance.now() - began) / 1_000
     try {

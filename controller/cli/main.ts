@@ -12,6 +12,8 @@ const verbs: Readonly<Record<string, () => Promise<(program: Command) => void>>>
   validate: async () => (await import('./validate.ts')).addValidate,
   plan: async () => (await import('./plan.ts')).addPlan,
   status: async () => (await import('./status.ts')).addStatus,
+  explain: async () => (await import('./explain.ts')).addExplain,
+  logs: async () => (await import('./logs.ts')).addLogs,
   history: async () => (await import('./history.ts')).addHistory,
   reconcile: async () => (await import('./reconcile.ts')).addReconcile,
   ...wishes,

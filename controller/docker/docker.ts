@@ -74,6 +74,10 @@ function output(docker: Docker) {
       const options = { stdout: true, stderr: true, tail, follow: false } as const
       return ask(signal, (abortSignal) => docker.getContainer(id).logs({ ...options, abortSignal }))
     },
+    follow(id, tail, signal) {
+      const options = { stdout: true, stderr: true, tail, follow: true } as const
+      return ask(signal, () => docker.getContainer(id).logs({ ...options, abortSignal: signal }))
+    },
     events(labels, signal) {
       const told = { type: ['container' as const], event: ['start', 'die', 'destroy'] }
       const filters = { ...told, label: pairs(labels) }

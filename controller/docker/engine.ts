@@ -116,6 +116,8 @@ export interface Engine {
   removeContainer(id: string, how: 'stopped' | 'even running', signal: AbortSignal): Promise<void>
   /** Its output as the engine frames it. */
   logs(id: string, tail: number, signal: AbortSignal): Promise<Buffer>
+  /** The same, and what comes from then on, until the container or the signal ends. */
+  follow(id: string, tail: number, signal: AbortSignal): Promise<NodeJS.ReadableStream>
   /** A path of a container as a tar; undefined where there is no such path. */
   download(id: string, path: string, signal: AbortSignal): Promise<NodeJS.ReadableStream | undefined>
   upload(id: string, folder: string, tar: Readable, signal: AbortSignal): Promise<void>

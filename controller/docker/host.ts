@@ -7,7 +7,7 @@ import { addressOf, edgesOf, ensureEdge, refuseForeign } from './edge.ts'
 import type { Engine, EngineContainer } from './engine.ts'
 import { buildImage, ensurePulled, productName, removeImages } from './image.ts'
 import { frontNetwork, imageTag, labelsOf, mark } from './labels.ts'
-import { plainText } from './log.ts'
+import { plainParts, plainText } from './log.ts'
 import { type Estate, joinForeign } from './network.ts'
 import { readOwnContainer, runMount, stateIdentity } from './own.ts'
 import { ensureProxy, type ProxyWish, proxySpec } from './proxy.ts'
@@ -132,6 +132,15 @@ class DockerHost implements Host {
 
   async logs(id: string, tail: number, signal: AbortSignal): Promise<string> {
     return (await this.#unit(id, signal)) ? plainText(await this.#engine.logs(id, tail, signal)) : ''
+  }
+
+  async *follow(id: string, tail: number, signal: AbortSignal): AsyncGenerator<string> {
+    if (!(await this.#unit(id, signal))) return
+    try {
+      yield* plainParts(await this.#engine.follow(id, tail, signal))
+    } catch (error) {
+      if (!signal.aborted) throw error
+    }
   }
 
   async *changes(signal: AbortSignal): AsyncGenerator<void> {

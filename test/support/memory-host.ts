@@ -137,6 +137,10 @@ class OnlyMemory implements MemoryHost {
     return `last words of ${id}`
   }
 
+  async *follow(id: string): AsyncGenerator<string> {
+    yield `last words of ${id}\n`
+  }
+
   async *changes(): AsyncGenerator<void> {}
 
   async down() {
