@@ -76,7 +76,10 @@ function toolFacts(question: Question, asked: string): readonly Fact[] {
   if (found.length > 0)
     return found.map((place) => ({ what: `${place.server}/${place.tool}`, is: verdict(place, question) }))
   const tools = question.records.servers.flatMap((server) => server.tools ?? [])
-  throw new Refused(`no server has a tool "${asked}"${suggestion(asked, tools)}`)
+  const bare = asked.replace(/^.*(?:\/|__)/s, '')
+  throw new Refused(
+    `no server has a tool "${asked}"${suggestion(bare, tools) || `; there are: ${tools.join(', ') || 'none known'}`}`,
+  )
 }
 
 /** How a server would have to be meant: by its name, by its prefix, or by the tool alone. */

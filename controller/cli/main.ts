@@ -19,6 +19,9 @@ const verbs: Readonly<Record<string, () => Promise<(program: Command) => void>>>
   ...wishes,
   down: async () => (await import('./down.ts')).addDown,
   adopt: async () => (await import('./adopt.ts')).addAdopt,
+  init: async () => (await import('./init.ts')).addInit,
+  import: async () => (await import('./import.ts')).addImport,
+  doctor: async () => (await import('./doctor.ts')).addDoctor,
   token: async () => (await import('./token.ts')).addToken,
 }
 

@@ -78,6 +78,7 @@ function output(docker: Docker) {
       const options = { stdout: true, stderr: true, tail, follow: true } as const
       return ask(signal, () => docker.getContainer(id).logs({ ...options, abortSignal: signal }))
     },
+    version: (signal) => ask(signal, () => docker.version()),
     events(labels, signal) {
       const told = { type: ['container' as const], event: ['start', 'die', 'destroy'] }
       const filters = { ...told, label: pairs(labels) }
