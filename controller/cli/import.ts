@@ -16,6 +16,9 @@ interface Options {
   readonly json?: boolean
 }
 
+/** No commit is valid without it. */
+const nobody = { path: 'manifests/permissions.yaml', text: 'agents: {}\n' }
+
 export function addImport(program: Command): void {
   program
     .command('import')
@@ -32,9 +35,10 @@ async function showImport(file: string, options: Options): Promise<void> {
   const around = surroundings(root, dirname(resolve(file)))
   const found = services.map(([name, service]) => convert(name, service, around))
   refuseTwins(found)
-  const texts = found.flatMap(({ name, manifest }) =>
+  const servers = found.flatMap(({ name, manifest }) =>
     manifest === undefined ? [] : [{ path: `manifests/servers/${name}.yaml`, text: printYaml(manifest) }],
   )
+  const texts = [...servers, ...(existsSync(join(root, nobody.path)) ? [] : [nobody])]
   if (options.write !== undefined) await writeAll(root, texts)
   if (options.json) return printJson({ servers: found })
   for (const { path, text } of texts) print(options.write === undefined ? `# ${path}\n${text}` : path)
@@ -42,7 +46,7 @@ async function showImport(file: string, options: Options): Promise<void> {
     if (manifest === undefined) process.stderr.write(`${name}: left out\n`)
     for (const note of notes) process.stderr.write(`${name}: ${note}\n`)
   }
-  if (texts.length === 0) throw new Fault(`nothing of ${file} can be a server as it stands`)
+  if (servers.length === 0) throw new Fault(`nothing of ${file} can be a server as it stands`)
 }
 
 async function readServices(file: string) {

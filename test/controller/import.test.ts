@@ -61,7 +61,10 @@ test('carries a compose file over, and names what it cannot', async () => {
   await put('.env', 'SESSION=abc\n')
   await put('wiki/Dockerfile', 'FROM scratch\n')
   const { code, out, err } = await gateway('import', 'compose.yaml', '--write', '.')
-  expect([code, out]).toEqual([0, 'manifests/servers/wiki-search.yaml\nmanifests/servers/pinned.yaml\n'])
+  expect([code, out]).toEqual([
+    0,
+    'manifests/servers/wiki-search.yaml\nmanifests/servers/pinned.yaml\nmanifests/permissions.yaml\n',
+  ])
   expect((await readFile(join(folder, 'manifests/servers/wiki-search.yaml'), 'utf8')).split('\n')).toEqual([
     'build:',
     '  context: wiki',
