@@ -35,7 +35,7 @@ async function goesBack(runtime: Runtime): Promise<void> {
   await using controlled = await startGateway(runtime, { GATEWAY_REPO: repository.bare })
   const word = () => callSmall(`${controlled.endpoint}/mcp/words`, ann.token, 'word').catch(() => 'nothing')
   expect((await controlled.becomes(first)).phase).toBe('applied')
-  const { [`manifests/servers/words.yaml`]: manifest = null } = smallServer('words', { word: 'two' })
+  const { 'manifests/servers/words.yaml': manifest = null } = smallServer('words', { word: 'two' })
   const second = await repository.publish({
     'manifests/servers/words.yaml': manifest,
     'manifests/permissions.yaml': `agents:\n  ann: ${agent(ann.hash)}\n`,
