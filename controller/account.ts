@@ -87,9 +87,8 @@ function wanted(target: Target): string[] {
 function serves(server: ServerStatus, target: Target | undefined, { known, standing }: Records): string[] {
   const { serving, commit } = server
   if (serving === undefined) return ['nothing']
-  const spec = serving.split('@')[1] ?? ''
   const isWanted = serving === server.wanted
-  const parts = known.get(spec)
+  const parts = known.get(serving)
   const differs =
     !isWanted && target?.kind === 'run' ? [`differs from what is wanted: ${difference(parts, target.parts)}`] : []
   const reached = standing.table?.servers[server.name]?.upstream === undefined ? ', and calls wait or are told so' : ''

@@ -1,3 +1,4 @@
+import type { NoticeKind } from '#manifests/gateway.ts'
 import type { Grant } from '#manifests/table.ts'
 
 /** A file of the commit's tree, as git lists it. */
@@ -82,8 +83,15 @@ export interface Server {
   readonly loosens: readonly string[]
 }
 
+/** An image that is built from the commit, or one of a registry by its digest. */
+export type ImageSource =
+  | { readonly kind: 'built'; readonly input: BuildInput }
+  | { readonly kind: 'ref'; readonly ref: string }
+
 /** `manifests/gateway.yaml`, with its defaults: the gateway itself. */
 export interface Settings {
+  /** What the gateway itself runs from; absent where that is the image that the controller came in. */
+  readonly product?: ImageSource
   /** How long a new generation is watched before the old one is stopped, ms. */
   readonly bake: number
   readonly prune: {
@@ -111,8 +119,6 @@ export interface Notifications {
   /** Notices an hour. */
   readonly most: number
 }
-
-export type NoticeKind = 'degraded' | 'stalled' | 'held' | 'recovered'
 
 /** What a commit says should be so. */
 export interface Desired {

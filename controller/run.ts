@@ -9,10 +9,12 @@ import type { Controller } from './controller.ts'
 import { openAdmin } from './face/admin.ts'
 import { createFace, type FaceOptions } from './face/http.ts'
 import { openDesk } from './forge/desk.ts'
+import type { Machine } from './generation.ts'
 import { type Host, HostDown } from './host.ts'
 import { openJournal } from './journal/journal.ts'
 import { acquireLease } from './lease.ts'
 import { openMachine, secretsChanges } from './machine.ts'
+import { type CrierOptions, openCrier } from './notices/crier.ts'
 import { openOutbox } from './outbox.ts'
 import { Rounds } from './rounds.ts'
 import { openSource, type Source } from './source/source.ts'
@@ -47,11 +49,12 @@ export async function runController(config: Config, options: RunOptions): Promis
   const journal = end.use(openJournal(state))
   const source = await openSource(config.source)
   const watched = watchSource(source, log)
+  const machine = await openMachine(config)
   const rounds = end.use(
     new Rounds({
       source: watched,
       compile,
-      machine: await openMachine(config),
+      machine,
       journal,
       log,
       grantsFile: grantsFile(config, source),
@@ -59,9 +62,10 @@ export async function runController(config: Config, options: RunOptions): Promis
   )
   const outbox = end.use(openOutbox(journal, log, () => rounds.bell.ring()))
   const desk = end.use(openDesk(config, { journal, outbox, rounds, log }))
-  end.use(outbox) // again, so that it ends before the desk's connections do
   const office = { instance, version, repository: source.label, branch: config.source.branch, journal }
   const steward = new Steward({ ...office, sourceState: watched.state, forgeState: desk.state }, rounds)
+  end.use(cryFor(steward, { ...{ rounds, journal, outbox, log, machine }, page: config.status.url }))
+  end.use(outbox) // again, so that it ends before the desk's connections do
   end.use(closing(await openAdmin(steward, state, log)))
   end.use(closing(await listen(config, steward, { log, webhook: desk.reception })))
   options.onListening?.(steward)
@@ -76,6 +80,23 @@ export async function runController(config: Config, options: RunOptions): Promis
     onEach(host.changes(signal), () => rounds.moved()),
     onEach(secretsChanges(config.secrets, signal), () => rounds.ask()),
   ])
+}
+
+interface CryMeans extends Pick<CrierOptions, 'journal' | 'outbox' | 'log'> {
+  readonly rounds: Rounds
+  readonly machine: () => Promise<Machine>
+  readonly page: string | undefined
+}
+
+function cryFor(steward: Steward, { rounds, machine, page, ...means }: CryMeans): AsyncDisposable {
+  return openCrier({
+    ...means,
+    bell: rounds.bell,
+    page: page ?? '',
+    status: () => steward.status('public'),
+    notifications: () => rounds.seen?.aim.settings.notifications,
+    secrets: async () => (await machine()).secrets,
+  })
 }
 
 function grantsFile({ source }: Config, { label }: Source): string {

@@ -3,7 +3,7 @@ import type { CommitStatus, Status } from '#manifests/status.ts'
 import { account } from './account.ts'
 import { type Controller, type Poke, Refused } from './controller.ts'
 import { liveReports } from './gate.ts'
-import { HostDown } from './host.ts'
+import { generationKey, HostDown } from './host.ts'
 import type { Journal } from './journal/journal.ts'
 import type { LogQuestion } from './log-question.ts'
 import type { Word } from './narration.ts'
@@ -110,7 +110,7 @@ export class Steward implements Controller {
       sight: seen.sight,
       servers,
       steps: planFor(means, { aim: seen.aim }, seen.sight),
-      known: journal.known(seen.sight.generations.map(({ spec }) => spec)),
+      known: journal.known(seen.sight.generations.map(({ server, spec }) => generationKey(server, spec))),
       failures: journal.failures(),
       moves: journal.moves(),
       history: journal.history(searched),

@@ -8,6 +8,7 @@ import { type Failures, keepFailures } from './failures.ts'
 import { keepOrigins, type Origins } from './generations.ts'
 import { type IntentKeep, keepIntents } from './intents.ts'
 import { keepMoves, type Moves } from './moves.ts'
+import { keepNotices, type NoticeKeep } from './notices.ts'
 import { keepLetters, type LetterKeep } from './outbox.ts'
 import { keepTable, type TableKeep } from './table.ts'
 
@@ -23,6 +24,7 @@ export interface Journal
     DeliveryKeep,
     Approvals,
     IntentKeep,
+    NoticeKeep,
     Disposable {}
 
 /** Opens `journal.db` in the state folder, made on first use. Throws one line for a file that is damaged. */
@@ -42,6 +44,7 @@ export function openJournal(state: string): Journal {
       ...keepDeliveries(db),
       ...keepApprovals(db),
       ...keepIntents(db),
+      ...keepNotices(db),
       [Symbol.dispose]: () => db.close(),
     }
   } catch (cause) {

@@ -8,11 +8,13 @@ export interface Letter {
   readonly body: string
 }
 
-export type Channel = 'webhook' | 'ntfy'
+export const channels = ['webhook', 'ntfy'] as const
+export type Channel = (typeof channels)[number]
 
 /** The channels that a notice goes to. */
 export function channelsOf({ webhook, ntfy }: Notifications): readonly Channel[] {
-  return [...(webhook === undefined ? [] : (['webhook'] as const)), ...(ntfy === undefined ? [] : (['ntfy'] as const))]
+  const addresses = { webhook, ntfy }
+  return channels.filter((channel) => addresses[channel] !== undefined)
 }
 
 /** The request that carries a notice, with the secrets' values; or why there is none. `page` is the status page. */
@@ -38,7 +40,7 @@ export function letterOf(
       title: `${notice.instance}: ${notice.subject} ${notice.kind}`,
       priority: notice.kind === 'recovered' ? 'default' : 'high',
       tags: notice.kind === 'recovered' ? 'white_check_mark' : 'warning',
-      click: page,
+      ...(page === '' ? {} : { click: page }),
       ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
     },
     body: notice.text,

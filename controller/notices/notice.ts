@@ -1,5 +1,5 @@
+import type { NoticeKind } from '#manifests/gateway.ts'
 import type { Status } from '#manifests/status.ts'
-import type { NoticeKind } from '../desired.ts'
 
 /** Something that people should know of. */
 export interface Trouble {

@@ -1,5 +1,5 @@
+import type { NoticeKind } from '#manifests/gateway.ts'
 import type { Status } from '#manifests/status.ts'
-import type { NoticeKind } from '../desired.ts'
 import { type Notice, type Trouble, troublesOf } from './notice.ts'
 
 /** What people were told of and has not ended, by subject: the reason that was told. */
