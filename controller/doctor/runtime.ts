@@ -2,10 +2,8 @@ import type { Config } from '../config/config.ts'
 import { openEngine } from '../docker/docker.ts'
 import { type Check, fail, ok, warn, wordsOf } from './check.ts'
 
-/** API 1.41 is the oldest that was tried. */
+/** API 1.41 is the oldest that was tried; BuildKit is part of every engine that speaks it. */
 const oldestApi = 41
-/** The first engine whose usual builder is BuildKit. */
-const buildKitSince = 23
 const answerWithin = 15_000
 
 /** Engine, builder and base image; or what the process runtime lacks. */
@@ -38,7 +36,5 @@ function versionCheck(version: string, api: string): Check {
   const [, minor = '0'] = api.split('.')
   const said = `Docker ${version}, API ${api}`
   if (Number(minor) < oldestApi) return fail('engine', `${said}: too old, needed is API 1.${oldestApi}`)
-  if (Number(version.split('.')[0]) < buildKitSince)
-    return warn('engine', `${said}: BuildKit is an addition there; upgrade to Docker ${buildKitSince} or later`)
   return ok('engine', `${said}, with BuildKit`)
 }
