@@ -6,7 +6,7 @@ import type { Compiled, Desired, Tree } from './desired.ts'
 import { describeFault } from './desired.ts'
 import type { Guides } from './guides.ts'
 import type { Held } from './held.ts'
-import { intend, overtaken } from './intents.ts'
+import { failedPins, intend, overtaken } from './intents.ts'
 import { pinnedTargets } from './pinned.ts'
 import { restrain, settle } from './routes.ts'
 import { type Base, type Ruling, rule } from './ruling.ts'
@@ -76,8 +76,14 @@ async function aimOf(guides: Guides, { desired, held }: Course, signal: AbortSig
     guides.journal.unpin(server)
     guides.log.info({ server, commit: asked.commit }, 'no longer rolled back: the branch asks for something else')
   }
-  const intents = guides.journal.intents()
-  return intend(asked, intents, await pinnedTargets(intents, { ...guides, machine }, signal))
+  const pinned = await pinnedTargets(guides.journal.intents(), { ...guides, machine }, signal)
+  const failed = failedPins(pinned, guides.journal.failures())
+  for (const { server, commit, reason } of failed) {
+    guides.journal.unpin(server)
+    guides.log.warn({ server, commit, reason }, 'no longer rolled back: it failed')
+  }
+  const left = new Map([...pinned].filter(([server]) => !failed.some((one) => one.server === server)))
+  return intend(asked, guides.journal.intents(), left)
 }
 
 async function lookAtHead(guides: Guides, heading: Heading, signal: AbortSignal): Promise<Head | undefined> {

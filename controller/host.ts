@@ -191,6 +191,8 @@ export interface Host extends AsyncDisposable {
   collect(keep: Keep, signal: AbortSignal): Promise<void>
   /** Last lines of a unit's output. */
   logs(id: string, tail: number, signal: AbortSignal): Promise<string>
+  /** The last `tail` lines of a unit's output and what it says from then on; ends when the unit does, or with the signal. */
+  follow(id: string, tail: number, signal: AbortSignal): AsyncIterable<string>
   /** Yields whenever something of this instance may have changed by itself; ends with the signal. */
   changes(signal: AbortSignal): AsyncIterable<void>
   /** Removes everything of this instance; volumes only if asked. */

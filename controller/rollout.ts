@@ -44,7 +44,7 @@ async function build(
     await makeRoom(world.host, progress.signal)
     progress.say('building')
     const began = performance.now()
-    const log = (line: string) => world.buildLog(server, line)
+    const log = world.buildLog(server)
     const request = { server, input, entries: (signal: AbortSignal) => readEntries(tree, input, signal), log }
     const passed = () => (performance.now() - began) / 1_000
     try {

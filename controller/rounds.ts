@@ -8,6 +8,7 @@ import { type Host, HostDown } from './host.ts'
 import type { Journal } from './journal/journal.ts'
 import { createLanes, type Lanes } from './lanes.ts'
 import { createMeters, type Meters } from './meters.ts'
+import { createNarration, type Narration } from './narration.ts'
 import { retryAt } from './patience.ts'
 import { createPublisher, type Publisher } from './publish.ts'
 import { createQueue, type Queue } from './queue.ts'
@@ -35,6 +36,7 @@ export class Rounds implements AsyncDisposable {
   /** What is said of commits, by their hashes. */
   readonly news: Wire<CommitStatus> = createWire()
   readonly meters: Meters = createMeters()
+  readonly narration: Narration = createNarration()
   /** Rings when something on the host may have changed by itself. */
   readonly stir: Bell = createBell()
   readonly publisher: Publisher
@@ -62,7 +64,10 @@ export class Rounds implements AsyncDisposable {
     this.chronicle = createChronicle(charge.journal, (status) => this.#tell(status))
     this.#lanes = createLanes(
       (lane, error) => this.#laneEnded(lane, error),
-      () => this.bell.ring(),
+      (lane, doing) => {
+        this.narration.doing(lane, doing)
+        this.bell.ring()
+      },
     )
     this.#queue = createQueue((half, signal) => (half === halves.heading ? this.#head(signal) : this.#meet(signal)))
     void this.#follow(this.#stopping.signal)
@@ -85,8 +90,8 @@ export class Rounds implements AsyncDisposable {
   /** Passes run on this host from now on. */
   take(host: Host): void {
     const { publisher, chronicle } = this
-    const { journal, log } = this.#charge
-    const buildLog = (server: string, line: string) => log.debug({ server, line }, 'build')
+    const { journal } = this.#charge
+    const buildLog = (server: string) => this.narration.build(server)
     const admit = (draft: Draft) => (this.#heading.aim === undefined ? draft : settle(draft, this.#heading.aim))
     const { stir, meters } = this
     const world = { host, stir, publisher, journal, meters, builds: this.#builds, buildLog, admit }

@@ -17,7 +17,7 @@ export interface Choice {
 }
 
 /** What the images of this project are built from. */
-const baseImage = 'node:24-bookworm-slim'
+export const baseImage = 'node:24-bookworm-slim'
 type Images = Pick<Engine, 'image' | 'pull'>
 
 const pullWithin = 60_000

@@ -123,6 +123,13 @@ function output(docker: Docker) {
       const filters = JSON.stringify(told)
       return linesOf(await ask(signal, () => docker.getEvents({ filters, abortSignal: signal })))
     },
+    follow(id, tail, signal) {
+      const options = { stdout: true, stderr: true, tail, follow: true } as const
+      return ask(signal, () => docker.getContainer(id).logs({ ...options, abortSignal: signal }))
+    },
+    version(signal) {
+      return ask(signal, () => docker.version())
+    },
     download(id, path, signal) {
       return absent(ask(signal, (abortSignal) => docker.getContainer(id).getArchive({ path, abortSignal })))
     },

@@ -40,6 +40,12 @@ export interface EngineMount {
   readonly Destination: string
 }
 
+export interface EngineVersion {
+  readonly Version: string
+  readonly ApiVersion: string
+  readonly KernelVersion: string
+}
+
 export interface EngineImage {
   readonly Id: string
   /** `name@sha256:…` as registries know it. */
@@ -153,6 +159,10 @@ export interface Engine {
   removeContainer(id: string, how: 'stopped' | 'even running', signal: AbortSignal): Promise<void>
   /** Its output as the engine frames it. */
   logs(id: string, tail: number, signal: AbortSignal): Promise<Buffer>
+  /** The same, and what comes from then on, until the container or the signal ends. */
+  follow(id: string, tail: number, signal: AbortSignal): Promise<NodeJS.ReadableStream>
+  /** What answers: the engine's and its API's version, and the machine's kernel. */
+  version(signal: AbortSignal): Promise<EngineVersion>
   /** A path of a container as a tar; undefined where there is no such path. */
   download(id: string, path: string, signal: AbortSignal): Promise<NodeJS.ReadableStream | undefined>
   upload(id: string, folder: string, tar: Readable, signal: AbortSignal): Promise<void>

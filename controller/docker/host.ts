@@ -11,7 +11,7 @@ import type { Engine, EngineContainer } from './engine.ts'
 import { concerns } from './events.ts'
 import { buildImage, ensurePulled, productName } from './image.ts'
 import { frontNetwork, imageTag, labelsOf, mark } from './labels.ts'
-import { plainText } from './log.ts'
+import { plainParts, plainText } from './log.ts'
 import { stand } from './mend.ts'
 import { type Estate, joinForeign } from './network.ts'
 import { comesFrom, type OwnContainer, readOwnContainer, runMount, stateIdentity } from './own.ts'
@@ -187,6 +187,15 @@ class DockerHost implements Host {
 
   async logs(id: string, tail: number, signal: AbortSignal): Promise<string> {
     return (await this.#unit(id, signal)) ? plainText(await this.#engine.logs(id, tail, signal)) : ''
+  }
+
+  async *follow(id: string, tail: number, signal: AbortSignal): AsyncGenerator<string> {
+    if (!(await this.#unit(id, signal))) return
+    try {
+      yield* plainParts(await this.#engine.follow(id, tail, signal))
+    } catch (error) {
+      if (!signal.aborted) throw error
+    }
   }
 
   async *changes(signal: AbortSignal): AsyncGenerator<void> {

@@ -191,6 +191,10 @@ class ProcessHost implements Host {
     return await this.#units.logs(id, tail)
   }
 
+  follow(id: string, tail: number, signal: AbortSignal): AsyncIterable<string> {
+    return this.#units.follow(id, tail, signal)
+  }
+
   changes(signal: AbortSignal): AsyncIterable<void> {
     return this.#units.changes(signal)
   }

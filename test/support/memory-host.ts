@@ -177,6 +177,10 @@ class OnlyMemory implements MemoryHost {
     return `last words of ${id}`
   }
 
+  async *follow(id: string): AsyncGenerator<string> {
+    yield `last words of ${id}\n`
+  }
+
   async renew(_image: ImageSource, _commit: string, signal: AbortSignal) {
     await this.#act('renew', '', signal)
     return this.refusal
