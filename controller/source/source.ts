@@ -99,7 +99,7 @@ class MirroredSource implements Source {
     }
   }
 
-  async skipped(from: string, to: string, limit = 50): Promise<readonly string[]> {
+  async skipped(from: string, to: string, limit = 250): Promise<readonly string[]> {
     try {
       return await this.#mirror.between(hash(from), hash(to), limit)
     } catch (error) {
