@@ -34,7 +34,7 @@ export async function recordFailure(
   if (failed !== undefined && failed.state !== 'running') await world.host.remove(failed.id, signal)
 }
 
-function kindOf(error: unknown): FailureKind {
+export function kindOf(error: unknown): FailureKind {
   if (error instanceof BuildFailed) return passing.test(`${error.message}\n${error.tail}`) ? 'build-transient' : 'build'
   if (error instanceof RolledBack) return 'rolled-back'
   return error instanceof NotReady ? 'unhealthy' : 'odd'

@@ -83,8 +83,15 @@ export interface Server {
   readonly loosens: readonly string[]
 }
 
+/** An image that is built from the commit, or one of a registry by its digest. */
+export type ImageSource =
+  | { readonly kind: 'built'; readonly input: BuildInput }
+  | { readonly kind: 'ref'; readonly ref: string }
+
 /** `manifests/gateway.yaml`, with its defaults: the gateway itself. */
 export interface Settings {
+  /** What the gateway itself runs from; absent where that is the image that the controller came in. */
+  readonly product?: ImageSource
   /** How long a new generation is watched before the old one is stopped, ms. */
   readonly bake: number
   readonly prune: {

@@ -10,11 +10,11 @@ import { keepOne, stopDrained } from './retire.ts'
 import { isServing, RolledBack, resume, settleIn } from './retreat.ts'
 import { rollOut } from './rollout.ts'
 import { withoutUpstream } from './routes.ts'
-import type { Step } from './step.ts'
+import { itself, type Step } from './step.ts'
 import type { Halt, Progress, Remove, Retire, Roll, World } from './world.ts'
 
-/** The lane of edge and proxy; no server may be named so. */
-export const gatewayLane = 'gateway'
+/** The lane of edge and proxy. */
+export const gatewayLane = itself
 
 /** How long a server that is no longer wanted may finish its calls, ms. */
 const removalDrain = 60_000
@@ -28,12 +28,22 @@ export function execute(
   world: World,
   lanes: Lanes,
 ): void {
-  const gateway = steps.filter((step): step is GatewayStep => step.do === 'edge' || step.do === 'proxy')
-  if (gateway.length > 0) enterGateway(gateway, world, lanes)
+  const gateway = steps.filter(isGatewayStep).filter(({ do: what }) => what !== 'controller' || isLast(steps, lanes))
+  if (gateway.length > 0) enterGateway(gateway, { aim, tree }, world, lanes)
   const byServer = Map.groupBy(steps.filter(isServerStep), ({ server }) => server)
   for (const lane of lanes.runs.keys()) if (isUnwanted(lane, aim, { lanes, byServer })) lanes.leave(lane)
   for (const [server, work] of byServer)
     lanes.enter(server, identity(server, aim), serverWork(work, { tree, lanes }, world))
+}
+
+function isGatewayStep(step: Step): step is GatewayStep {
+  return step.do === 'edge' || step.do === 'proxy' || step.do === 'controller'
+}
+
+/** The controller is replaced once there is nothing else to do, and nothing of it is under way. */
+function isLast(steps: readonly Step[], lanes: Lanes): boolean {
+  const others = [...lanes.runs.keys()].filter((lane) => lane !== gatewayLane)
+  return others.length === 0 && steps.every((step) => step.do === 'controller' || step.do === 'hold')
 }
 
 function isServerStep(step: Step): step is ServerStep {
@@ -42,9 +52,18 @@ function isServerStep(step: Step): step is ServerStep {
   )
 }
 
-function enterGateway(steps: readonly GatewayStep[], world: World, lanes: Lanes): void {
-  const { address, proxy } = world.host.wanted
-  lanes.enter(gatewayLane, `${address} ${proxy}`, (say, signal) => raiseGateway(steps, world, { say, signal }))
+function enterGateway(
+  steps: readonly GatewayStep[],
+  { aim, tree }: { aim: Aim; tree: Tree },
+  world: World,
+  lanes: Lanes,
+): void {
+  const { commit, settings } = aim
+  const { address, proxy, controller = '' } = world.host.wantedFrom(settings.product)
+  const course = { commit, image: settings.product, tree }
+  lanes.enter(gatewayLane, `${address} ${proxy} ${controller}`, (say, signal) =>
+    raiseGateway(steps, course, world, { say, signal }),
+  )
 }
 
 function identity(server: string, aim: Aim): string {

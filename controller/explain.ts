@@ -25,6 +25,8 @@ function sign(step: Step): string {
   switch (step.do) {
     case 'roll':
       return { create: '+', 'start-first': '+/-', 'stop-first': '-/+' }[step.order]
+    case 'controller':
+      return '+/-'
     case 'edge':
     case 'proxy':
       return step.change === 'create' ? '+' : step.do === 'edge' || step.because === 'edge restarted' ? '-/+' : '+/-'
@@ -51,6 +53,7 @@ function nameOf(step: Step): string {
     case 'grant':
     case 'revoke':
       return step.agent
+    case 'controller':
     case 'edge':
     case 'proxy':
       return step.do

@@ -1,4 +1,4 @@
-import type { BuildInput } from './desired.ts'
+import type { BuildInput, ImageSource } from './desired.ts'
 
 /** One file of a build input, in the order of its path. */
 export interface BuildEntry {
@@ -31,9 +31,7 @@ export interface Generation {
   readonly spec: string
   /** First commit that asked for it. */
   readonly origin: string
-  readonly image:
-    | { readonly kind: 'built'; readonly input: BuildInput }
-    | { readonly kind: 'ref'; readonly ref: string }
+  readonly image: ImageSource
   readonly command?: readonly string[]
   readonly port: number
   /** Without PORT and HOST, which the host adds; with the secrets' values. */
@@ -77,7 +75,15 @@ export interface ObservedProxy extends Unit {
 export interface ObservedEdge extends Unit {
   /** What identifies it: the published address. */
   readonly address: string
+  /** What it cannot give, and what that costs, in words for people. */
+  readonly remark?: string
 }
+
+/** Hands connections that no proxy has accepted yet from one that leaves to the others; from Linux 5.14. */
+export const migration = 'net.ipv4.tcp_migrate_req'
+
+/** Of an edge that cannot have that. */
+export const lossyHandover = `proxies are replaced with a few reset connections: ${migration}`
 
 /** One look at the host. Only what carries this instance's label is in it. */
 export interface Sight {
@@ -94,6 +100,14 @@ export interface Sight {
 export interface Wanted {
   readonly address: string
   readonly proxy: string
+  /** Identity of the controller that is wanted, where that which runs is another and may be replaced. */
+  readonly controller?: string
+}
+
+/** What a commit wants proxies to run from, with the files to build it from. */
+export interface Product {
+  readonly image: ImageSource
+  readonly entries: BuildRequest['entries']
 }
 
 /** What every host is opened with. */
@@ -127,16 +141,23 @@ export type ProxyVariable =
  */
 export interface Host extends AsyncDisposable {
   readonly wanted: Wanted
+  /** The same where a commit says what the gateway runs from; as above on a host that can run it only from its own checkout. */
+  wantedFrom(image: ImageSource | undefined): Wanted
   /** One look; throws `HostDown`, never returns a part. */
   observe(signal: AbortSignal): Promise<Sight>
   /** Makes `<server>@<input.hash>` exist; success means that it does. Throws `BuildFailed` with the last lines of output. */
   build(request: BuildRequest, signal: AbortSignal): Promise<void>
-  /** Makes the product's image for edge and proxy exist. Quick when there is nothing to do. */
-  prepare(log: (line: string) => void, signal: AbortSignal): Promise<void>
+  /** Makes the images for edge and proxies exist: the host's own, and the commit's where it names one. Quick when there is nothing to do. */
+  prepare(log: (line: string) => void, signal: AbortSignal, product?: Product): Promise<void>
   /** Makes edge stand at `wanted.address`. Replacing one ends every open connection. */
   startEdge(signal: AbortSignal): Promise<void>
-  /** Starts a proxy of spec `wanted.proxy` beside those that run. */
-  startProxy(signal: AbortSignal): Promise<void>
+  /** Starts a proxy of spec `wantedFrom(image).proxy` beside those that run. */
+  startProxy(signal: AbortSignal, image?: ImageSource): Promise<void>
+  /**
+   * Replaces this very controller by one that runs from the image. Where that succeeds, this process is told to end meanwhile;
+   * else it resolves with why everything stays as it is.
+   */
+  renew(image: ImageSource, commit: string, signal: AbortSignal): Promise<string>
   /** Creates (or adopts) and starts the generation's container, on its networks. Resolves once it runs, not once it is ready. */
   start(generation: Generation, signal: AbortSignal): Promise<void>
   /** Starts a stopped unit of this instance again. */

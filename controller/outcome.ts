@@ -6,6 +6,7 @@ import { type Target, targetKey } from './generation.ts'
 import type { Attempt } from './journal/failures.ts'
 import type { Run } from './lanes.ts'
 import { isSoon } from './patience.ts'
+import { itself } from './step.ts'
 
 /** All that decides how far a commit is. */
 export interface Standing {
@@ -20,6 +21,8 @@ export interface Standing {
   /** Names of live proxies that have not taken the last table. */
   readonly behind: readonly string[]
   readonly liveProxies: number
+  /** Whether the gateway itself runs from what the commit says; where that is not told, it does. */
+  readonly isCurrent?: boolean
 }
 
 export interface ServerStanding {
@@ -55,9 +58,21 @@ export function outcome(standing: Standing): Pick<CommitStatus, 'phase' | 'reaso
   const all = Object.values(standing.aim.targets).map(
     (target) => [target.server.name, serverStanding(target, standing)] as const,
   )
-  const servers = Object.fromEntries(all.filter(([, { phase }]) => phase !== 'ready'))
+  const own = itsStanding(standing)
+  const servers = Object.fromEntries([...all.filter(([, { phase }]) => phase !== 'ready'), ...own])
   const { held = [] } = standing.aim
   return { ...phaseOf(standing, servers), servers, ...(held.length === 0 ? {} : { held: [...held] }) }
+}
+
+/** How the gateway itself stands, where it is not as the commit says and yet serves; under its own name. */
+function itsStanding(standing: Standing): readonly (readonly [string, ServerStanding])[] {
+  if (standing.isCurrent !== false || standing.liveProxies === 0) return []
+  const run = standing.runs.get(itself)
+  if (run !== undefined) return [[itself, { phase: 'deploying', reason: run.doing }]]
+  const failure = standing.failures.get(itself)
+  if (failure?.commit === standing.aim.commit) return [[itself, { phase: 'stalled', reason: failure.reason }]]
+  const trouble = standing.troubles.get(itself)
+  return [[itself, { phase: 'deploying', reason: trouble === undefined ? 'queued' : `tried again: ${trouble}` }]]
 }
 
 function phaseOf(
@@ -65,7 +80,7 @@ function phaseOf(
   servers: Readonly<Record<string, ServerStanding>>,
 ): { phase: CommitPhase; reason: string } {
   const named = (phase: ServerPhase) => Object.keys(servers).filter((name) => servers[name]?.phase === phase)
-  const trouble = standing.troubles.get('gateway')
+  const trouble = standing.troubles.get(itself)
   if (standing.liveProxies === 0 && trouble !== undefined)
     return { phase: 'applying', reason: `no proxy runs: ${trouble}` }
   const deploying = named('deploying')

@@ -36,6 +36,7 @@ export function retryAt({ kind, attempts, at }: Failed): number | undefined {
     case 'rolled-back':
     case 'crash-loop':
     case 'loop':
+    case 'refused':
       return undefined
     case 'build-transient':
       return attempts === 1 ? at + second : at + hour

@@ -4,7 +4,7 @@ import { usualSettings } from './compile/gateway.ts'
 import type { Desired, ManifestFault, Tree } from './desired.ts'
 import { explainLines, isDifferent } from './explain.ts'
 import { plan } from './plan.ts'
-import { anyMachine, settled } from './settled.ts'
+import { anyMachine, settled, wantedOf } from './settled.ts'
 import { openCheckout } from './source/checkout.ts'
 import { openFolder } from './source/folder.ts'
 import type { Inherited } from './source/git-environment.ts'
@@ -40,8 +40,8 @@ export async function planFolder(question: PlanQuestion): Promise<FolderPlan> {
   const base = await openBase(question)
   const before = base === undefined ? nothing : await desiredOf(base)
   const machine = anyMachine(before, compiled.desired)
-  const { wanted, observed } = settled(aimAt(before, machine))
-  const steps = plan(aimAt(compiled.desired, machine), wanted, observed)
+  const aim = aimAt(compiled.desired, machine)
+  const steps = plan(aim, wantedOf(aim), settled(aimAt(before, machine)))
   const lines = explainLines(steps)
   return {
     ok: true,

@@ -164,7 +164,7 @@ function cause(
   const previous = before.find(({ spec }) => generationKey(name, spec) === serving) ?? before.at(-1)
   if (previous === undefined && current !== undefined) return 'in the commit again'
   if (previous === undefined) return ['new in the commit', ...target.server.loosens].join('; ')
-  const parts = observed.known.get(previous.spec)
+  const parts = observed.known.get(generationKey(name, previous.spec))
   const isAsBefore = JSON.stringify(parts?.settings) === JSON.stringify(target.parts.settings)
   return [difference(parts, target.parts), ...(isAsBefore ? [] : target.server.loosens)].join('; ')
 }

@@ -21,7 +21,7 @@ export function plan(aim: Aim, wanted: Wanted, observed: Observed): readonly Ste
     ...grants
       .filter(({ kind }) => kind === 'revoke')
       .map(({ agent, because }): Step => ({ do: 'revoke', agent, because })),
-    ...planGateway(wanted, observed.sight),
+    ...planGateway(aim, wanted, observed),
     ...[...servers].sort().flatMap((server) => planServer(server, aim, observed)),
     ...grants
       .filter(({ kind }) => kind === 'grant')

@@ -6,7 +6,7 @@ import { changedServers, explainLines, isDifferent } from './explain.ts'
 import { behindProxies, liveReports } from './gate.ts'
 import type { Guides } from './guides.ts'
 import type { Heading } from './heading.ts'
-import { generationKey, type Host, type Sight } from './host.ts'
+import { generationKey, type Host, type Sight, type Wanted } from './host.ts'
 import type { Lanes } from './lanes.ts'
 import { grantsOf, isFinal, outcome, type Standing } from './outcome.ts'
 import { plan } from './plan.ts'
@@ -27,6 +27,7 @@ export interface Means extends Guides {
 export interface Seen {
   readonly aim: Aim
   readonly sight: Sight
+  readonly wanted: Wanted
   /** Generations that the table says serve, and that did not run. */
   readonly absent: ReadonlySet<string>
 }
@@ -53,7 +54,12 @@ export async function reconcile(
   publisher.publish((draft) => freshen(draft, sight, lanes))
   execute(steps, { aim, tree: course.tree }, means.world, lanes)
   means.troubles.keep(new Set(lanes.runs.keys()))
-  const seen = { aim, sight, absent: absentOf(aim, sight, publisher.table) }
+  const seen = {
+    aim,
+    sight,
+    wanted: means.host.wantedFrom(aim.settings.product),
+    absent: absentOf(aim, sight, publisher.table),
+  }
   conclude(means, heading, seen)
   return seen
 }
@@ -70,16 +76,17 @@ function noteRestarts({ journal, world }: Means, before: Sight | undefined, { ge
   }
 }
 
-function planFor(
-  { host, publisher, journal, chronicle }: Means,
+/** What is to be done for the heading, seen from here. Changes nothing. */
+export function planFor(
+  { host, publisher, journal, chronicle }: Pick<Means, 'host' | 'publisher' | 'journal' | 'chronicle'>,
   { aim, before }: Heading & { readonly aim: Aim },
   sight: Sight,
 ): readonly Step[] {
   const { current } = chronicle
-  return plan(aim, host.wanted, {
+  return plan(aim, host.wantedFrom(aim.settings.product), {
     sight,
     table: (current?.commit === aim.commit && isUnplanned(current) ? before : undefined) ?? publisher.table,
-    known: journal.known(sight.generations.map(({ spec }) => spec)),
+    known: journal.known(sight.generations.map(({ server, spec }) => generationKey(server, spec))),
     failures: new Map(journal.failures().map((failure) => [failure.server, failure])),
     moves: journal.moves(),
     now: Date.now(),
@@ -143,10 +150,12 @@ export function conclude(means: Means, { head }: Heading, seen: Seen): void {
 /** The facts that status and outcome are derived from. */
 export function standing(
   means: Pick<Means, 'publisher' | 'journal' | 'lanes' | 'troubles'>,
-  { aim, sight, absent }: Seen,
+  { aim, sight, absent, wanted }: Seen,
 ): Standing {
   const { publisher, journal, lanes, troubles } = means
+  const proxy = sight.proxies.find(({ state, spec }) => state === 'running' && spec === wanted.proxy)
   return {
+    isCurrent: proxy !== undefined && wanted.controller === undefined,
     aim,
     table: publisher.table,
     absent,

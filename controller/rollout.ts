@@ -1,6 +1,6 @@
 import type { BuildInput, Tree } from './desired.ts'
 import { acknowledged, find, NotReady, passGate } from './gate.ts'
-import { type BuildEntry, BuildFailed } from './host.ts'
+import { type BuildEntry, BuildFailed, generationKey } from './host.ts'
 import { retireOthers, stopOthers } from './retire.ts'
 import { giveUp, isServing, settleIn, startAfresh } from './retreat.ts'
 import { withoutUpstream, withServing, withStarting } from './routes.ts'
@@ -19,7 +19,7 @@ export async function rollOut(step: Roll, from: Origin, world: World, progress: 
     if (step.order === 'stop-first') await makeWay(step, world, progress)
     progress.say('starting')
     await world.host.start(generation, progress.signal)
-    world.journal.remember(generation.spec, target.parts)
+    world.journal.remember(generationKey(server.name, generation.spec), target.parts)
     await cutOver(step, world, progress)
   } catch (error) {
     if (!progress.signal.aborted) await giveUp(step, world, progress, error)

@@ -6,7 +6,10 @@ import { generationKey, generationName, type ObservedGeneration, type Wanted } f
 import { emptyDraft, settle } from './routes.ts'
 import type { Observed } from './step.ts'
 
-const wanted: Wanted = { address: '', proxy: '' }
+/** What a host that runs nothing of its own would want: proxies from what the commit says. */
+export function wantedOf({ settings: { product } }: Aim): Wanted {
+  return { address: '', proxy: product === undefined ? '' : product.kind === 'ref' ? product.ref : product.input.hash }
+}
 
 /** A machine that lacks nothing: every secret and folder that the commits name is there, with a value that does not change. */
 export function anyMachine(...commits: readonly Desired[]): Machine {
@@ -21,7 +24,8 @@ export function anyMachine(...commits: readonly Desired[]): Machine {
 }
 
 /** What would be observed where everything is as the commit says: what a plan starts from when no machine is asked. */
-export function settled(aim: Aim): { readonly wanted: Wanted; readonly observed: Observed } {
+export function settled(aim: Aim): Observed {
+  const wanted = wantedOf(aim)
   const targets = Object.values(aim.targets).filter((one) => one.kind === 'run')
   const edge = { id: '', name: '', state: 'running' as const, startedAt: 0, address: wanted.address }
   const proxies = [{ id: '', name: '', state: 'running' as const, startedAt: 0, spec: wanted.proxy }]
@@ -34,8 +38,10 @@ export function settled(aim: Aim): { readonly wanted: Wanted; readonly observed:
     generations: targets.map(({ generation }) => running(generation)),
     built: new Set(built),
   }
-  const known = new Map(targets.map(({ generation, parts }) => [generation.spec, parts]))
-  return { wanted, observed: { sight, table: tableOf(aim), known, failures: new Map(), moves: [], now: 0 } }
+  const known = new Map(
+    targets.map(({ server, generation, parts }) => [generationKey(server.name, generation.spec), parts]),
+  )
+  return { sight, table: tableOf(aim), known, failures: new Map(), moves: [], now: 0 }
 }
 
 function running({ server, spec, origin }: { server: string; spec: string; origin: string }): ObservedGeneration {

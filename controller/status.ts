@@ -37,6 +37,7 @@ export function summarise(facts: Facts, view: 'public' | 'operator'): Status {
     host: facts.host,
     ...(facts.forge === undefined ? {} : { forge: facts.forge }),
     ...(facts.webhook === undefined ? {} : { webhook: facts.webhook }),
+    ...(look?.sight.edge?.remark === undefined ? {} : { remarks: [look.sight.edge.remark] }),
     ...(facts.attempted === undefined ? {} : { attempted: facts.attempted }),
     ...(facts.applied === undefined ? {} : { applied: facts.applied }),
     revision: facts.revision,

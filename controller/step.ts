@@ -18,7 +18,7 @@ export interface Failure {
 export interface Observed {
   readonly sight: Sight
   readonly table: Table | undefined
-  /** What each generation was made from, by spec. */
+  /** What each generation was made from, by `<server>@<spec>`. */
   readonly known: ReadonlyMap<string, Parts>
   /** By server. */
   readonly failures: ReadonlyMap<string, Failure>
@@ -39,12 +39,16 @@ export interface Move {
   readonly at: number
 }
 
+/** Stands for the gateway where servers are named; no server may be named so. */
+export const itself = 'gateway'
+
 export type RunTarget = Extract<Target, { kind: 'run' }>
 
 export type Step =
   | { readonly do: 'revoke' | 'grant'; readonly agent: string; readonly because: string }
   | { readonly do: 'edge'; readonly change: 'create' | 'replace'; readonly because: string }
   | { readonly do: 'proxy'; readonly change: 'create' | 'replace'; readonly because: string }
+  | { readonly do: 'controller'; readonly change: 'replace'; readonly because: string }
   | {
       readonly do: 'roll'
       readonly server: string

@@ -21,7 +21,7 @@ function normal(value: string): string {
     .join('/')
 }
 
-const RepositoryPath = judged(wrongPath).transform(normal)
+export const RepositoryPath = judged(wrongPath).transform(normal)
 
 /** How an image is built, with Compose's names. Paths are relative to the folder that holds `manifests/`, or to the context. */
 export const BuildSpec = z.strictObject({

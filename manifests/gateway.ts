@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { ImageRef, OutsideUrl } from './address.ts'
-import { BuildSpec } from './build.ts'
+import { BuildSpec, RepositoryPath } from './build.ts'
 import { SecretName } from './name.ts'
 import { duration } from './quantity.ts'
 import { text } from './text.ts'
@@ -60,15 +60,31 @@ const Notifications = z.strictObject({
   most: z.int().min(1).max(1_000).prefault(20).describe('Notices an hour; what is more is not told.'),
 })
 
+const ProductSpec = BuildSpec.extend({
+  context: BuildSpec.shape.context.describe(
+    'Folder that is the build context. Default the folder that holds `manifests/`.',
+  ),
+})
+
+/** A build, or just its context. */
+const ProductBuild = z.union([
+  RepositoryPath.transform((context) => ProductSpec.parse({ context: context || '.' })),
+  ProductSpec,
+])
+
 /** `manifests/gateway.yaml`: the gateway itself. Optional. */
 export const GatewayFile = z.strictObject({
   proxy: z
     .strictObject({
-      build: BuildSpec.optional().describe('How the proxy’s image is built.'),
-      image: ImageRef.optional().describe('The proxy’s image, by its digest.'),
+      build: ProductBuild.optional().describe(
+        'How the product’s image is built, out of this repository. Or just the folder that is the build context.',
+      ),
+      image: ImageRef.optional().describe('The product’s image, by its digest.'),
     })
     .optional()
-    .describe('Where the proxy comes from. Default the image that the running controller came in.'),
+    .describe(
+      'What proxies run from, and with GATEWAY_SELF_UPDATE the controller too: exactly one of `build` and `image`. Default the image that the running controller came in.',
+    ),
   governance: Governance.optional().describe('What a commit that widens access needs before it is applied.'),
   notifications: Notifications.optional().describe('Who is told when something breaks. Default nobody.'),
   bake: duration(0).prefault('30s').describe('How long a new generation is watched before the old one is stopped.'),

@@ -16,6 +16,6 @@ export const documents = {
 export const notEnforced = {
   server: ['stdio', 'budget', 'auth', 'tools'],
   permissions: [],
-  gateway: ['proxy'],
+  gateway: [],
   files: ['manifests/tools.lock.yaml'],
 } as const

@@ -78,6 +78,8 @@ export const Status = z.strictObject({
   forge: z.strictObject({ ok: z.boolean(), reason: z.string() }).optional(),
   /** Whether the forge announces what is pushed; absent where it is not asked to. */
   webhook: z.strictObject({ ok: z.boolean(), reason: z.string() }).optional(),
+  /** What this machine cannot give, and what that costs; a line each. */
+  remarks: z.array(z.string()).optional(),
   /** Attempted and applied are different facts. */
   attempted: CommitStatus.optional(),
   applied: z.string().optional(),

@@ -43,7 +43,8 @@ export async function inquire(
     })
     return { ...reply, message }
   }
-  if (known?.era !== 'legacy' && (await discovers(ask))) return inquireModern(ask, known)
+  const discovered = known?.era === 'legacy' ? undefined : await discover(ask)
+  if (discovered !== undefined) return inquireModern(ask, declaresTools(discovered), known)
   return inquireLegacy({ upstreams, target, ask, signal })
 }
 
@@ -52,19 +53,24 @@ async function checkHealth(upstreams: Upstreams, target: Target, path: string, s
   if (status > 299) throw new Error(`${path} answered HTTP ${status}`)
 }
 
-async function discovers(ask: Ask): Promise<boolean> {
+/** What the server says of itself; undefined where it does not speak the modern era. */
+async function discover(ask: Ask): Promise<Readonly<Record<string, unknown>> | undefined> {
   const answer = await ask('server/discover', { _meta: ownEnvelope }, modernHeaders('server/discover'))
   const { status, message } = answer
   if (status === 401 || status === 403 || status >= 500) throw notGood('server/discover', answer)
-  if (isRecord(message?.result)) return true
+  if (isRecord(message?.result)) return message.result
   if (isRecord(message?.error) && versionErrors.includes(message.error.code)) throw notGood('server/discover', answer)
-  return false
+  return undefined
 }
 
-async function inquireModern(ask: Ask, known: Finding | undefined): Promise<Finding> {
-  const listed = await listTools((params) =>
-    ask('tools/list', { ...params, _meta: ownEnvelope }, modernHeaders('tools/list')),
-  )
+/** A server that declares tools must list them; one that does not need not know the method. */
+function declaresTools({ capabilities }: Readonly<Record<string, unknown>>): boolean {
+  return isRecord(capabilities) && isRecord(capabilities.tools)
+}
+
+async function inquireModern(ask: Ask, declared: boolean, known: Finding | undefined): Promise<Finding> {
+  const list = (params: object) => ask('tools/list', { ...params, _meta: ownEnvelope }, modernHeaders('tools/list'))
+  const listed = await listTools(list, declared)
   const bare = known?.bare ?? isRecord((await ask('tools/list', {}, legacyHeaders())).message?.result)
   return { era: 'modern', bare, ...listed }
 }
@@ -85,7 +91,7 @@ async function inquireLegacy({ upstreams, target, ask, signal }: Legacy): Promis
   try {
     const body = JSON.stringify({ jsonrpc: '2.0', method: 'notifications/initialized' })
     await post(upstreams, { target, method: 'POST', headers, body, signal }, () => undefined)
-    const listed = await listTools((page) => ask('tools/list', page, headers))
+    const listed = await listTools((page) => ask('tools/list', page, headers), declaresTools(message.result))
     return { era: 'legacy', bare: sessionId === undefined, ...listed }
   } finally {
     if (sessionId !== undefined) await endSession(upstreams, target, headers)
@@ -104,13 +110,16 @@ export async function endSession(
   await post(upstreams, { target, method: 'DELETE', headers, signal }, () => undefined).catch(() => undefined)
 }
 
-async function listTools(list: (params: object) => Promise<Asked>): Promise<Pick<Finding, 'tools' | 'params'>> {
+async function listTools(
+  list: (params: object) => Promise<Asked>,
+  declared: boolean,
+): Promise<Pick<Finding, 'tools' | 'params'>> {
   const found: Readonly<Record<string, unknown>>[] = []
   let params: object | undefined = {}
   for (let page = 0; page < pageLimit && params !== undefined; page++) {
     const answer = await list(params)
     const { message } = answer
-    if (isRecord(message?.error) && message.error.code === -32601) break
+    if (!declared && isRecord(message?.error) && message.error.code === -32601) break
     if (!isRecord(message?.result) || !Array.isArray(message.result.tools)) throw notGood('tools/list', answer)
     found.push(...message.result.tools.filter(isRecord))
     const { nextCursor } = message.result

@@ -29,7 +29,8 @@ const limit = 5_000
 const enough = 3
 /** A server elsewhere may learn the newer era, and nothing else would say so. */
 const legacyLasts = 3_600_000
-const intervals = { often: 1_000, seldom: 10_000, never: undefined } as const satisfies Record<
+/** ms; three good answers make a generation ready, so that `often` is half of what a replacement takes at least. */
+const intervals = { often: 400, seldom: 10_000, never: undefined } as const satisfies Record<
   Target['asked'],
   number | undefined
 >

@@ -64,6 +64,7 @@ function describeStatus(status: Status): string {
   const troubles = [
     ...(status.source.ok ? [] : [`repository  ${status.source.reason}`]),
     ...(status.host.ok ? [] : [`host  ${status.host.reason}`]),
+    ...(status.remarks ?? []).map((remark) => `host  ${remark}`),
   ]
   const servers = status.servers.map(({ name, phase, tools, reason }) => [
     name,

@@ -27,7 +27,7 @@ export async function compile(given: Tree, signal?: AbortSignal): Promise<Compil
       await compileServerFile({ tree, entries, name, entry, body: await readBlob(tree, entry, signal) }, signal),
     )
   }
-  const gateway = await readGateway(tree, layout, signal)
+  const gateway = await readGateway(tree, { entries, layout }, signal)
   const faults = [
     ...layout.faults,
     ...permissions.faults,
@@ -56,8 +56,14 @@ async function readBlob(tree: Tree, entry: TreeEntry, signal?: AbortSignal): Pro
   return Buffer.concat(chunks)
 }
 
-async function readGateway(tree: Tree, { gateway }: Layout, signal?: AbortSignal): Promise<CompiledGateway> {
-  return gateway === undefined ? { faults: [] } : compileGateway(gatewayFile, await readBlob(tree, gateway, signal))
+async function readGateway(
+  tree: Tree,
+  { entries, layout: { gateway } }: { entries: readonly TreeEntry[]; layout: Layout },
+  signal?: AbortSignal,
+): Promise<CompiledGateway> {
+  if (gateway === undefined) return { faults: [] }
+  const body = await readBlob(tree, gateway, signal)
+  return compileGateway({ tree, entries, file: gatewayFile, body }, signal)
 }
 
 type ReadPermissions = CompiledPermissions & { readonly warn: (path: Path, message: string) => string }

@@ -1,9 +1,10 @@
 import { GatewayFile } from '#manifests/gateway.ts'
 import { notEnforced } from '#manifests/spec.ts'
-import type { ManifestFault, NoticeAddress, Notifications, Settings } from '../desired.ts'
+import type { ImageSource, ManifestFault, NoticeAddress, Notifications, Settings, Tree, TreeEntry } from '../desired.ts'
 import { check } from './check.ts'
 import { join } from './manifest.ts'
-import { readYaml } from './yaml.ts'
+import { compileProduct } from './product.ts'
+import { type ReadOptions, readYaml } from './yaml.ts'
 
 export interface CompiledGateway {
   /** Absent if the file has any fault. */
@@ -12,27 +13,47 @@ export interface CompiledGateway {
 }
 
 /** What a repository without the file asks for. */
-export const usualSettings: Settings = settingsOf(GatewayFile.parse({}))
+export const usualSettings: Settings = settingsOf(GatewayFile.parse({}), undefined)
 
-/** `manifests/gateway.yaml`. */
-export function compileGateway(file: string, body: Buffer): CompiledGateway {
-  const { manifest, faults } = readYaml(file, body, { verbatim: () => false, dollars: () => false })
+export interface GatewaySource {
+  readonly tree: Tree
+  readonly entries: readonly TreeEntry[]
+  readonly file: string
+  readonly body: Buffer
+}
+
+const options: ReadOptions = {
+  verbatim: ([first, second, third, ...rest]) =>
+    first === 'proxy' && second === 'build' && third === 'args' && rest.length === 1,
+  dollars: ([first, second, third]) => first === 'proxy' && second === 'build' && third === 'dockerfile_inline',
+}
+
+/** `manifests/gateway.yaml`, with what the gateway is built from read from the tree. */
+export async function compileGateway(source: GatewaySource, signal?: AbortSignal): Promise<CompiledGateway> {
+  const { manifest, faults } = readYaml(source.file, source.body, options)
   if (manifest === undefined) return { faults }
   const checked = check(manifest, GatewayFile)
   const idle = notEnforced.gateway.filter((key) => isSaid(manifest.value, key))
   const refused = idle.map((key) => manifest.fault([key], 'not enforced by this version', 'key'))
-  const all = join(faults, [...checked.faults, ...refused])
-  return checked.ok && all.length === 0 ? { settings: settingsOf(checked.value), faults: [] } : { faults: all }
+  const { product, faults: unbuildable } = checked.ok
+    ? await compileProduct(manifest, checked.value, { ...source, signal })
+    : { faults: [] }
+  const all = join(faults, [...checked.faults, ...refused, ...unbuildable])
+  return checked.ok && all.length === 0 ? { settings: settingsOf(checked.value, product), faults: [] } : { faults: all }
 }
 
 function isSaid(value: unknown, key: string): boolean {
   return typeof value === 'object' && value !== null && Object.hasOwn(value, key)
 }
 
-function settingsOf({ bake, prune, governance, notifications }: GatewayFile): Settings {
+function settingsOf(
+  { bake, prune, governance, notifications }: GatewayFile,
+  product: ImageSource | undefined,
+): Settings {
   return {
     bake,
     prune,
+    ...(product && { product }),
     ...(governance && { governance }),
     ...(notifications && { notifications: said(notifications) }),
   }

@@ -33,6 +33,8 @@ export interface Config {
   readonly webhookSecrets: readonly string[]
   /** The repository on its forge, and who speaks for us there; absent: the forge is told nothing. */
   readonly forge?: OnForge | undefined
+  /** Whether commits may replace the controller itself. */
+  readonly selfUpdate: boolean
   readonly logLevel: z.infer<typeof LogLevel>
   /** What child processes may have of this process's environment: PATH, HOME, LANG, TZ and proxies. */
   readonly inherited: Readonly<Record<string, string>>
@@ -74,6 +76,7 @@ const Environment = z.object({
   GATEWAY_WEBHOOK_SECRET: value(read.readTokens).default([]),
   GATEWAY_FORGE_URL: value(read.readBaseUrl).optional(),
   GATEWAY_FORGE_TOKEN: value(read.readToken).optional(),
+  GATEWAY_SELF_UPDATE: value(oneOf(z.enum(['on', 'off']))).default('off'),
   LOG_LEVEL: value(oneOf(LogLevel)).default('info'),
   DOCKER_HOST: value(read.readEngine).optional(),
 })
@@ -82,7 +85,7 @@ type Environment = z.infer<typeof Environment>
 /** Every variable that has an effect. */
 export const variableNames = Object.keys(Environment.shape)
 const inFiles = ['GATEWAY_GIT_TOKEN', 'GATEWAY_OPERATOR_TOKEN', 'GATEWAY_WEBHOOK_SECRET', 'GATEWAY_FORGE_TOKEN']
-const notEnforced = ['GATEWAY_ALLOWED_SIGNERS', 'GATEWAY_REGISTRY_AUTH', 'GATEWAY_BREAK_GLASS', 'GATEWAY_SELF_UPDATE']
+const notEnforced = ['GATEWAY_ALLOWED_SIGNERS', 'GATEWAY_REGISTRY_AUTH', 'GATEWAY_BREAK_GLASS']
 const allNames = [...variableNames, ...inFiles.map((name) => `${name}_FILE`)]
 
 /** Reads the whole environment of the controller. An empty variable is one that is not given. Throws `ConfigError`. */
@@ -123,6 +126,7 @@ function arrange(env: Environment, inherited: Config['inherited']): Config {
     status: { listen: env.GATEWAY_LISTEN, url: env.GATEWAY_STATUS_URL, operatorToken: env.GATEWAY_OPERATOR_TOKEN },
     webhookSecrets: env.GATEWAY_WEBHOOK_SECRET,
     forge: forgeOf(onForge(env)),
+    selfUpdate: env.GATEWAY_SELF_UPDATE === 'on',
     logLevel: env.LOG_LEVEL,
     inherited,
   }

@@ -1,6 +1,7 @@
 import { Agent, type ClientRequestArgs } from 'node:http'
 import type { Duplex } from 'node:stream'
 import Docker from 'dockerode'
+import { z } from 'zod'
 import type { Host } from '../host.ts'
 import { absent, ask, either, look } from './call.ts'
 import type { BuildOptions, Engine, Labels, NetworkOptions } from './engine.ts'
@@ -13,6 +14,8 @@ export type { DockerHostOptions }
 const engineSocket = '/var/run/docker.sock'
 const minute = 60_000
 const longestBuild = 30 * minute
+/** What is made like another container has what the engine itself said of that. */
+const Options = z.custom<Docker.ContainerCreateOptions>((value) => typeof value === 'object')
 
 /** Throws `HostDown` when the engine does not answer, and one clear line for what this machine cannot give. */
 export function openDockerHost(options: DockerHostOptions, signal: AbortSignal, socketPath?: string): Promise<Host> {
@@ -39,6 +42,11 @@ export function openEngine(socketPath = engineSocket): Engine {
 function containers(docker: Docker) {
   const inspect = (id: string, signal: AbortSignal) =>
     absent(look(signal, (abortSignal) => docker.getContainer(id).inspect({ abortSignal })))
+  const create = async (options: Docker.ContainerCreateOptions, signal: AbortSignal) => {
+    const call = (abortSignal: AbortSignal) => docker.createContainer({ ...options, abortSignal })
+    const made = await either(409, ask(signal, call, minute), 'taken' as const)
+    return made === 'taken' ? made : { id: made.id }
+  }
   return {
     container: inspect,
     async containers(labels, signal) {
@@ -47,11 +55,16 @@ function containers(docker: Docker) {
       const all = await Promise.all(listed.map(({ Id }) => inspect(Id, signal)))
       return all.filter((container) => container !== undefined)
     },
-    async createContainer(name, options, signal) {
-      const call = (abortSignal: AbortSignal) => docker.createContainer({ ...options, name, abortSignal })
-      const made = await either(409, ask(signal, call, minute), 'taken' as const)
-      return made === 'taken' ? made : { id: made.id }
-    },
+    createContainer: (name, options, signal) => create({ ...options, name }, signal),
+    createLike: (name, options, signal) => create({ ...Options.parse(options), name }, signal),
+    describe: (what, id, signal) =>
+      absent(
+        look<unknown>(signal, (abortSignal) =>
+          what === 'container'
+            ? docker.getContainer(id).inspect({ abortSignal })
+            : docker.getImage(id).inspect({ manifests: false, ...{ abortSignal } }),
+        ),
+      ),
     async startContainer(id, signal) {
       const call = (abortSignal: AbortSignal) => docker.getContainer(id).start({ abortSignal })
       await either(304, ask(signal, call, minute), undefined)
@@ -103,6 +116,9 @@ function images(docker: Follower, socketPath: string) {
     pull(ref, log, signal) {
       const call = async (abortSignal: AbortSignal) => follow(docker, await docker.pull(ref, { abortSignal }), log)
       return ask(signal, call, longestBuild)
+    },
+    async tagImage(id, repo, tag, signal) {
+      await ask(signal, (abortSignal) => docker.getImage(id).tag({ repo, tag, ...{ abortSignal } }))
     },
     async removeImage(ref, signal) {
       const call = (abortSignal: AbortSignal) => docker.getImage(ref).remove({ abortSignal })

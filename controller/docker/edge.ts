@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join as joinPath } from 'node:path'
-import type { HostOptions } from '../host.ts'
+import { type HostOptions, lossyHandover, migration } from '../host.ts'
 import { confined, grace } from './container.ts'
 import { type ContainerOptions, type EngineContainer, EngineRefusal } from './engine.ts'
 import { carries, frontNetwork, labelsOf, mark } from './labels.ts'
@@ -23,7 +23,7 @@ export interface EdgeWish {
 
 /** Edge at the wanted address, on every network that it must be on, running. One at another address is replaced. */
 export async function ensureEdge(estate: Estate, wish: EdgeWish, signal: AbortSignal): Promise<void> {
-  const { engine, instance } = estate
+  const { engine } = estate
   const wanted = addressOf(wish.listen)
   for (const edge of await edgesOf(estate, signal))
     if (publishedAddress(edge) !== wanted) {
@@ -31,15 +31,41 @@ export async function ensureEdge(estate: Estate, wish: EdgeWish, signal: AbortSi
       await engine.removeContainer(edge.Id, 'stopped', signal)
     }
   await ensureFront(estate, signal)
-  const name = `${instance}-edge-${edgeSpec(wanted).slice(0, 8)}`
-  await engine.createContainer(name, edgeContainer(instance, wish), signal)
+  const edge = await makeEdge(estate, wish, migration, signal)
+  try {
+    await startAt(estate, edge.Id, wanted, signal)
+  } catch (error) {
+    if (!(error instanceof EngineRefusal) || !error.message.includes('tcp_migrate_req')) throw error
+    await engine.removeContainer(edge.Id, 'stopped', signal)
+    const plain = await makeEdge(estate, wish, undefined, signal)
+    await startAt(estate, plain.Id, wanted, signal)
+  }
+}
+
+/** Edge, with the setting or without, made or found, on every network that it must be on. */
+async function makeEdge(
+  estate: Estate,
+  wish: EdgeWish,
+  setting: typeof migration | undefined,
+  signal: AbortSignal,
+): Promise<EngineContainer> {
+  const { engine, instance } = estate
+  const name = `${instance}-edge-${edgeSpec(addressOf(wish.listen)).slice(0, 8)}`
+  await engine.createContainer(name, edgeContainer(instance, wish, setting), signal)
   const edge = await engine.container(name, signal)
   if (edge === undefined || !carries(edge.Config.Labels, { instance, role: 'edge' }))
     throw new Error(`container ${name} exists and is not ours: remove it, or choose another GATEWAY_INSTANCE`)
   const ours = (await serverNetworks(estate, signal)).map(({ Name }) => Name)
   await join(estate, edge, ours, signal)
   await joinForeign(estate, edge, wish.networks, signal)
-  await startAt(estate, edge.Id, wanted, signal)
+  return edge
+}
+
+/** What its edge cannot give, in words; undefined where it gives everything. */
+export function edgeRemark({ HostConfig }: EngineContainer): string | undefined {
+  return HostConfig.Sysctls?.[migration] === undefined
+    ? `${lossyHandover} is not in the kernel that edge was made on`
+    : undefined
 }
 
 export async function runningEdge(estate: Estate, signal: AbortSignal): Promise<EngineContainer> {
@@ -79,7 +105,11 @@ function edgeSpec(address: string): string {
   return createHash('sha256').update(address).digest('hex')
 }
 
-function edgeContainer(instance: string, { listen, image, state }: EdgeWish): ContainerOptions {
+function edgeContainer(
+  instance: string,
+  { listen, image, state }: EdgeWish,
+  setting: typeof migration | undefined,
+): ContainerOptions {
   return {
     Image: image,
     Labels: labelsOf({ instance, role: 'edge', spec: edgeSpec(addressOf(listen)), state }),
@@ -92,7 +122,7 @@ function edgeContainer(instance: string, { listen, image, state }: EdgeWish): Co
       NetworkMode: frontNetwork(instance),
       SecurityOpt: ['no-new-privileges:true'],
       ExtraHosts: ['host.docker.internal:host-gateway'],
-      Sysctls: { 'net.ipv4.tcp_migrate_req': '1', 'net.ipv4.ip_forward': '0' },
+      Sysctls: { 'net.ipv4.ip_forward': '0', ...(setting === undefined ? {} : { [setting]: '1' }) },
       PortBindings: { [published]: [{ HostIp: listen.host, HostPort: String(listen.port) }] },
     },
   }

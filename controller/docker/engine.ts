@@ -18,6 +18,7 @@ export interface EngineContainer {
   readonly Config: { readonly Labels: Labels; readonly Env: readonly string[] | null }
   readonly HostConfig: {
     readonly NetworkMode?: string | undefined
+    readonly Sysctls?: Readonly<Record<string, string>> | null | undefined
     readonly PortBindings?: Readonly<Record<string, readonly { HostIp: string; HostPort: string }[]>> | null
   }
   readonly NetworkSettings: { readonly Networks: Readonly<Record<string, unknown>> }
@@ -35,6 +36,8 @@ export interface EngineMount {
 
 export interface EngineImage {
   readonly Id: string
+  /** `name@sha256:…` as registries know it. */
+  readonly RepoDigests?: readonly string[] | null | undefined
   readonly Config: { readonly User: string; readonly Labels: Labels | null }
 }
 
@@ -48,7 +51,7 @@ export interface EngineNetwork {
   readonly Id: string
   readonly Name: string
   readonly Internal: boolean
-  readonly Labels?: Labels | undefined
+  readonly Labels?: Labels | null | undefined
   readonly IPAM?: { readonly Config?: readonly { readonly [field: string]: unknown }[] | undefined } | undefined
 }
 
@@ -93,6 +96,12 @@ export interface ContainerOptions {
   }
 }
 
+/** The engine's options of the same call, taken from what it said of another container. */
+export interface Likeness {
+  readonly HostConfig: Readonly<Record<string, unknown>>
+  readonly [option: string]: unknown
+}
+
 export interface BuildOptions {
   readonly t: string
   readonly dockerfile: string
@@ -111,6 +120,10 @@ export interface Engine {
   container(id: string, signal: AbortSignal): Promise<EngineContainer | undefined>
   /** Its id, or `taken` when another container has the name. */
   createContainer(name: string, options: ContainerOptions, signal: AbortSignal): Promise<{ id: string } | 'taken'>
+  /** The same, by options that are the engine's own words. */
+  createLike(name: string, options: Likeness, signal: AbortSignal): Promise<{ id: string } | 'taken'>
+  /** All that it says of a container, or of an image, in its own words. */
+  describe(what: 'container' | 'image', id: string, signal: AbortSignal): Promise<unknown>
   startContainer(id: string, signal: AbortSignal): Promise<void>
   stopContainer(id: string, seconds: number, signal: AbortSignal): Promise<void>
   removeContainer(id: string, how: 'stopped' | 'even running', signal: AbortSignal): Promise<void>
@@ -124,6 +137,8 @@ export interface Engine {
   /** Ends when the build does, well or not; errors of the build itself are in the returned text. */
   build(tar: Readable, options: BuildOptions, log: (line: string) => void, signal: AbortSignal): Promise<string>
   pull(ref: string, log: (line: string) => void, signal: AbortSignal): Promise<string>
+  /** Makes `name:tag` stand for an image, whatever it stood for. */
+  tagImage(id: string, name: string, tag: string, signal: AbortSignal): Promise<void>
   /** `kept` where a container uses it. */
   removeImage(ref: string, signal: AbortSignal): Promise<'removed' | 'kept'>
   networks(signal: AbortSignal): Promise<readonly EngineNetwork[]>

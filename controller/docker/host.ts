@@ -1,21 +1,23 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { BuildInput } from '../desired.ts'
-import type { BuildRequest, Generation, Host, HostOptions, Sight, Wanted } from '../host.ts'
+import type { BuildInput, ImageSource } from '../desired.ts'
+import type { BuildRequest, Generation, Host, HostOptions, Product, Sight, Wanted } from '../host.ts'
 import { createTurn } from '../turn.ts'
+import { settleUpdate } from '../update/settle.ts'
 import { grace } from './container.ts'
 import { addressOf, edgesOf, ensureEdge, refuseForeign } from './edge.ts'
 import type { Engine, EngineContainer } from './engine.ts'
 import { buildImage, ensurePulled, productName, removeImages } from './image.ts'
-import { frontNetwork, imageTag, labelsOf, mark } from './labels.ts'
+import { carries, frontNetwork, imageTag, labelsOf, mark } from './labels.ts'
 import { plainText } from './log.ts'
 import { type Estate, joinForeign } from './network.ts'
-import { readOwnContainer, runMount, stateIdentity } from './own.ts'
+import { comesFrom, type OwnContainer, readOwnContainer, runMount, stateIdentity } from './own.ts'
 import { ensureProxy, type ProxyWish, proxySpec } from './proxy.ts'
+import { renewController } from './renew.ts'
 import { forgetServer, startServer } from './server.ts'
 import { sightOf } from './sight.ts'
 
-/** What edge and proxies run from: an image that is there, or one to build from a checkout. */
-export type Product =
+/** What edge runs from, and proxies where no commit says otherwise: an image that is there, or one to build from a checkout. */
+export type OwnProduct =
   | { readonly image: string }
   | { readonly input: BuildInput; readonly entries: BuildRequest['entries'] }
 
@@ -24,7 +26,9 @@ export interface DockerHostOptions extends HostOptions {
   readonly subnets: string
   /** `GATEWAY_NETWORKS` */
   readonly networks: readonly string[]
-  readonly product: Product
+  readonly product: OwnProduct
+  /** Whether commits may replace the controller itself, where that is a container. */
+  readonly selfUpdate?: boolean
 }
 
 interface Setting {
@@ -33,6 +37,8 @@ interface Setting {
   /** What the state is called by all that outlives this process. */
   readonly state: string
   readonly proxy: ProxyWish
+  /** The container of the controller that commits may replace. */
+  readonly own: OwnContainer | undefined
 }
 
 export async function createDockerHost(engine: Engine, options: DockerHostOptions, signal: AbortSignal): Promise<Host> {
@@ -43,10 +49,11 @@ export async function createDockerHost(engine: Engine, options: DockerHostOption
   const identity = await stateIdentity(own, state)
   const edges = await edgesOf(estate, signal)
   await refuseForeign(edges, identity, state)
+  if (own !== undefined) await settleUpdate(estate, { own, state }, signal)
   for (const edge of edges) await joinForeign(estate, edge, options.networks, signal)
   const made = 'input' in product ? product.input.hash : (await ensurePulled(estate, product.image, signal)).Id
   const proxy = { product: made, url: options.url, logLevel: options.logLevel, run: runMount(own, state) }
-  return new DockerHost({ options, estate, state: identity, proxy })
+  return new DockerHost({ options, estate, state: identity, proxy, own: options.selfUpdate ? own : undefined })
 }
 
 /** Not the controller itself, nor what somebody runs from an image of ours: that has no role, as has what never ran. */
@@ -66,7 +73,6 @@ function refuseEarlyNetworks({ instance, networks }: DockerHostOptions): void {
 }
 
 class DockerHost implements Host {
-  readonly wanted: Wanted
   readonly #setting: Setting
   readonly #engine: Engine
   readonly #estate: Estate
@@ -75,25 +81,50 @@ class DockerHost implements Host {
     this.#setting = setting
     this.#estate = setting.estate
     this.#engine = setting.estate.engine
-    const { listen, instance } = setting.options
-    this.wanted = { address: addressOf(listen), proxy: proxySpec(instance, setting.proxy) }
+  }
+
+  get wanted(): Wanted {
+    return this.wantedFrom(undefined)
+  }
+
+  wantedFrom(image: ImageSource | undefined): Wanted {
+    const { own, options } = this.#setting
+    const isOther = own !== undefined && image !== undefined && !comesFrom(own, image)
+    return {
+      address: addressOf(options.listen),
+      proxy: proxySpec(options.instance, this.#proxyOf(image)),
+      ...(isOther ? { controller: this.#imageOf(image) } : {}),
+    }
+  }
+
+  async renew(image: ImageSource, commit: string, signal: AbortSignal): Promise<string> {
+    const { own, options } = this.#setting
+    if (own === undefined) return 'this controller is no container'
+    const renewal = { own, state: options.state, ref: this.#imageOf(image), commit }
+    return renewController(this.#estate, renewal, signal)
   }
 
   async observe(signal: AbortSignal): Promise<Sight> {
-    const ours = labelsOf({ instance: this.#estate.instance })
+    const { instance } = this.#estate
+    const ours = labelsOf({ instance })
     const containers = await this.#engine.containers(ours, signal)
     await this.#refuseForeign(containers)
-    return sightOf(containers, await this.#engine.images(ours, signal))
+    const images = await this.#engine.images(ours, signal)
+    const networks = (await this.#engine.networks(signal)).filter(({ Labels }) => carries(Labels, { instance }))
+    return sightOf({ containers, images, networks })
   }
 
   build(request: BuildRequest, signal: AbortSignal): Promise<void> {
     return buildImage(this.#estate, request, signal)
   }
 
-  async prepare(log: (line: string) => void, signal: AbortSignal): Promise<void> {
-    const { product } = this.#setting.options
-    if ('input' in product) await this.build({ server: productName, ...product, log }, signal)
-    else await ensurePulled(this.#estate, product.image, signal)
+  async prepare(log: (line: string) => void, signal: AbortSignal, product?: Product): Promise<void> {
+    const own = this.#setting.options.product
+    if ('input' in own) await this.build({ server: productName, ...own, log }, signal)
+    else await ensurePulled(this.#estate, own.image, signal)
+    if (product?.image.kind === 'ref') await ensurePulled(this.#estate, product.image.ref, signal)
+    if (product?.image.kind === 'built')
+      await this.build({ server: productName, input: product.image.input, entries: product.entries, log }, signal)
   }
 
   async startEdge(signal: AbortSignal): Promise<void> {
@@ -103,8 +134,9 @@ class DockerHost implements Host {
     await ensureEdge(this.#estate, { listen, networks, state, image: this.#productImage }, signal)
   }
 
-  startProxy(signal: AbortSignal): Promise<void> {
-    return ensureProxy(this.#estate, this.#setting.proxy, this.#productImage, signal)
+  startProxy(signal: AbortSignal, image?: ImageSource): Promise<void> {
+    const ref = image === undefined ? this.#productImage : this.#imageOf(image)
+    return ensureProxy(this.#estate, this.#proxyOf(image), ref, signal)
   }
 
   start(generation: Generation, signal: AbortSignal): Promise<void> {
@@ -173,6 +205,16 @@ class DockerHost implements Host {
   get #productImage(): string {
     const { product, instance } = this.#setting.options
     return 'input' in product ? imageTag(instance, productName, product.input.hash) : product.image
+  }
+
+  #imageOf(image: ImageSource): string {
+    return image.kind === 'ref' ? image.ref : imageTag(this.#estate.instance, productName, image.input.hash)
+  }
+
+  #proxyOf(image: ImageSource | undefined): ProxyWish {
+    const own = this.#setting.proxy
+    if (image === undefined) return own
+    return { ...own, product: image.kind === 'ref' ? image.ref : image.input.hash }
   }
 
   #refuseForeign(containers: readonly EngineContainer[]): Promise<void> {

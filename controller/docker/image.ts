@@ -98,9 +98,9 @@ async function sendBuild({ engine, instance }: Estate, request: BuildRequest, si
   }
 }
 
-/** No role: whatever anybody runs from the image inherits its labels, and must not pass for one of our units. */
+/** No role: whatever anybody runs from the image inherits its labels, and must not pass for one of our units. The product is no server. */
 function marksOf(instance: string, server: string, input: BuildInput): Marks {
-  return { instance, server, context: input.hash }
+  return { instance, context: input.hash, ...(server === productName ? {} : { server }) }
 }
 
 function fileOf(path: string, body: string) {

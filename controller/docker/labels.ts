@@ -1,6 +1,6 @@
 import type { Labels } from './engine.ts'
 
-export type Role = 'server' | 'proxy' | 'edge'
+export type Role = 'server' | 'proxy' | 'edge' | 'controller' | 'updater'
 
 /** What we write on the engine's objects; true for their whole life, for labels cannot be changed. */
 export interface Marks {
@@ -13,7 +13,8 @@ export interface Marks {
   readonly state?: string
 }
 
-const prefix = 'commons-gateway.'
+/** All our labels begin with it. */
+export const prefix = 'commons-gateway.'
 
 export function labelsOf(marks: Marks): Record<string, string> {
   return Object.fromEntries(Object.entries(marks).map(([name, value]) => [prefix + name, value]))
@@ -43,6 +44,10 @@ export function serverNetwork(instance: string, server: string): string {
 
 export function volumeName(instance: string, server: string, volume: string): string {
   return `${instance}-${server}-${volume}`
+}
+
+export function updaterName(instance: string): string {
+  return `${instance}-updater`
 }
 
 export function imageTag(instance: string, server: string, context: string): string {

@@ -1,12 +1,16 @@
 import { readFile, realpath } from 'node:fs/promises'
 import { join, relative } from 'node:path'
+import type { ImageSource } from '../desired.ts'
 import type { Engine, EngineMount } from './engine.ts'
+import { mark } from './labels.ts'
 
 /** The container that the controller runs in. */
 export interface OwnContainer {
   readonly id: string
   /** Id of its image. */
   readonly image: string
+  /** What that was built from, where we built it, and what registries call it. */
+  readonly product: { readonly context?: string | undefined; readonly digests: readonly string[] }
   readonly mounts: readonly EngineMount[]
 }
 
@@ -15,7 +19,17 @@ export async function readOwnContainer(engine: Engine, signal: AbortSignal): Pro
   const mounted = await readFile('/proc/self/mountinfo', 'utf8').catch(() => '')
   const id = /\/containers\/([0-9a-f]{64})\/hostname/.exec(mounted)?.[1]
   const found = id === undefined ? undefined : await engine.container(id, signal)
-  return found && { id: found.Id, image: found.Image, mounts: found.Mounts }
+  if (found === undefined) return undefined
+  const image = await engine.image(found.Image, signal)
+  const product = { context: mark(image?.Config.Labels, 'context'), digests: image?.RepoDigests ?? [] }
+  return { id: found.Id, image: found.Image, product, mounts: found.Mounts }
+}
+
+/** Whether the container runs from that very image. */
+export function comesFrom({ product }: OwnContainer, image: ImageSource): boolean {
+  if (image.kind === 'built') return product.context === image.input.hash
+  const digest = image.ref.slice(image.ref.indexOf('@'))
+  return product.digests.some((known) => known.endsWith(digest))
 }
 
 /** What a state folder is called by everything that outlives this process: its volume, or its path on the machine. */

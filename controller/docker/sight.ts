@@ -1,10 +1,18 @@
 import { generationKey, type ObservedEdge, type ObservedGeneration, type Sight, type UnitState } from '../host.ts'
-import { publishedAddress } from './edge.ts'
-import type { EngineContainer, ListedImage } from './engine.ts'
+import { edgeRemark, publishedAddress } from './edge.ts'
+import type { EngineContainer, EngineNetwork, ListedImage } from './engine.ts'
+import { productName } from './image.ts'
 import { mark } from './labels.ts'
 
+/** All that carries the label of one instance. */
+export interface Estates {
+  readonly containers: readonly EngineContainer[]
+  readonly images: readonly ListedImage[]
+  readonly networks: readonly EngineNetwork[]
+}
+
 /** What the engine shows of one instance, in the words of every host. */
-export function sightOf(containers: readonly EngineContainer[], images: readonly ListedImage[]): Sight {
+export function sightOf({ containers, images, networks }: Estates): Sight {
   const as = (role: string) => containers.filter(({ Config }) => mark(Config.Labels, 'role') === role)
   const edges = as('edge').map(edgeOf)
   return {
@@ -12,11 +20,20 @@ export function sightOf(containers: readonly EngineContainer[], images: readonly
     proxies: as('proxy').map((proxy) => ({ ...unitOf(proxy), spec: mark(proxy.Config.Labels, 'spec') ?? '' })),
     generations: as('server').map(generationOf),
     built: new Set(images.flatMap(builtKey)),
+    left: leftOf(as('server'), [...networks, ...images]),
   }
 }
 
+function leftOf(servers: readonly EngineContainer[], things: readonly Pick<EngineNetwork, 'Labels'>[]): Set<string> {
+  const named = things.flatMap(({ Labels }) => mark(Labels, 'server') ?? [])
+  const left = new Set(named.filter((server) => server !== productName))
+  for (const { Config } of servers) left.delete(mark(Config.Labels, 'server') ?? '')
+  return left
+}
+
 function edgeOf(container: EngineContainer): ObservedEdge {
-  return { ...unitOf(container), address: publishedAddress(container) }
+  const remark = edgeRemark(container)
+  return { ...unitOf(container), address: publishedAddress(container), ...(remark === undefined ? {} : { remark }) }
 }
 
 function generationOf(container: EngineContainer): ObservedGeneration {
@@ -38,7 +55,8 @@ function generationOf(container: EngineContainer): ObservedGeneration {
 function unitOf({ Id, Name, State }: EngineContainer) {
   const state = stateOf(State.Status)
   const startedAt = Math.max(0, Date.parse(State.StartedAt))
-  const end = { exitCode: State.ExitCode, endedAt: Math.max(0, Date.parse(State.FinishedAt)) }
+  const endedAt = Date.parse(State.FinishedAt)
+  const end = { exitCode: State.ExitCode, ...(endedAt > 0 ? { endedAt } : {}) }
   return { id: Id, name: Name.slice(1), state, startedAt, ...(state === 'exited' ? end : {}) }
 }
 

@@ -36,6 +36,7 @@ export function renderPage(status: Status, login: boolean): string {
 <p>${status.repository}, branch <code>${status.branch}</code></p>
 ${status.source.ok ? undefined : html`<p class="bad">The repository: ${status.source.reason}</p>`}
 ${status.host.ok ? undefined : html`<p class="bad">The host: ${status.host.reason}</p>`}
+${(status.remarks ?? []).map((remark) => html`<p>The host: ${remark}</p>`)}
 ${renderCommit(status)}
 ${renderServers(status.servers)}
 ${renderProxies(status)}

@@ -30,6 +30,8 @@ export interface DeskOptions {
   readonly outbox: Outbox
   readonly rounds: Pick<Rounds, 'bell' | 'news' | 'meters'>
   readonly log: Logger
+  /** How long after its commit a delivery may still come, ms. */
+  readonly grace?: number
 }
 
 /** What letters to the forge are called in the outbox; status tells of all of them. */
@@ -37,14 +39,14 @@ export const forgeKinds = { status: 'forge-status', plan: 'forge-plan' } as cons
 
 type Charge = Pick<Config, 'forge' | 'source' | 'status' | 'webhookSecrets' | 'inherited'>
 
-/** A delivery takes a second, and five at most. */
-const grace = 15_000
+/** A delivery takes a second, and five at most; so long after its commit it may still come, ms. */
+const patience = 15_000
 
 export function openDesk(config: Charge, options: DeskOptions): Desk {
   const { journal, outbox, rounds, log } = options
   const ending = new AbortController()
   const forge = forgeOf(config)
-  const vigil = vigilOf(config, rounds)
+  const vigil = vigilOf(config, options)
   const pulls = createWire<number>()
   const page = config.status.url
   const post = (sha: string, said: Said) => {
@@ -82,13 +84,13 @@ function forgeOf({ forge, source, inherited }: Charge): Forge | undefined {
   return openForge({ ...forge, inherited, ...(source.caFile === undefined ? {} : { caFile: source.caFile }) })
 }
 
-function vigilOf({ webhookSecrets, status }: Charge, { meters, bell }: DeskOptions['rounds']): Vigil | undefined {
+function vigilOf({ webhookSecrets, status }: Charge, { rounds, grace = patience }: DeskOptions): Vigil | undefined {
   if (webhookSecrets.length === 0) return undefined
   return watchWebhook({
     address: `${status.url ?? 'GATEWAY_STATUS_URL'}/webhook/forgejo`,
     grace,
-    onMissed: () => meters.webhook('missed'),
-    onChange: () => bell.ring(),
+    onMissed: () => rounds.meters.webhook('missed'),
+    onChange: () => rounds.bell.ring(),
   })
 }
 

@@ -3,9 +3,18 @@ import { z } from 'zod'
 
 /**
  * Who must act: the author of a build that fails, of a server that does not answer as one, of one that did not last (`rolled-back`)
- * or ends again and again; nobody yet for what may pass (`build-transient`, `odd`).
+ * or ends again and again, of a controller that would change more than itself (`refused`); nobody yet for what may pass (`build-transient`, `odd`).
  */
-export const FailureKind = z.enum(['build', 'build-transient', 'unhealthy', 'odd', 'rolled-back', 'crash-loop', 'loop'])
+export const FailureKind = z.enum([
+  'build',
+  'build-transient',
+  'unhealthy',
+  'odd',
+  'rolled-back',
+  'crash-loop',
+  'loop',
+  'refused',
+])
 export type FailureKind = z.infer<typeof FailureKind>
 
 /** Why a generation failed, kept so that it is not tried again in vain. */

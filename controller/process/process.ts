@@ -59,6 +59,14 @@ class ProcessHost implements Host {
     this.#units = units
   }
 
+  wantedFrom(): Wanted {
+    return this.wanted
+  }
+
+  async renew(): Promise<string> {
+    return 'this controller is no container'
+  }
+
   async observe(signal: AbortSignal): Promise<Sight> {
     signal.throwIfAborted()
     const { state } = this.#options
@@ -70,11 +78,15 @@ class ProcessHost implements Host {
   async #look(): Promise<Sight> {
     const built = await this.#builds.list()
     const units = this.#units.list().map((record) => ({ record, runs: this.#units.runs(record) }))
+    const generations = units.flatMap(({ record, runs }) => seeGeneration(record, runs) ?? [])
+    const left = new Set([...built].map((key) => key.slice(0, key.indexOf('@'))))
+    for (const { server } of generations) left.delete(server)
     return {
       edge: seeEdge(this.#options),
       proxies: units.flatMap(({ record, runs }) => seeProxy(record, runs) ?? []),
-      generations: units.flatMap(({ record, runs }) => seeGeneration(record, runs) ?? []),
+      generations,
       built,
+      left,
     }
   }
 

@@ -1,11 +1,28 @@
-import type { HostOptions, ObservedEdge, ObservedGeneration, ObservedProxy } from '../host.ts'
+import { readFileSync } from 'node:fs'
+import {
+  type HostOptions,
+  lossyHandover,
+  migration,
+  type ObservedEdge,
+  type ObservedGeneration,
+  type ObservedProxy,
+} from '../host.ts'
 import { addressOf } from './proxy.ts'
 import type { UnitRecord } from './table.ts'
 
 /** Proxies listen at the published address themselves: what other hosts have an edge for is always there. */
 export function seeEdge(options: HostOptions): ObservedEdge {
   const name = `${options.instance}-edge`
-  return { id: name, name, state: 'running', startedAt: 0, address: addressOf(options) }
+  const remark = handsOver() ? {} : { remark: `${lossyHandover} is not 1 on this machine` }
+  return { id: name, name, state: 'running', startedAt: 0, address: addressOf(options), ...remark }
+}
+
+function handsOver(): boolean {
+  try {
+    return readFileSync(`/proc/sys/${migration.replaceAll('.', '/')}`, 'utf8').trim() === '1'
+  } catch {
+    return false
+  }
 }
 
 export function seeProxy(record: UnitRecord, runs: boolean): ObservedProxy | undefined {

@@ -531,11 +531,6 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
     ],
   ],
   'what this version lacks': [
-    [
-      'a proxy of its own',
-      wiki('', { 'manifests/gateway.yaml': 'proxy: {}\n' }),
-      'manifests/gateway.yaml:1:1 proxy: not enforced by this version',
-    ],
     ['stdio', wiki('stdio: true\n'), 'manifests/servers/wiki.yaml:1:1 stdio: not enforced by this version'],
     [
       'a budget',

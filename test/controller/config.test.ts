@@ -37,6 +37,7 @@ describe('the environment', () => {
       proxy: { listen: { host: '0.0.0.0', port: 3100 } },
       status: { listen: { host: '0.0.0.0', port: 3110 } },
       webhookSecrets: [],
+      selfUpdate: false,
       logLevel: 'info',
       inherited: { PATH: '/bin', LANG: 'C' },
     } satisfies Config)
@@ -65,6 +66,7 @@ describe('the environment', () => {
       GATEWAY_STATUS_URL: 'https://status.example/gateway/',
       GATEWAY_OPERATOR_TOKEN: 'operator-token',
       GATEWAY_WEBHOOK_SECRET: 'new, old',
+      GATEWAY_SELF_UPDATE: 'on',
       LOG_LEVEL: 'debug',
     })
     expect(config).toEqual({
@@ -94,6 +96,7 @@ describe('the environment', () => {
         operatorToken: 'operator-token',
       },
       webhookSecrets: ['new', 'old'],
+      selfUpdate: true,
       logLevel: 'debug',
       inherited: {},
     } satisfies Config)
@@ -108,10 +111,10 @@ describe('the environment', () => {
 
   test('has every fault named at once, a line each', () => {
     expect(
-      faults({ GATEWAY_POLL: 'often', GATEWAY_POL: 'x', GATEWAY_RUNTIME: 'podman', GATEWAY_SELF_UPDATE: 'on' }),
+      faults({ GATEWAY_POLL: 'often', GATEWAY_POL: 'x', GATEWAY_RUNTIME: 'podman', GATEWAY_BREAK_GLASS: 'x' }),
     ).toEqual([
       'GATEWAY_POL: unknown (did you mean "GATEWAY_POLL"?)',
-      'GATEWAY_SELF_UPDATE: not enforced by this version',
+      'GATEWAY_BREAK_GLASS: not enforced by this version',
       'GATEWAY_REPO: not given, required is the URL or path of the gateway repository',
       expect.stringMatching(/^GATEWAY_POLL: found "often".*allowed is a cron expression of 5 or 6 fields/),
       'GATEWAY_RUNTIME: found "podman", allowed is docker, process',
@@ -176,7 +179,7 @@ describe('the environment', () => {
   })
 
   test('refuses what this version does not enforce', () => {
-    const names = ['ALLOWED_SIGNERS', 'REGISTRY_AUTH', 'BREAK_GLASS', 'SELF_UPDATE']
+    const names = ['ALLOWED_SIGNERS', 'REGISTRY_AUTH', 'BREAK_GLASS']
     for (const name of names)
       expect(faults({ ...repo, [`GATEWAY_${name}`]: 'x' })).toEqual([`GATEWAY_${name}: not enforced by this version`])
   })

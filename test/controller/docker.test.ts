@@ -8,6 +8,7 @@ import { text } from 'node:stream/consumers'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { serverContainer } from '../../controller/docker/container.ts'
 import { openDockerHost, openEngine } from '../../controller/docker/docker.ts'
+import type { Engine } from '../../controller/docker/engine.ts'
 import { createDockerHost } from '../../controller/docker/host.ts'
 import { labelsOf } from '../../controller/docker/labels.ts'
 import { BuildFailed, generationName, HostDown } from '../../controller/host.ts'
@@ -15,7 +16,7 @@ import { buildInputOf } from '../support/build-input.ts'
 import { type DockerFixture, openDockerFixture } from '../support/docker-fixture.ts'
 import { fetchIn, removeInstance, runIn, testInstance } from '../support/engine.ts'
 import { baseImage, suite } from '../support/machine.ts'
-import { portOf } from '../support/port.ts'
+import { freePort, portOf } from '../support/port.ts'
 import { clear, find, generationOf, requestOf, running } from '../support/stage.ts'
 import { witness } from '../support/witness.ts'
 
@@ -69,6 +70,39 @@ suite('a Docker host', ['docker'], () => {
     test('share a namespace that forwards nothing and hands waiting connections on', async () => {
       const read = 'cd /proc/sys/net/ipv4; cat ip_forward tcp_migrate_req'
       expect(await shell(await theProxy(), read)).toBe('0\n1')
+    })
+
+    test('(15) do without where the kernel does not hand connections on, and say what that costs', async () => {
+      expect((await fixture.host.observe(signal)).edge?.remark).toBeUndefined()
+      const older: Engine = {
+        ...engine,
+        createContainer(name, options, limit) {
+          const { Sysctls: given = {}, ...rest } = options.HostConfig
+          // A setting that this kernel does not have either, so that it is the engine that refuses.
+          const Sysctls = Object.fromEntries(
+            Object.entries(given).map(([key, value]) => [key.replace('migrate_req', 'migrate_req_of_later'), value]),
+          )
+          return engine.createContainer(name, { ...options, HostConfig: { ...rest, Sysctls } }, limit)
+        },
+      }
+      const instance = testInstance()
+      const options = { ...fixture.options, instance, listen: { host: '127.0.0.1', port: await freePort() } }
+      const host = await createDockerHost(older, options, signal)
+      try {
+        await host.prepare(() => {}, signal)
+        for (const _ of ['made', 'found again']) {
+          await host.startEdge(signal)
+          expect((await host.observe(signal)).edge).toMatchObject({
+            state: 'running',
+            remark: expect.stringMatching(/^proxies are replaced with a few reset connections: /),
+          })
+        }
+        await host.startProxy(signal)
+        const published = `http://127.0.0.1:${options.listen.port}`
+        await expect.poll(() => fetch(published).then(({ status }) => status, String), patient).toBe(200)
+      } finally {
+        await removeInstance(instance)
+      }
     })
 
     test('are found again where the engine has restarted edge, and the proxy with them', async () => {

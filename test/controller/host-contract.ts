@@ -219,6 +219,24 @@ export function hostContract(name: string, open: () => Promise<Fixture>): void {
     })
 
     describe('ending', () => {
+      test('says when it ended, and names a server of which only what it stood on is left', async () => {
+        await host.build(requestOf('going', made), signal)
+        const before = Date.now()
+        const generation = generationOf(made, { server: 'going' })
+        await host.start(generation, signal)
+        const unit = await find(host, generation.spec)
+        expect(unit.endedAt).toBeUndefined()
+        expect((await host.observe(signal)).left).not.toContain('going')
+        await host.stop(unit.id, signal)
+        const { endedAt = 0 } = await find(host, generation.spec)
+        expect(endedAt).toBeGreaterThan(before - 1_000)
+        expect(endedAt).toBeLessThan(Date.now() + 1_000)
+        await host.remove(unit.id, signal)
+        expect((await host.observe(signal)).left).toContain('going')
+        await host.forget('going', signal)
+        expect((await host.observe(signal)).left).not.toContain('going')
+      })
+
       test('asks a server to end and keeps it to be resumed', async () => {
         const { id, spec, upstream } = await start()
         await host.stop(id, signal)

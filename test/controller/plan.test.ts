@@ -34,7 +34,7 @@ test('does nothing when the host already agrees', () => {
 test('replaces a server whose build input changed, and names the files', () => {
   const observed = make.observed([make.running(old)], {
     table: make.table([old]),
-    known: new Map([[make.runTarget(old).generation.spec, make.runTarget(old).parts]]),
+    known: new Map([[make.keyOf(old), make.runTarget(old).parts]]),
   })
   expect(picture(make.aim([outline]), observed)).toBe(`
 +/- outline   build input changed: servers/outline/main.ts, servers/outline/old.ts
@@ -45,7 +45,7 @@ test('names what loosens the defaults when a server is new or its settings chang
   const loosens = ['runs as root (user: 0)']
   const rooted = make.server('outline', { user: '0', loosens, config: 'root' })
   expect(picture(make.aim([rooted]), make.observed([]))).toContain('new in the commit; runs as root (user: 0)')
-  const known = new Map([[make.runTarget(outline).generation.spec, make.runTarget(outline).parts]])
+  const known = new Map([[make.keyOf(outline), make.runTarget(outline).parts]])
   const before = make.observed([make.running(outline)], { table: make.table([outline]), known })
   expect(picture(make.aim([rooted]), before)).toContain('user changed; runs as root (user: 0)')
   const rebuilt = make.server('outline', { ...old, loosens })
@@ -58,7 +58,7 @@ test('replaces without a build when only settings changed', () => {
   const observed = make.observed([make.running(before)], {
     sight: make.sight([make.running(before)], { built: make.built(after) }),
     table: make.table([before]),
-    known: new Map([[make.runTarget(before).generation.spec, make.runTarget(before).parts]]),
+    known: new Map([[make.keyOf(before), make.runTarget(before).parts]]),
   })
   expect(picture(make.aim([after]), observed)).toBe(`
 +/- outline   env.URL, limits changed

@@ -71,6 +71,17 @@ test('tells that a server does not answer, though the table has it', () => {
   expect(server).toMatchObject({ phase: 'waiting', reason: 'does not answer: ECONNREFUSED' })
 })
 
+test('(15) says what it costs where the kernel does not hand connections on', () => {
+  const remark = 'proxies are replaced with a few reset connections: the kernel is older'
+  const { look, ...rest } = facts()
+  const edge = { id: 'e', name: 'gateway-edge', state: 'running' as const, startedAt: 1, address: '', remark }
+  const standing = look?.standing ?? expect.unreachable()
+  expect(summarise(facts(), 'public').remarks).toBeUndefined()
+  expect(summarise({ ...rest, look: { standing, sight: make.sight([], { edge }) } }, 'public').remarks).toEqual([
+    remark,
+  ])
+})
+
 test('believes no proxy that does not run', () => {
   const { look, ...rest } = facts({ heard: heard(bad('ECONNREFUSED')) })
   const proxies = look!.sight.proxies.map((one) => ({ ...one, state: 'exited' as const }))

@@ -94,6 +94,11 @@ export function runTarget(one: Server): RunTarget {
   return made
 }
 
+/** `<server>@<spec>` of the server's generation. */
+export function keyOf(one: Server): string {
+  return generationKey(one.name, runTarget(one).generation.spec)
+}
+
 export const wanted: Wanted = { address: '0.0.0.0:3100', proxy: 'p1' }
 
 export function sight(generations: readonly ObservedGeneration[], more: Partial<Sight> = {}): Sight {

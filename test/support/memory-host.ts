@@ -1,3 +1,4 @@
+import type { ImageSource } from '../../controller/desired.ts'
 import {
   type BuildRequest,
   type Generation,
@@ -21,6 +22,7 @@ export type Verb =
   | 'stop'
   | 'remove'
   | 'forget'
+  | 'renew'
 
 /** A host of values only, for faults that real ones cannot be brought to; what is on it is there to read and to change. */
 export interface MemoryHost extends Host {
@@ -28,6 +30,12 @@ export interface MemoryHost extends Host {
   proxies: readonly ObservedProxy[]
   generations: readonly ObservedGeneration[]
   readonly built: Set<string>
+  /** Identity of the image that the controller came in, where commits may replace it. */
+  own: string | undefined
+  /** Why the controller is not replaced. */
+  refusal: string
+  /** Servers that were started once and have not been forgotten. */
+  readonly networks: Set<string>
   /** Verbs that changed something, in order: `start outline`. */
   readonly did: readonly string[]
   /** Is called before a verb acts: what it throws is the verb's failure, and while it waits the verb hangs. */
@@ -57,9 +65,12 @@ class OnlyMemory implements MemoryHost {
   proxies: readonly ObservedProxy[] = []
   generations: readonly ObservedGeneration[] = []
   readonly built = new Set<string>()
+  readonly networks = new Set<string>()
   readonly did: string[] = []
   fault: MemoryHost['fault'] = () => {}
   born: MemoryHost['born'] = (unit) => unit
+  own: string | undefined
+  refusal = 'refused'
   #starts = 2
 
   change(spec: string, more: Partial<ObservedGeneration>): void {
@@ -74,10 +85,18 @@ class OnlyMemory implements MemoryHost {
     })
   }
 
+  wantedFrom(image: ImageSource | undefined) {
+    if (image === undefined) return wanted
+    const proxy = image.kind === 'ref' ? image.ref : image.input.hash
+    return { ...wanted, proxy, ...(this.own === undefined || this.own === proxy ? {} : { controller: proxy }) }
+  }
+
   async observe(signal: AbortSignal) {
     await this.#act('observe', '', signal)
     const { edge, proxies, generations } = this
-    return { edge, proxies, generations, built: new Set(this.built) }
+    const left = new Set([...this.networks, ...[...this.built].map((key) => key.slice(0, key.indexOf('@')))])
+    for (const { server } of generations) left.delete(server)
+    return { edge, proxies, generations, built: new Set(this.built), left }
   }
 
   async build({ server, input, entries }: BuildRequest, signal: AbortSignal) {
@@ -95,13 +114,16 @@ class OnlyMemory implements MemoryHost {
     this.edge = { id: 'edge', name: 'gateway-edge', state: 'running', startedAt: 1, address: wanted.address }
   }
 
-  async startProxy(signal: AbortSignal) {
+  async startProxy(signal: AbortSignal, image?: ImageSource) {
     await this.#act('startProxy', '', signal)
-    this.proxies = [...this.proxies.filter(({ id }) => id !== proxy.id), proxy]
+    const { proxy: spec } = this.wantedFrom(image)
+    const own = spec === wanted.proxy ? proxy : { ...proxy, id: `proxy-${spec}`, startedAt: ++this.#starts, spec }
+    this.proxies = [...this.proxies.filter(({ id }) => id !== own.id), own]
   }
 
   async start({ server, spec, origin }: Generation, signal: AbortSignal) {
     await this.#act('start', server, signal)
+    this.networks.add(server)
     const there = this.generations.find((one) => one.server === server && one.spec === spec)
     if (there?.state === 'running') return
     const name = generationName('gateway', server, spec)
@@ -131,10 +153,17 @@ class OnlyMemory implements MemoryHost {
 
   async forget(server: string, signal: AbortSignal) {
     await this.#act('forget', server, signal)
+    this.networks.delete(server)
+    for (const key of this.built) if (key.startsWith(`${server}@`)) this.built.delete(key)
   }
 
   async logs(id: string) {
     return `last words of ${id}`
+  }
+
+  async renew(_image: ImageSource, _commit: string, signal: AbortSignal) {
+    await this.#act('renew', '', signal)
+    return this.refusal
   }
 
   async *changes(): AsyncGenerator<void> {}

@@ -4,9 +4,9 @@ import type { Change } from './repository.ts'
 
 /**
  * An MCP server without packages, so that every host has it running in a moment: `word` gives WORD of its environment,
- * `note` adds a line to a file in the folder NOTES, and `notes` gives that file.
+ * `note` adds a line to a file in the folder NOTES, and `notes` gives that file; `slow` gives WORD after some seconds.
  */
-const program = `
+export const smallProgram = `
 import { appendFileSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 
@@ -14,17 +14,18 @@ const { PORT, HOST, WORD = 'nothing', NOTES = '.' } = process.env
 const tools = {
   word: () => WORD,
   note: ({ text }) => appendFileSync(NOTES + '/notes', text + '\\n') ?? 'noted',
+  slow: ({ seconds }) => new Promise((done) => setTimeout(done, seconds * 1000, WORD)),
   notes: () => readFileSync(NOTES + '/notes', 'utf8'),
 }
 
-function answer({ method, params }) {
+async function answer({ method, params }) {
   switch (method) {
     case 'initialize':
       return { protocolVersion: params.protocolVersion, capabilities: { tools: {} }, serverInfo: { name: 'small', version: '1' } }
     case 'tools/list':
       return { tools: Object.keys(tools).map((name) => ({ name, inputSchema: { type: 'object' } })) }
     case 'tools/call':
-      return { content: [{ type: 'text', text: tools[params.name](params.arguments ?? {}) }] }
+      return { content: [{ type: 'text', text: await tools[params.name](params.arguments ?? {}) }] }
   }
 }
 
@@ -34,7 +35,7 @@ createServer(async (request, response) => {
   if (body === '') return response.writeHead(405).end()
   const { id, ...asked } = JSON.parse(body)
   if (id === undefined) return response.writeHead(202).end()
-  const result = answer(asked)
+  const result = await answer(asked)
   const said = result === undefined ? { error: { code: -32601, message: 'no such method' } } : { result }
   response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ jsonrpc: '2.0', id, ...said }))
 }).listen(Number(PORT), HOST, () => console.log('says ' + WORD))
@@ -66,7 +67,7 @@ export function smallServer(name: string, small: SmallServer): Record<string, Ch
       '',
     ].join('\n'),
     [`servers/${name}/Dockerfile`]: 'FROM scratch\n',
-    [`servers/${name}/main.mjs`]: small.program ?? program,
+    [`servers/${name}/main.mjs`]: small.program ?? smallProgram,
   }
 }
 

@@ -6,6 +6,7 @@ import { readBuildInput } from '../../controller/compile/build-input.ts'
 import { parseEnvFile } from '../../controller/config/env-file.ts'
 import { either } from '../../controller/docker/call.ts'
 import { openEngine } from '../../controller/docker/docker.ts'
+import type { EngineContainer } from '../../controller/docker/engine.ts'
 import { plainText } from '../../controller/docker/log.ts'
 import { packTar } from '../../controller/docker/tar.ts'
 import { readEntries } from '../../controller/rollout.ts'
@@ -35,8 +36,11 @@ export interface Stack extends AsyncDisposable {
   exec(...command: readonly string[]): Promise<{ readonly code: number; readonly output: string }>
   /** `logs controller` */
   logs(): Promise<string>
-  /** Id of the image that was built last. */
+  /** What it labels as its own, running or not. */
+  controllers(): Promise<readonly EngineContainer[]>
+  /** Id of the image that was built last, and its name. */
   readonly image: string
+  readonly tag: string
 }
 
 const engine = openEngine()
@@ -59,7 +63,7 @@ class ComposedStack implements Stack {
 
   async up(): Promise<void> {
     await this.#build()
-    const running = await engine.container(this.#name, limit())
+    const running = await this.#container()
     if (running?.Image === this.image) return
     if (running !== undefined) await this.#removeContainer()
     await this.#make()
@@ -71,12 +75,23 @@ class ComposedStack implements Stack {
     await engine.removeNetwork(this.#network, limit())
   }
 
-  exec(...command: readonly string[]) {
-    return runIn(this.#name, command)
+  async exec(...command: readonly string[]) {
+    return runIn((await this.#container())?.Id ?? this.#name, command)
   }
 
   async logs(): Promise<string> {
-    return plainText(await engine.logs(this.#name, 1_000, limit()))
+    return plainText(await engine.logs((await this.#container())?.Id ?? this.#name, 1_000, limit()))
+  }
+
+  controllers(): Promise<readonly EngineContainer[]> {
+    return engine.containers(this.#labels, limit())
+  }
+
+  /** As Compose does, by its labels: whatever it is called. */
+  async #container(): Promise<EngineContainer | undefined> {
+    const all = await this.controllers()
+    if (all.length > 1) throw new Error(`${all.length} controllers: ${all.map(({ Name }) => Name).join(', ')}`)
+    return all[0]
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -84,14 +99,14 @@ class ComposedStack implements Stack {
     const volumes = this.#mounts.filter(({ source }) => !source.startsWith('/'))
     // One that another stack uses stays.
     for (const { source } of volumes) await either(409, engine.removeVolume(source, limit()), undefined)
-    for (const image of [this.#tag, ...this.#images]) await engine.removeImage(image, limit())
+    for (const image of [this.tag, ...this.#images]) await engine.removeImage(image, limit())
   }
 
   get #name(): string {
     return `${this.#options.project}-controller-1`
   }
 
-  get #tag(): string {
+  get tag(): string {
     return `${this.#options.project}/${this.#file.services.controller.image}`
   }
 
@@ -99,8 +114,14 @@ class ComposedStack implements Stack {
     return `${this.#options.project}_default`
   }
 
+  /** Of the image too, so that what we run from it has them as well. */
+  get #marks(): Record<string, string> {
+    return { 'com.docker.compose.project': this.#options.project, 'com.docker.compose.service': 'controller' }
+  }
+
+  /** What Compose knows its containers by. */
   get #labels(): Record<string, string> {
-    return { 'com.docker.compose.project': this.#options.project }
+    return { ...this.#marks, 'com.docker.compose.config-hash': this.#options.project }
   }
 
   get #mounts() {
@@ -120,9 +141,9 @@ class ComposedStack implements Stack {
     if (!answer.ok) throw new Error(JSON.stringify(answer.faults))
     const tar = packTar(readEntries(tree, answer.input, limit()))
     const lines: string[] = []
-    const made = { t: this.#tag, dockerfile: 'Dockerfile', labels: this.#labels, buildargs: {} }
+    const made = { t: this.tag, dockerfile: 'Dockerfile', labels: this.#marks, buildargs: {} }
     const failure = await engine.build(tar, made, (line) => lines.push(line), limit())
-    const image = await engine.image(this.#tag, limit())
+    const image = await engine.image(this.tag, limit())
     if (failure !== '' || image === undefined) throw new Error(`${failure}\n${lines.slice(-20).join('\n')}`)
     this.image = image.Id
     this.#images.add(image.Id)
@@ -135,7 +156,7 @@ class ComposedStack implements Stack {
     if (!known) await engine.createNetwork(network, limit())
     const inside = ports.map((line) => `${line.split(':')[1]}/tcp`)
     await post(`/containers/create?name=${this.#name}`, {
-      Image: this.image,
+      Image: this.tag,
       Labels: this.#labels,
       Env: await this.#environment(),
       Healthcheck: { Test: healthcheck.test, Interval: nanoseconds(healthcheck.interval) },
@@ -159,8 +180,10 @@ class ComposedStack implements Stack {
   }
 
   async #removeContainer(): Promise<void> {
-    await engine.stopContainer(this.#name, 10, limit())
-    await engine.removeContainer(this.#name, 'stopped', limit())
+    for (const { Id } of await this.controllers()) {
+      await engine.stopContainer(Id, 10, limit())
+      await engine.removeContainer(Id, 'stopped', limit())
+    }
   }
 }
 
