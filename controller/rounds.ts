@@ -15,7 +15,7 @@ import { createQueue, type Queue } from './queue.ts'
 import { conclude, type Means, reconcile, type Seen } from './reconcile.ts'
 import { createKeeper, type Keeper } from './room.ts'
 import { type Draft, emptyDraft, settle } from './routes.ts'
-import { createTroubles } from './troubles.ts'
+import { createTroubles, faultOf, messageOf } from './troubles.ts'
 import { createTurn } from './turn.ts'
 import { createWire, type Wire } from './wire.ts'
 
@@ -242,13 +242,4 @@ export class Rounds implements AsyncDisposable {
       this.bell.ring()
     }
   }
-}
-
-/** A host that does not answer is told in its words; a trace is for what nobody has foreseen. */
-function faultOf(error: unknown): { readonly reason: string } | { readonly err: unknown } {
-  return error instanceof HostDown ? { reason: error.message } : { err: error }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

@@ -3,7 +3,8 @@ import { z } from 'zod'
 import { type Host, HostDown } from '../host.ts'
 import { readContainer, readImages, readInfo, readListed, readNetworks, readUsage } from './answers.ts'
 import { absent, ask, either, look } from './call.ts'
-import type { BuildOptions, Engine, Labels, NetworkOptions } from './engine.ts'
+import { pairs } from './container.ts'
+import type { BuildOptions, Engine, NetworkOptions } from './engine.ts'
 import { linesOf, told } from './events.ts'
 import { BuildAgent, type FollowProgress, follow, longestBuild } from './follower.ts'
 import { createDockerHost, type DockerHostOptions } from './host.ts'
@@ -127,9 +128,7 @@ function output(docker: Docker) {
       const options = { stdout: true, stderr: true, tail, follow: true } as const
       return ask(signal, () => docker.getContainer(id).logs({ ...options, abortSignal: signal }))
     },
-    version(signal) {
-      return ask(signal, () => docker.version())
-    },
+    version: (signal) => ask(signal, () => docker.version()),
     download(id, path, signal) {
       return absent(ask(signal, (abortSignal) => docker.getContainer(id).getArchive({ path, abortSignal })))
     },
@@ -249,8 +248,4 @@ async function runBuild({ tar, options, log, socketPath }: Build, signal: AbortS
   } finally {
     agent.destroy()
   }
-}
-
-function pairs(labels: Labels): string[] {
-  return Object.entries(labels).map(([name, value]) => `${name}=${value}`)
 }

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { BuildInput, ImageSource } from '../desired.ts'
 import type { BuildRequest, Generation, Host, HostOptions, Keep, Product, Sight, Wanted } from '../host.ts'
 import { createTurn } from '../turn.ts'
@@ -8,7 +7,7 @@ import { readCredentials } from './credentials.ts'
 import { takeDown } from './down.ts'
 import { addressOf, edgeName, edgesOf, ensureEdge, refuseForeign } from './edge.ts'
 import type { Engine, EngineContainer } from './engine.ts'
-import { concerns } from './events.ts'
+import { changesOf } from './events.ts'
 import { buildImage, ensurePulled, productName } from './image.ts'
 import { frontNetwork, imageTag, labelsOf, mark } from './labels.ts'
 import { plainParts, plainText } from './log.ts'
@@ -198,20 +197,8 @@ class DockerHost implements Host {
     }
   }
 
-  async *changes(signal: AbortSignal): AsyncGenerator<void> {
-    for (let pause = 0; !signal.aborted; pause = Math.min(2 * pause + 500, 15_000)) {
-      await sleep(pause, undefined, { signal }).catch(() => {})
-      try {
-        const events = await this.#engine.events(signal)
-        if (pause > 0) yield
-        for await (const event of events) {
-          pause = 0
-          if (concerns(event, this.#estate.instance, this.#seen.has)) yield
-        }
-      } catch {
-        // Engine down, or the end: what is true is for `observe` to say, here it is only asked again.
-      }
-    }
+  changes(signal: AbortSignal): AsyncGenerator<void> {
+    return changesOf(this.#engine, { instance: this.#estate.instance, isOurs: this.#seen.has }, signal)
   }
 
   async down(options: { readonly volumes: boolean }, signal: AbortSignal): Promise<void> {

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino'
 import { createBell } from '../bell.ts'
-import type { Compiled, Desired } from '../desired.ts'
 import type { Consent } from '../consent.ts'
+import type { Compiled, Desired } from '../desired.ts'
 import { PullFault, type PullRefs } from '../source/pull-refs.ts'
 import type { Wire } from '../wire.ts'
 import type { KnownTools } from './access.ts'

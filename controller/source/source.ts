@@ -1,4 +1,4 @@
-import { access, constants, mkdir } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { nearest } from '../compile/nearest.ts'
 import type { Tree } from '../desired.ts'
@@ -6,6 +6,7 @@ import type { Lineage } from '../guides.ts'
 import { Notary } from '../trust/notary.ts'
 import { SignersFault } from '../trust/signers.ts'
 import type { Vetted } from '../trust/vet.ts'
+import { mustRead } from './access-files.ts'
 import { createGit } from './git.ts'
 import { BlobFault, readBlobs } from './git-blobs.ts'
 import { type GitAccess, gitEnvironment, type Inherited } from './git-environment.ts'
@@ -99,15 +100,8 @@ class MirroredSource implements Source {
 
   /** Makes the folder that is git's home, and looks that the files with keys are there. */
   async prepare(): Promise<void> {
-    const { sshKeyFile, sshKnownHosts, caFile } = this.#options
     await mkdir(this.#scene.home, { recursive: true, mode: 0o700 })
-    const files = { GATEWAY_SSH_KEY_FILE: sshKeyFile, GATEWAY_SSH_KNOWN_HOSTS: sshKnownHosts, GATEWAY_CA_FILE: caFile }
-    for (const [variable, file] of Object.entries(files)) {
-      if (file === undefined) continue
-      await access(file, constants.R_OK).catch((cause: unknown) => {
-        throw new SourceDown(`${variable}: ${file} cannot be read; check the path and who may read it`, { cause })
-      })
-    }
+    await mustRead(this.#options)
     await this.#notary?.prepare().catch((cause: unknown) => {
       if (!(cause instanceof SignersFault)) throw cause
       throw new SourceDown(`GATEWAY_ALLOWED_SIGNERS: ${cause.message}`, { cause })
@@ -131,7 +125,7 @@ class MirroredSource implements Source {
     }
   }
 
-  async skipped(from: string, to: string, limit = 50): Promise<readonly string[]> {
+  async skipped(from: string, to: string, limit = 250): Promise<readonly string[]> {
     return this.#asked(() => this.#mirror.between(hash(from), hash(to), limit), [])
   }
 

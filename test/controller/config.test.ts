@@ -114,9 +114,7 @@ describe('the environment', () => {
   })
 
   test('has every fault named at once, a line each', () => {
-    expect(
-      faults({ GATEWAY_POLL: 'often', GATEWAY_POL: 'x', GATEWAY_RUNTIME: 'podman' }),
-    ).toEqual([
+    expect(faults({ GATEWAY_POLL: 'often', GATEWAY_POL: 'x', GATEWAY_RUNTIME: 'podman' })).toEqual([
       'GATEWAY_POL: unknown (did you mean "GATEWAY_POLL"?)',
       'GATEWAY_REPO: not given, required is the URL or path of the gateway repository',
       expect.stringMatching(/^GATEWAY_POLL: found "often".*allowed is a cron expression of 5 or 6 fields/),
