@@ -14,7 +14,6 @@ export type { DockerHostOptions }
 
 const engineSocket = '/var/run/docker.sock'
 const minute = 60_000
-/** What is made like another container has what the engine itself said of that. */
 const Options = z.custom<Docker.ContainerCreateOptions>((value) => typeof value === 'object')
 
 /** Throws `HostDown` when the engine does not answer, and one clear line for what this machine cannot give. */
