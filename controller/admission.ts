@@ -80,7 +80,8 @@ function covered(glob: string, by: readonly string[]): boolean {
   return by.some((other) => other === glob || globPattern(other).test(glob))
 }
 
-function globPattern(glob: string): RegExp {
+/** What a pattern of a grant means: `*` is any run of characters. */
+export function globPattern(glob: string): RegExp {
   return new RegExp(`^${glob.split('*').map(RegExp.escape).join('.*')}$`, 'su')
 }
 

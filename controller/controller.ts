@@ -1,4 +1,7 @@
+import type { Account } from '#manifests/account.ts'
 import type { CommitStatus, Status } from '#manifests/status.ts'
+import type { LogQuestion } from './log-question.ts'
+import type { Word } from './narration.ts'
 
 /** Why a pass is wanted; goes into the log, never decides anything. */
 export type Poke = 'start' | 'poll' | 'webhook' | 'secrets' | 'drift' | 'cli' | 'retry' | 'rollout'
@@ -24,6 +27,16 @@ export interface Controller {
   poke(why: Poke): void
   /** Asks for a pass and waits until the head of the branch has a final phase. Throws `SourceDown` while nobody can tell what that is. */
   reconcile(signal: AbortSignal): Promise<CommitStatus>
+  /** What servers do and their builds say, from this moment on; undefined after each `beat` ms of silence. */
+  narrate(beat: number, signal: AbortSignal): AsyncGenerator<Word | undefined>
+  /** Why a server or an agent is as it is; with a tool, whether the agent may call it. Throws `Refused` for neither. */
+  explain(name: string, tool: string | undefined): Promise<Account>
+  /** Last lines of a server's output, of the proxy's for `gateway`. Throws `Refused` where there is none. */
+  log(question: LogQuestion, signal: AbortSignal): Promise<string>
+  /** The same and all that comes from then on, until the signal. */
+  follow(question: LogQuestion, signal: AbortSignal): AsyncGenerator<string>
+  /** Output of a server's last build. Throws `Refused` where it was not built since the controller started. */
+  buildLog(question: LogQuestion): string
   /** Resolves at the next change of anything that `status` tells, or after `wait` ms. */
   changed(wait: number, signal: AbortSignal): Promise<void>
   /** Whether lease, source, host and proxies are fine; reasons of what is not. */

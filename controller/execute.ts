@@ -11,7 +11,7 @@ import { isServing, RolledBack, resume, settleIn } from './retreat.ts'
 import { rollOut } from './rollout.ts'
 import { withoutUpstream } from './routes.ts'
 import { itself, type Step } from './step.ts'
-import type { Halt, Progress, Remove, Retire, Roll, World } from './world.ts'
+import type { Halt, Mend, Progress, Remove, Retire, Roll, World } from './world.ts'
 
 /** The lane of edge and proxy. */
 export const gatewayLane = itself
@@ -19,7 +19,7 @@ export const gatewayLane = itself
 /** How long a server that is no longer wanted may finish its calls, ms. */
 const removalDrain = 60_000
 
-type ServerStep = Extract<Step, { do: 'roll' | 'resume' | 'retire' | 'halt' | 'remove' }>
+type ServerStep = Extract<Step, { do: 'roll' | 'resume' | 'mend' | 'retire' | 'halt' | 'remove' }>
 
 /** Puts each step into the lane of its server; decides nothing. A failed step ends its lane's work and no other. */
 export function execute(
@@ -47,9 +47,17 @@ function isLast(steps: readonly Step[], lanes: Lanes): boolean {
 }
 
 function isServerStep(step: Step): step is ServerStep {
-  return (
-    step.do === 'roll' || step.do === 'resume' || step.do === 'retire' || step.do === 'halt' || step.do === 'remove'
-  )
+  switch (step.do) {
+    case 'roll':
+    case 'resume':
+    case 'mend':
+    case 'retire':
+    case 'halt':
+    case 'remove':
+      return true
+    default:
+      return false
+  }
 }
 
 function enterGateway(
@@ -98,6 +106,8 @@ async function act(
       return roll(step, { tree, lanes }, world, progress)
     case 'resume':
       return resume(step.generation, step.because, world, progress)
+    case 'mend':
+      return mend(step, world, progress)
     case 'retire':
       return retire(step, world, progress)
     case 'halt':
@@ -133,6 +143,15 @@ async function gatewayUp(lanes: Lanes, { host }: World, { say, signal }: Progres
   await lanes.settled(gatewayLane, signal)
   const { edge } = await host.observe(signal)
   if (edge?.state !== 'running') throw new HostDown('edge does not run')
+}
+
+/** What somebody changed while it ran is put right in place: the calls that it has go on. */
+async function mend({ server, target, because }: Mend, world: World, { say, signal }: Progress): Promise<void> {
+  say(`put right: ${because}`)
+  const { spec, origin: commit } = target.generation
+  world.journal.move({ kind: 'mend', server, spec, commit, because })
+  world.meters.healed(server)
+  await world.host.start(target.generation, signal)
 }
 
 async function retire(step: Retire, world: World, progress: Progress): Promise<void> {

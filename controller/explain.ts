@@ -29,11 +29,13 @@ function sign(step: Step): string {
       return '+/-'
     case 'edge':
     case 'proxy':
+      if (step.change === 'mend') return '~'
       return step.change === 'create' ? '+' : step.do === 'edge' || step.because === 'edge restarted' ? '-/+' : '+/-'
     case 'route':
       return step.change === 'create' ? '+' : '~'
     case 'grant':
     case 'revoke':
+    case 'mend':
       return '~'
     case 'retire':
     case 'remove':
@@ -61,6 +63,7 @@ function nameOf(step: Step): string {
       return `${step.server}@${step.generation.spec.slice(0, 8)}`
     case 'halt':
     case 'hold':
+    case 'mend':
     case 'remove':
     case 'resume':
     case 'roll':
@@ -77,12 +80,14 @@ function sum(steps: readonly Step[]): string {
   const created = rolls.filter(({ order }) => order === 'create').length
   const optional = (number: number, words: string) => (number === 0 ? [] : [`${number} ${words}`])
   const granted = count('grant')
+  const mended = steps.filter((step) => (step.do === 'edge' || step.do === 'proxy') && step.change === 'mend').length
   return [
     `${rolls.filter(({ build }) => build).length} to build`,
     ...optional(created, 'to create'),
     `${rolls.length - created} to replace`,
     `${count('remove')} to remove`,
     ...optional(count('resume'), 'to start again'),
+    ...optional(count('mend') + mended, 'to put right'),
     ...optional(count('route'), 'to route'),
     ...optional(count('hold'), 'held'),
     ...optional(granted, granted === 1 ? 'grant added' : 'grants added'),

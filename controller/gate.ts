@@ -20,12 +20,12 @@ export interface Witness {
 }
 
 /**
- * Waits until one live proxy has had three good answers of the generation and none has a bad one, of those that came since it
- * was started. Throws `NotReady` when it stops, restarts meanwhile, or is not ready within the server's `start`; that time runs
+ * Waits until one live proxy has had three good answers of the generation, or as many as are said, and none has a bad one, of
+ * those that came since it was started. Throws `NotReady` when it stops, restarts meanwhile, or is not ready within the server's `start`; that time runs
  * only while a proxy is there to ask.
  */
 export async function passGate(
-  server: Pick<Server, 'name' | 'start'>,
+  server: Pick<Server, 'name' | 'start'> & { readonly answers?: number },
   spec: string,
   witness: Witness,
   signal: AbortSignal,
@@ -40,7 +40,7 @@ export async function passGate(
     const generation = mustRun(find(sight, server.name, spec), restarts)
     restarts ??= generation.restarts
     const live = liveReports(sight, publisher.heard)
-    const verdict = verdictOf(key, live, generation.startedAt)
+    const verdict = verdictOf(key, live, { since: generation.startedAt, ...server })
     if (verdict.kind === 'ready') return
     if (left <= 0) throw new NotReady(`not ready within ${server.start / 1_000} s: ${verdict.because}`)
     await stirred(witness, lookEvery, signal)
@@ -146,12 +146,16 @@ function mustRun(generation: ObservedGeneration | undefined, restarts: number | 
 type Verdict = { readonly kind: 'ready' } | { readonly kind: 'pending'; readonly because: string }
 
 /** What the live proxies' probes say together. */
-function verdictOf(key: string, live: readonly Heard[], since: number): Verdict {
+function verdictOf(
+  key: string,
+  live: readonly Heard[],
+  { since, answers = 3 }: { readonly since: number; readonly answers?: number },
+): Verdict {
   if (live.length === 0) return { kind: 'pending', because: 'no proxy is there to ask it' }
   const probes = probesOf(key, live, since)
   const bad = badProbe(key, live, since)
   if (bad !== undefined) return { kind: 'pending', because: bad.error ?? 'a probe failed' }
-  return probes.some(({ good }) => good >= 3) ? { kind: 'ready' } : { kind: 'pending', because: 'no answer yet' }
+  return probes.some(({ good }) => good >= answers) ? { kind: 'ready' } : { kind: 'pending', because: 'no answer yet' }
 }
 
 function probesOf(key: string, live: readonly Heard[], since: number): readonly Probe[] {

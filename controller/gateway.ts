@@ -65,7 +65,7 @@ function recordFailure({ commit, image }: Course, error: unknown, { host, journa
 
 async function prepare({ image, tree }: Course, world: World, { say, signal }: Progress): Promise<void> {
   say('building the gateway')
-  const log = (line: string) => world.buildLog(itself, line)
+  const log = world.buildLog(itself)
   const product = image && {
     image,
     entries: (reading: AbortSignal) => (image.kind === 'built' ? readEntries(tree, image.input, reading) : nothing()),

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { BuildInput, Server } from './desired.ts'
 import { type Generation, generationKey, type Mount } from './host.ts'
+import type { Glass } from './trust/break-glass.ts'
 
 /** What the machine adds to a commit before a server can run. */
 export interface Machine {
@@ -8,6 +9,8 @@ export interface Machine {
   readonly secrets: ReadonlyMap<string, string>
   /** Why the secrets file could not be read; every server that needs a secret is held. */
   readonly secretsFault?: string
+  /** Who is let in whatever the repository says. */
+  readonly glass?: Glass
   /** Folders that the operator offers, by name. */
   readonly mounts: ReadonlyMap<string, string>
   /** HMAC of secret values with a key that never leaves the machine. */

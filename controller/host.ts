@@ -55,6 +55,8 @@ interface Unit {
   readonly exitCode?: number
   /** When it ended, ms since the epoch; absent while it runs, and where nobody knows. */
   readonly endedAt?: number
+  /** How it is not as the host made it, in words, where somebody changed it while it ran: asking for it once more puts it right. */
+  readonly drift?: string
 }
 
 export interface ObservedGeneration extends Unit {
@@ -64,6 +66,8 @@ export interface ObservedGeneration extends Unit {
   readonly origin: string
   /** Times that the host restarted it by itself. */
   readonly restarts: number
+  /** As they hold now, in a generation's units; absent where the host sets none, or does not tell. */
+  readonly limits?: Partial<Generation['limits']>
   /** `http://host:port` as the proxy reaches it; absent while it does not run. */
   readonly upstream?: string
 }
@@ -110,6 +114,14 @@ export interface Product {
   readonly entries: BuildRequest['entries']
 }
 
+/** Which builds stay beside those that units use. */
+export interface Keep {
+  /** Of each server the newest, so many. */
+  readonly most: number
+  /** `<server>@<context hash>` of others. */
+  readonly wanted: ReadonlySet<string>
+}
+
 /** What every host is opened with. */
 export interface HostOptions {
   readonly instance: string
@@ -149,7 +161,7 @@ export interface Host extends AsyncDisposable {
   build(request: BuildRequest, signal: AbortSignal): Promise<void>
   /** Makes the images for edge and proxies exist: the host's own, and the commit's where it names one. Quick when there is nothing to do. */
   prepare(log: (line: string) => void, signal: AbortSignal, product?: Product): Promise<void>
-  /** Makes edge stand at `wanted.address`. Replacing one ends every open connection. */
+  /** Makes edge stand at `wanted.address`, on its networks. Replacing one ends every open connection. */
   startEdge(signal: AbortSignal): Promise<void>
   /** Starts a proxy of spec `wantedFrom(image).proxy` beside those that run. */
   startProxy(signal: AbortSignal, image?: ImageSource): Promise<void>
@@ -158,7 +170,10 @@ export interface Host extends AsyncDisposable {
    * else it resolves with why everything stays as it is.
    */
   renew(image: ImageSource, commit: string, signal: AbortSignal): Promise<string>
-  /** Creates (or adopts) and starts the generation's container, on its networks. Resolves once it runs, not once it is ready. */
+  /**
+   * Creates (or adopts) and starts the generation's container, on its networks. Resolves once it runs, not once it is ready. One
+   * that runs is put right in place: its name, its limits, its networks.
+   */
   start(generation: Generation, signal: AbortSignal): Promise<void>
   /** Starts a stopped unit of this instance again. */
   resume(id: string, signal: AbortSignal): Promise<void>
@@ -168,13 +183,24 @@ export interface Host extends AsyncDisposable {
   remove(id: string, signal: AbortSignal): Promise<void>
   /** Removes what a removed server leaves: its network, and builds that no container uses. Volumes stay. */
   forget(server: string, signal: AbortSignal): Promise<void>
+  /** Free bytes where builds are stored; undefined where that cannot be known. */
+  free(signal: AbortSignal): Promise<number | undefined>
+  /** Bytes that our builds take, and those of the host's own build cache. */
+  room(signal: AbortSignal): Promise<{ readonly images?: number; readonly cache?: number }>
+  /** Removes old builds that nothing uses. */
+  collect(keep: Keep, signal: AbortSignal): Promise<void>
   /** Last lines of a unit's output. */
   logs(id: string, tail: number, signal: AbortSignal): Promise<string>
+  /** The last `tail` lines of a unit's output and what it says from then on; ends when the unit does, or with the signal. */
+  follow(id: string, tail: number, signal: AbortSignal): AsyncIterable<string>
   /** Yields whenever something of this instance may have changed by itself; ends with the signal. */
   changes(signal: AbortSignal): AsyncIterable<void>
   /** Removes everything of this instance; volumes only if asked. */
   down(options: { readonly volumes: boolean }, signal: AbortSignal): Promise<void>
 }
+
+/** How long calls may go on that a proxy has when all of it ends, ms; without calls a proxy leaves in four seconds. */
+export const lastCalls = 30_000
 
 /** The host itself does not answer: ours, retried for ever, and nothing is concluded from it. */
 export class HostDown extends Error {

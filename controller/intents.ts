@@ -1,5 +1,7 @@
 import type { Aim } from './aim.ts'
 import { type Target, targetKey } from './generation.ts'
+import type { Attempt } from './journal/failures.ts'
+import { isSoon } from './patience.ts'
 
 /** A server that an operator has rolled back, until the branch changes it. */
 export interface Pin {
@@ -25,6 +27,15 @@ export function overtaken({ targets }: Aim, { pins }: Intents): readonly string[
   return [...pins].flatMap(([server, { against }]) => {
     const target = targets[server]
     return target === undefined || targetKey(target) !== against ? [server] : []
+  })
+}
+
+/** Pins whose generation failed, and not just for a moment: what the branch asks for serves on. */
+export function failedPins(pinned: ReadonlyMap<string, Target>, failures: readonly Attempt[]): readonly Attempt[] {
+  return failures.filter((failure) => {
+    const target = pinned.get(failure.server)
+    if (target?.kind !== 'run' || isSoon(failure)) return false
+    return target.generation.spec === failure.spec && target.generation.origin === failure.commit
   })
 }
 

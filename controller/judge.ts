@@ -1,14 +1,15 @@
-import { grantChanges, narrow } from './admission.ts'
-import type { Agent, Desired, Server } from './desired.ts'
+import { narrow } from './admission.ts'
+import type { Consent } from './consent.ts'
+import type { Desired } from './desired.ts'
 import { type Held, heldPlan, howToRelease } from './held.ts'
-
-/** What others have said of the commits that a head brings: enough for it to widen access, or why not. */
-export type Consent = { readonly given: true } | { readonly given: false; readonly because: string }
+import { entryOf, gainedSecrets, owners, widenings, without } from './widening.ts'
 
 /** All that a commit is judged by, beside itself. */
 export interface Bench {
   /** The last commit of which nothing was held back: what restrains is read from there, never from the commit itself. */
   readonly base: Desired | undefined
+  /** What of the base's agents no commit since has taken away; default all of it. */
+  readonly left?: Desired['agents']
   /** Plans that were approved on the machine, and those that a commit's trailer names. */
   readonly approved: ReadonlySet<string>
   readonly trailers: ReadonlySet<string>
@@ -23,124 +24,88 @@ export interface Verdict {
   readonly fault?: string
 }
 
+type Part = Omit<Verdict, 'fault'>
+
 /** What of a commit may be applied. What it takes away always is; what it adds or removes may have to wait. Pure. */
 export function judge(head: Desired, bench: Bench): Verdict {
   const { base } = bench
   if (base === undefined || base.commit === head.commit) return { desired: head, held: [] }
-  if (hasOwner(base) && !hasOwner(head))
-    return {
-      desired: head,
-      held: [],
-      fault: `the last owner would be gone: keep "owner: true" for ${owners(base).join(' or ')}, or give it to another agent`,
-    }
+  const [one, ...more] = owners(base)
+  if (one !== undefined && owners(head).length === 0)
+    return { desired: head, held: [], fault: lastOwner([one, ...more]) }
   const governed = govern(head, base, bench)
   const pruned = guard(governed.desired, base, bench)
-  return { desired: pruned.desired, held: [...governed.held, ...pruned.held] }
+  const held = [...governed.held, ...pruned.held]
+  return { desired: held.length === 0 ? head : consistent(pruned.desired, base), held }
 }
 
-function hasOwner({ agents }: Desired): boolean {
-  return Object.values(agents).some(({ owner }) => owner)
+function lastOwner(names: readonly string[]): string {
+  const keep = `keep "owner: true" for ${names.join(' or ')}, or give it to another agent`
+  return `manifests/permissions.yaml agents: the last owner would be gone: ${keep}`
 }
 
-function owners({ agents }: Desired): string[] {
-  return Object.keys(agents).filter((name) => agents[name]?.owner)
+/** Servers of two commits may meet in a prefix, as those of one never do: then all of them stay as they were. */
+function consistent(desired: Desired, base: Desired): Desired {
+  const prefixes = Object.values(desired.servers).map(({ prefix }) => prefix)
+  return new Set(prefixes).size === prefixes.length ? desired : { ...desired, servers: base.servers }
 }
 
 /** More removals than a commit may make wait, all of them; agents that have every server keep these. */
-function guard(head: Desired, base: Desired, { approved, trailers }: Bench): Omit<Verdict, 'fault'> {
+function guard(head: Desired, base: Desired, bench: Bench): Part {
   const all = Object.keys(base.servers)
   const gone = all.filter((name) => head.servers[name] === undefined).sort()
-  if (gone.length <= Math.max(1, Math.floor(base.settings.prune.most * all.length))) return { desired: head, held: [] }
+  const percent = Math.round(base.settings.prune.most * 100)
+  if (gone.length <= Math.max(1, Math.floor((percent * all.length) / 100))) return { desired: head, held: [] }
   const plan = heldPlan('remove', gone)
-  if (approved.has(plan) || trailers.has(plan)) return { desired: head, held: [] }
+  if (bench.approved.has(plan) || bench.trailers.has(plan)) return { desired: head, held: [] }
   const kept = Object.fromEntries(gone.flatMap((name) => entryOf(base.servers, name)))
   const what = `removing ${gone.length} of ${all.length} servers: ${gone.join(', ')}`
-  const most = `more than ${Math.round(base.settings.prune.most * 100)}% of the servers, as manifests/gateway.yaml says`
-  return {
-    desired: { ...head, servers: { ...head.servers, ...kept }, agents: keeping(head.agents, base.agents, gone) },
-    held: [{ plan, what, because: `${most}; held ${howToRelease(plan, 'trailer')}` }],
-  }
-}
-
-function entryOf<T>(record: Readonly<Record<string, T>>, name: string): [string, T][] {
-  const found = record[name]
-  return found === undefined ? [] : [[name, found]]
+  const because = `more than ${percent}% of the servers, as manifests/gateway.yaml says; held ${howToRelease(plan, 'trailer')}`
+  const agents = keeping(head.agents, bench.left ?? base.agents, gone)
+  return { desired: { ...head, servers: { ...head.servers, ...kept }, agents }, held: [{ plan, what, because }] }
 }
 
 /** Whoever has every server has those that are kept, too. */
-function keeping(
-  agents: Desired['agents'],
-  before: Desired['agents'],
-  kept: readonly string[],
-): Readonly<Record<string, Agent>> {
-  const grantsOf = (name: string, agent: Agent) =>
-    agent.every ? Object.fromEntries(kept.flatMap((server) => entryOf(before[name]?.grants ?? {}, server))) : {}
+function keeping(agents: Desired['agents'], before: Desired['agents'], kept: readonly string[]): Desired['agents'] {
   return Object.fromEntries(
-    Object.entries(agents).map(([name, agent]) => [
-      name,
-      { ...agent, grants: { ...agent.grants, ...grantsOf(name, agent) } },
-    ]),
+    Object.entries(agents).map(([name, agent]) => {
+      const had = agent.every ? kept.flatMap((server) => entryOf(before[name]?.grants ?? {}, server)) : []
+      return [name, { ...agent, grants: { ...agent.grants, ...Object.fromEntries(had) } }]
+    }),
   )
 }
 
 /** Where others must consent to what widens access, that waits for them; what is taken away does not. */
-function govern(head: Desired, base: Desired, { approved, consent }: Bench): Omit<Verdict, 'fault'> {
+function govern(head: Desired, base: Desired, { approved, consent, left = base.agents }: Bench): Part {
   if (base.settings.governance === undefined || consent.given) return { desired: head, held: [] }
-  const widens = widenings(head, base)
+  const before = { ...base, agents: left }
+  const widens = widenings(head, before)
   if (widens.length === 0) return { desired: head, held: [] }
-  const plan = heldPlan('widen', widens)
+  const desired = narrowed(head, before)
+  const plan = heldPlan('widen', without(head, desired))
   if (approved.has(plan)) return { desired: head, held: [] }
   const because = `${consent.because}; held until then, or ${howToRelease(plan, 'socket')}`
-  return { desired: narrowed(head, base), held: [{ plan, what: widens.join('; '), because }] }
+  return { desired, held: [{ plan, what: widens.join('; '), because }] }
 }
 
-/** What a commit gives to anybody or anything that it did not have, in words. */
-export function widenings(head: Desired, base: Desired): readonly string[] {
-  const agents = grantChanges(tableAgents(base), head.agents).filter(({ kind }) => kind === 'grant')
-  const fresh = Object.keys(head.agents).filter((name) => base.agents[name] === undefined)
-  const named = fresh.filter((name) => !agents.some(({ agent }) => agent === name))
-  const newOwners = owners(head).filter((name) => base.agents[name]?.owner !== true)
-  const secrets = Object.values(head.servers).flatMap((server) => {
-    const gained = gainedSecrets(server, base)
-    return gained.length === 0 ? [] : [`${server.name} gains the secret ${gained.join(', ')}`]
-  })
-  const settings = JSON.stringify(head.settings) === JSON.stringify(base.settings) ? [] : ['gateway.yaml changes']
-  return [
-    ...named.map((name) => `${name} is a new agent`),
-    ...agents.map(({ agent, because }) => `${agent} ${because}`),
-    ...newOwners.map((name) => `${name} becomes an owner`),
-    ...secrets,
-    ...settings,
-  ]
-}
-
-function tableAgents({ agents }: Desired) {
-  return Object.fromEntries(
-    Object.entries(agents).map(([name, { hashes, grants, expires }]) => [
-      name,
-      { hashes: [...hashes], grants: { ...grants }, ...(expires === undefined ? {} : { expires }) },
-    ]),
-  )
-}
-
-function gainedSecrets({ name, secrets }: Server, base: Desired): string[] {
-  const before = new Set(Object.values(base.servers[name]?.secrets ?? {}))
-  return Object.values(secrets)
-    .filter((secret) => !before.has(secret))
-    .sort()
-}
-
+/** The head without what it widens. Somebody stays owner, who was one, until the next may be. */
 function narrowed(head: Desired, base: Desired): Desired {
-  const agents = Object.fromEntries(
-    Object.entries(narrow(base.agents, head.agents)).map(([name, agent]) => [
-      name,
-      { ...agent, owner: agent.owner && head.agents[name]?.owner === true },
-    ]),
+  const isOwner = (name: string) => base.agents[name]?.owner === true && head.agents[name]?.owner === true
+  const left = narrow(base.agents, head.agents)
+  const isKept = Object.keys(left).some(isOwner)
+  const agents = Object.entries(left).map(([name, agent]) => {
+    const { every = false, through = [] } = head.agents[name] ?? {}
+    const owner = isKept ? isOwner(name) : agent.owner
+    const only = agent.through.filter((server) => through.includes(server))
+    return [name, { ...agent, owner, every: agent.every && every, through: only }] as const
+  })
+  const servers = Object.values(head.servers).flatMap((server) =>
+    gainedSecrets(server, base).length === 0 ? [[server.name, server] as const] : entryOf(base.servers, server.name),
   )
-  const servers = Object.fromEntries(
-    Object.values(head.servers).flatMap((server) =>
-      gainedSecrets(server, base).length === 0 ? [[server.name, server]] : entryOf(base.servers, server.name),
-    ),
-  )
-  return { ...head, agents, servers, settings: base.settings }
+  return {
+    ...head,
+    agents: Object.fromEntries(agents),
+    servers: Object.fromEntries(servers),
+    settings: base.settings,
+  }
 }

@@ -34,7 +34,10 @@ interface Lane {
 }
 
 /** `onEnd` hears when a lane became empty, with the error if its work failed; `onChange` whenever a lane says something. */
-export function createLanes(onEnd: (lane: string, error: unknown) => void, onChange: () => void): Lanes {
+export function createLanes(
+  onEnd: (lane: string, error: unknown) => void,
+  onChange: (lane: string, doing: string) => void,
+): Lanes {
   const lanes = new Map<string, Lane>()
   const closing = new AbortController()
 
@@ -43,7 +46,7 @@ export function createLanes(onEnd: (lane: string, error: unknown) => void, onCha
     const signal = AbortSignal.any([lane.abort.signal, closing.signal])
     const say: Say = (doing, awaited = true) => {
       lane.run = { ...lane.run, doing, awaited }
-      onChange()
+      onChange(name, doing)
     }
     const error = await attempt(() => work(say, signal), signal)
     if (lanes.get(name) !== lane) return

@@ -3,6 +3,7 @@ import { setInterval as ticks } from 'node:timers/promises'
 import type { Config } from './config/config.ts'
 import { readSecrets, sealer } from './config/secrets.ts'
 import type { Machine } from './generation.ts'
+import { openBreakGlass } from './trust/break-glass.ts'
 
 /** How often the secrets file is looked at, ms. */
 const lookEvery = 2_000
@@ -13,24 +14,27 @@ export async function openMachine({
   secrets: file,
   mounts,
   state,
-}: Pick<Config, 'instance' | 'secrets' | 'mounts' | 'state'>): Promise<() => Promise<Machine>> {
+  breakGlass,
+}: Pick<Config, 'instance' | 'secrets' | 'mounts' | 'state' | 'breakGlass'>): Promise<() => Promise<Machine>> {
   const { hmac: seal } = await sealer(state)
   const fixed = { instance, mounts: new Map(Object.entries(mounts)), seal, secretsFile: file }
+  const look = breakGlass === undefined ? undefined : openBreakGlass(breakGlass, state)
   return async () => {
+    const glass = look === undefined ? {} : { glass: await look() }
     try {
-      return { ...fixed, secrets: await readSecrets(file) }
+      return { ...fixed, ...glass, secrets: await readSecrets(file) }
     } catch (error) {
       const secretsFault = error instanceof Error ? error.message : String(error)
-      return { ...fixed, secrets: new Map(), secretsFault }
+      return { ...fixed, ...glass, secrets: new Map(), secretsFault }
     }
   }
 }
 
-/** Yields whenever the secrets file became another one; a folder's watcher would miss what a container's mount changes. */
-export async function* secretsChanges(file: string, signal: AbortSignal): AsyncIterable<void> {
-  let before = await stamp(file)
+/** Yields whenever one of these files became another one; a folder's watcher would miss what a container's mount changes. */
+export async function* fileChanges(files: readonly string[], signal: AbortSignal): AsyncIterable<void> {
+  let before = await stamps(files)
   for await (const _ of untilAborted(signal)) {
-    const now = await stamp(file)
+    const now = await stamps(files)
     if (now !== before) yield
     before = now
   }
@@ -42,6 +46,10 @@ async function* untilAborted(signal: AbortSignal): AsyncIterable<void> {
   } catch (error) {
     if (!signal.aborted) throw error
   }
+}
+
+async function stamps(files: readonly string[]): Promise<string> {
+  return (await Promise.all(files.map(stamp))).join('\n')
 }
 
 async function stamp(file: string): Promise<string> {

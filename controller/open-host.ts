@@ -27,11 +27,11 @@ export async function openConfiguredHost(config: Config, product: Product, signa
     return openProcessHost({ ...common, product: product.folder, environment: inherited, log })
   }
   const { address, prefix } = config.subnets
+  const { networks, registryAuth, selfUpdate } = config
   const options = {
     ...common,
-    subnets: `${address}/${prefix}`,
-    networks: config.networks,
-    selfUpdate: config.selfUpdate,
+    ...{ subnets: `${address}/${prefix}`, networks, selfUpdate },
+    ...(registryAuth === undefined ? {} : { registryAuth }),
   }
   return openDockerHost({ ...options, product: await dockerProduct(config, product, signal) }, signal, config.engine)
 }

@@ -39,6 +39,7 @@ function planEdge(wanted: Wanted, { edge, proxies }: Sight): Step[] {
     ]
   if (edge.state !== 'running')
     return [step('edge', 'create', 'edge does not run'), step('proxy', 'replace', 'edge restarted')]
+  if (edge.drift !== undefined) return [step('edge', 'mend', edge.drift), ...planProxy(wanted, proxies, edge.startedAt)]
   return planProxy(wanted, proxies, edge.startedAt)
 }
 
@@ -49,9 +50,10 @@ function planProxy(wanted: Wanted, proxies: readonly ObservedProxy[], edgeStarte
   if (edgeStartedAt !== undefined && running.some(({ startedAt }) => startedAt < edgeStartedAt))
     return [step('proxy', 'replace', 'edge restarted')]
   if (current === undefined) return [step('proxy', 'replace', 'the gateway has a new version')]
-  return running.length > 1 ? [step('proxy', 'replace', 'an older proxy still runs')] : []
+  if (running.length > 1) return [step('proxy', 'replace', 'an older proxy still runs')]
+  return current.drift === undefined ? [] : [step('proxy', 'mend', current.drift)]
 }
 
-function step(what: 'edge' | 'proxy', change: 'create' | 'replace', because: string): Step {
+function step(what: 'edge' | 'proxy', change: 'create' | 'replace' | 'mend', because: string): Step {
   return { do: what, change, because }
 }

@@ -1,4 +1,5 @@
 import type { Aim } from './aim.ts'
+import { driftOf } from './drift.ts'
 import { difference, isExclusive, type Target, targetKey } from './generation.ts'
 import { generationKey, type ObservedGeneration } from './host.ts'
 import { healLimit, loopOf, retryAt } from './patience.ts'
@@ -62,13 +63,30 @@ function planRun(target: RunTarget, place: Place): Step[] {
   const halt = haltOf(target, place, isServing)
   if (halt !== undefined) return [halt]
   if (isServing && serving?.upstream !== undefined && current?.state === 'running')
-    return [...planRoute(target, observed), ...retireOthers(current, target, place)]
+    return [
+      ...planMend(current, target, observed),
+      ...planRoute(target, observed),
+      ...retireOthers(current, target, place),
+    ]
   const failure = observed.failures.get(server.name)
   if (failure?.spec !== generation.spec || failure.commit !== generation.origin) return [roll(target, place)]
   const again = retryAt(failure)
   if (again !== undefined && again <= observed.now) return [roll(target, place)]
   const hold = { do: 'hold', server: server.name, phase: 'stalled', because: failure.reason } as const
   return isServing ? [hold] : [hold, ...keep(place)]
+}
+
+/** What somebody changes again and again is theirs: it serves, and is left as it is for a while. */
+function planMend(current: ObservedGeneration, target: RunTarget, { moves, now }: Observed): Step[] {
+  const { generation } = target
+  const { server, spec } = generation
+  const because = driftOf(generation, current)
+  if (because === undefined) return []
+  const mended = moves.filter((move) => move.kind === 'mend' && move.server === server && move.spec === spec)
+  if (mended.filter(({ at }) => at > now - healLimit.within).length < healLimit.times)
+    return [{ do: 'mend', server, target, because }]
+  const words = `put right ${healLimit.times} times within ${span(healLimit.within)} and left for now: ${because}`
+  return [{ do: 'hold', server, phase: 'stalled', because: words }]
 }
 
 /** What has been started again and again, or goes back and forth, is stopped and left to people. */

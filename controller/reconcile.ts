@@ -79,7 +79,7 @@ function noteRestarts({ journal, world }: Means, before: Sight | undefined, { ge
 /** What is to be done for the heading, seen from here. Changes nothing. */
 export function planFor(
   { host, publisher, journal, chronicle }: Pick<Means, 'host' | 'publisher' | 'journal' | 'chronicle'>,
-  { aim, before }: Heading & { readonly aim: Aim },
+  { aim, before }: Pick<Heading, 'before'> & { readonly aim: Aim },
   sight: Sight,
 ): readonly Step[] {
   const { current } = chronicle

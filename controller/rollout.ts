@@ -3,6 +3,7 @@ import { acknowledged, find, NotReady, passGate } from './gate.ts'
 import { type BuildEntry, BuildFailed, generationKey } from './host.ts'
 import { retireOthers, stopOthers } from './retire.ts'
 import { giveUp, isServing, settleIn, startAfresh } from './retreat.ts'
+import { makeRoom } from './room.ts'
 import { withoutUpstream, withServing, withStarting } from './routes.ts'
 import type { Origin, Progress, Roll, World } from './world.ts'
 
@@ -17,10 +18,11 @@ export async function rollOut(step: Roll, from: Origin, world: World, progress: 
   if (heals) await startAfresh(server.name, { ...generation, because: step.because }, world, progress)
   try {
     if (step.order === 'stop-first') await makeWay(step, world, progress)
+    const answers = await answersOf(step, world, progress.signal)
     progress.say('starting')
     await world.host.start(generation, progress.signal)
     world.journal.remember(generationKey(server.name, generation.spec), target.parts)
-    await cutOver(step, world, progress)
+    await cutOver(step, answers, world, progress)
   } catch (error) {
     if (!progress.signal.aborted) await giveUp(step, world, progress, error)
     throw error
@@ -39,9 +41,10 @@ async function build(
 ): Promise<void> {
   progress.say('waiting for another build')
   await world.builds.take(async () => {
+    await makeRoom(world.host, progress.signal)
     progress.say('building')
     const began = performance.now()
-    const log = (line: string) => world.buildLog(server, line)
+    const log = world.buildLog(server)
     const request = { server, input, entries: (signal: AbortSignal) => readEntries(tree, input, signal), log }
     const passed = () => (performance.now() - began) / 1_000
     try {
@@ -67,14 +70,23 @@ export async function* readEntries(tree: Tree, input: BuildInput, signal: AbortS
   }
 }
 
-async function cutOver({ target }: Roll, world: World, progress: Progress): Promise<void> {
+/** Good answers that it must give; one that was removed and kept has given them before, and nobody is served meanwhile. */
+async function answersOf({ server, order, target }: Roll, world: World, signal: AbortSignal): Promise<number> {
+  const { publisher, journal, host } = world
+  const isKnown = publisher.table?.servers[server] !== undefined
+  if (order !== 'create' || isKnown || journal.failures().some((failure) => failure.server === server)) return 3
+  const kept = find(await host.observe(signal), server, target.generation.spec)
+  return kept?.state === 'exited' ? 1 : 3
+}
+
+async function cutOver({ target }: Roll, answers: number, world: World, progress: Progress): Promise<void> {
   const { server, generation } = target
   const started = find(await world.host.observe(progress.signal), server.name, generation.spec)
   const upstream = started?.upstream
   if (upstream === undefined) throw new NotReady('it stopped as soon as it was started')
   world.publisher.publish((draft) => withStarting(draft, target, upstream))
   progress.say('waiting until it is ready')
-  await passGate(server, generation.spec, world, progress.signal)
+  await passGate({ ...server, answers }, generation.spec, world, progress.signal)
   world.publisher.publish((draft) => world.admit(withServing(draft, target, upstream)))
   await acknowledged(world, progress)
 }

@@ -8,17 +8,19 @@ import { type Host, HostDown } from './host.ts'
 import type { Journal } from './journal/journal.ts'
 import { createLanes, type Lanes } from './lanes.ts'
 import { createMeters, type Meters } from './meters.ts'
+import { createNarration, type Narration } from './narration.ts'
 import { retryAt } from './patience.ts'
 import { createPublisher, type Publisher } from './publish.ts'
 import { createQueue, type Queue } from './queue.ts'
 import { conclude, type Means, reconcile, type Seen } from './reconcile.ts'
+import { createKeeper, type Keeper } from './room.ts'
 import { type Draft, emptyDraft, settle } from './routes.ts'
-import { createTroubles } from './troubles.ts'
+import { createTroubles, faultOf, messageOf } from './troubles.ts'
 import { createTurn } from './turn.ts'
 import { createWire, type Wire } from './wire.ts'
 
 /** What rounds are made with; they open nothing themselves. */
-export interface Charge extends Pick<Means, 'source' | 'compile' | 'machine'> {
+export interface Charge extends Pick<Means, 'source' | 'compile' | 'machine' | 'consent' | 'signed'> {
   /** The file in which grants are written, as refusals name it. */
   readonly grantsFile: string
   readonly journal: Journal
@@ -34,6 +36,7 @@ export class Rounds implements AsyncDisposable {
   /** What is said of commits, by their hashes. */
   readonly news: Wire<CommitStatus> = createWire()
   readonly meters: Meters = createMeters()
+  readonly narration: Narration = createNarration()
   /** Rings when something on the host may have changed by itself. */
   readonly stir: Bell = createBell()
   readonly publisher: Publisher
@@ -46,6 +49,7 @@ export class Rounds implements AsyncDisposable {
   readonly #backoffs = { heading: createBackoff(1_000, 30_000), host: createBackoff(1_000, 30_000) }
   readonly #stopping = new AbortController()
   #means: Means | undefined
+  #keeper: Keeper | undefined
   #heading: Heading = {}
   #seen: Seen | undefined
   /** Numbers of the pass that began last, of the one whose first half ended last, and of the one that ended last. */
@@ -60,7 +64,10 @@ export class Rounds implements AsyncDisposable {
     this.chronicle = createChronicle(charge.journal, (status) => this.#tell(status))
     this.#lanes = createLanes(
       (lane, error) => this.#laneEnded(lane, error),
-      () => this.bell.ring(),
+      (lane, doing) => {
+        this.narration.doing(lane, doing)
+        this.bell.ring()
+      },
     )
     this.#queue = createQueue((half, signal) => (half === halves.heading ? this.#head(signal) : this.#meet(signal)))
     void this.#follow(this.#stopping.signal)
@@ -76,19 +83,21 @@ export class Rounds implements AsyncDisposable {
   }
 
   get host(): Status['host'] {
-    return this.#host
+    const disk = this.#keeper?.disk
+    return disk === undefined ? this.#host : { ...this.#host, disk }
   }
 
   /** Passes run on this host from now on. */
   take(host: Host): void {
     const { publisher, chronicle } = this
-    const { journal, log } = this.#charge
-    const buildLog = (server: string, line: string) => log.debug({ server, line }, 'build')
+    const { journal } = this.#charge
+    const buildLog = (server: string) => this.narration.build(server)
     const admit = (draft: Draft) => (this.#heading.aim === undefined ? draft : settle(draft, this.#heading.aim))
     const { stir, meters } = this
     const world = { host, stir, publisher, journal, meters, builds: this.#builds, buildLog, admit }
     const own = { publisher, chronicle, lanes: this.#lanes, troubles: this.#troubles }
     this.#means = { ...this.#charge, ...own, host, world }
+    this.#keeper = createKeeper(host)
     this.#tellHost({ ok: true, reason: 'answers' })
     this.ask()
   }
@@ -166,6 +175,7 @@ export class Rounds implements AsyncDisposable {
       this.#backoffs.host.reset()
       this.#tellHost({ ok: true, reason: 'answers' })
       this.#meter(halves.host, 'done', began)
+      void this.#keeper?.look(this.#heading.aim, this.#stopping.signal)
     } catch (error) {
       this.#meter(halves.host, 'failed', began)
       if (!signal.aborted) this.look(this.#failed(halves.host, error))
@@ -232,13 +242,4 @@ export class Rounds implements AsyncDisposable {
       this.bell.ring()
     }
   }
-}
-
-/** A host that does not answer is told in its words; a trace is for what nobody has foreseen. */
-function faultOf(error: unknown): { readonly reason: string } | { readonly err: unknown } {
-  return error instanceof HostDown ? { reason: error.message } : { err: error }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

@@ -1,20 +1,22 @@
 import { narrow } from './admission.ts'
+import type { Consent } from './consent.ts'
 import type { Desired } from './desired.ts'
 import type { Guides, Lineage } from './guides.ts'
 import { heldPlan, howToRelease } from './held.ts'
-import { type Consent, judge, type Verdict } from './judge.ts'
+import { judge, type Verdict } from './judge.ts'
+import { CommitUnknown } from './source/git-fault.ts'
 
 /** The last commit of which nothing was held back, compiled. */
 export interface Base {
-  readonly commit: string
   readonly desired: Desired
+  /** What of its agents no commit has taken away since: what was revoked is not given back for having been there once. */
+  readonly left: Desired['agents']
 }
 
 /** What of a head may be so, and what that was judged by. */
 export interface Ruling extends Verdict {
   /** Equal for equal circumstances: then it is not judged again. */
   readonly by: string
-  readonly rewound: boolean
 }
 
 /** What the last ruling left. */
@@ -23,58 +25,98 @@ export interface Remembered {
   readonly ruling?: Ruling
 }
 
-/** Judges a head by the commit before it, what operators have approved and what others have consented to. */
-export async function rule(
-  guides: Guides,
-  last: Remembered,
-  { desired, signal }: { readonly desired: Desired; readonly signal: AbortSignal },
-): Promise<Remembered & { readonly ruling: Ruling }> {
-  const { commit } = desired
-  const base = await baseOf(guides, last, signal)
-  if (base === undefined || base.commit === commit) return { ruling: unrestrained(last, desired) }
-  const lineage = await guides.source.lineage(base.commit, commit).catch(() => undefined)
-  if (lineage === undefined) return { ruling: unrestrained(last, desired) }
+type Ruled = Remembered & { readonly ruling: Ruling }
+
+interface Question {
+  readonly desired: Desired
+  readonly signal: AbortSignal
+}
+
+/**
+ * Judges a head by the commit before it, what operators have approved and what others have consented to. What cannot be found out
+ * now restrains, by failing.
+ */
+export async function rule(guides: Guides, last: Remembered, question: Question): Promise<Ruled> {
+  const { desired } = question
+  const before = guides.journal.accepted()
+  if (before === undefined || before === desired.commit) return { ruling: unrestrained(last, desired) }
+  try {
+    const base = last.base?.desired.commit === before ? last.base : await openBase(guides, before, question.signal)
+    if (base === undefined)
+      return { ruling: unrestrained(last, desired, `${short(before)}, applied last, has errors now`) }
+    return await ruleBy(guides, { ...last, base }, desired)
+  } catch (error) {
+    if (!(error instanceof CommitUnknown)) throw error
+    return { ruling: unrestrained(last, desired, `${short(before)}, applied last, is no longer in the repository`) }
+  }
+}
+
+async function ruleBy(guides: Guides, last: Remembered & { readonly base: Base }, desired: Desired): Promise<Ruled> {
+  const { base } = last
+  const { commit } = base.desired
+  const lineage = await lineageOf(guides, commit, desired.commit)
   const approvals = guides.journal.approvals()
-  const consent = consentTo(guides, base.desired, lineage)
-  const by = JSON.stringify([commit, base.commit, approvals, consent])
+  const consent = consentBy(guides, base.desired, lineage)
+  const by = JSON.stringify([desired.commit, commit, approvals, consent])
   if (last.ruling?.by === by) return { base, ruling: last.ruling }
   const approved = new Set(approvals)
-  const back = lineage.rewound && guides.signed === true ? rewind(desired, base, approved) : undefined
-  const verdict = back ?? judge(desired, { base: base.desired, approved, trailers: new Set(lineage.approves), consent })
-  return { base, ruling: { ...verdict, by, rewound: lineage.rewound } }
+  const head = lineage.rewound
+    ? warned(desired, `the branch went back: ${short(commit)}, applied last, is no longer in it`)
+    : desired
+  const back = lineage.rewound && guides.signed === true ? rewind(head, base, approved) : undefined
+  const trailers = new Set(lineage.approves)
+  const verdict = back ?? judge(head, { base: base.desired, left: base.left, approved, trailers, consent })
+  const left = verdict.fault === undefined ? narrow(base.left, head.agents) : base.left
+  return { base: { ...base, left }, ruling: { ...verdict, by } }
 }
 
-/** Nothing restrains a first commit, nor one that was accepted before. */
-function unrestrained({ ruling }: Remembered, desired: Desired): Ruling {
-  const by = JSON.stringify([desired.commit])
-  return ruling?.by === by ? ruling : { desired, held: [], by, rewound: false }
+/** A commit that the repository's copy has lost since it was read is not one that the branch descends from. */
+function lineageOf({ source }: Guides, from: string, to: string): Promise<Lineage> {
+  return source.lineage(from, to).catch((error: unknown) => {
+    if (!(error instanceof CommitUnknown)) throw error
+    return { rewound: true, approves: [] }
+  })
 }
 
-async function baseOf(guides: Guides, { base }: Remembered, signal: AbortSignal): Promise<Base | undefined> {
-  const commit = guides.journal.accepted()
-  if (commit === undefined || base?.commit === commit) return base
-  const tree = await guides.source.tree(commit).catch(() => undefined)
-  if (tree === undefined) return undefined
-  const compiled = await guides.compile(tree, signal)
-  return compiled.ok ? { commit, desired: compiled.desired } : undefined
+/** Nothing restrains a first commit; one that was accepted is as it was judged. */
+function unrestrained({ ruling }: Remembered, desired: Desired, because?: string): Ruling {
+  if (ruling?.desired.commit === desired.commit && ruling.held.length === 0 && ruling.fault === undefined) return ruling
+  const head = because === undefined ? desired : warned(desired, `nothing restrains this commit: ${because}`)
+  return { desired: head, held: [], by: '' }
 }
 
-function consentTo({ consent }: Guides, { settings }: Desired, { commits }: Lineage): Consent {
-  if (settings.governance === undefined) return { given: true }
+function warned(desired: Desired, warning: string): Desired {
+  return { ...desired, warnings: [...desired.warnings, warning] }
+}
+
+function short(commit: string): string {
+  return commit.slice(0, 12)
+}
+
+async function openBase({ source, compile }: Guides, commit: string, signal: AbortSignal): Promise<Base | undefined> {
+  const compiled = await compile(await source.tree(commit), signal)
+  return compiled.ok ? { desired: compiled.desired, left: compiled.desired.agents } : undefined
+}
+
+/** Reviews are of what a commit adds to the branch; where the branch went back nobody has reviewed that. */
+function consentBy({ consent }: Guides, { settings: { governance } }: Desired, { commits, rewound }: Lineage): Consent {
+  if (governance === undefined) return { given: true }
+  const no = (because: string): Consent => ({ given: false, because })
   if (consent === undefined)
-    return {
-      given: false,
-      because: 'governance asks the forge for reviews: set GATEWAY_FORGE_URL and GATEWAY_FORGE_TOKEN',
-    }
-  return consent(commits, settings.governance.approvals)
+    return no('governance asks the forge for reviews: set GATEWAY_FORGE_URL and GATEWAY_FORGE_TOKEN')
+  if (rewound) return no('the branch went back, which no pull request does')
+  if (commits === undefined) return no('too many commits at once to ask for the reviews of each')
+  return consent(commits, governance.approvals)
 }
 
 /** A branch that goes back may bring back what was put right since: all of it waits, but what it takes away. */
-function rewind(head: Desired, base: Base, approved: ReadonlySet<string>): Verdict | undefined {
-  const plan = heldPlan('rewind', base.commit, head.commit)
+function rewind(head: Desired, { desired, left }: Base, approved: ReadonlySet<string>): Verdict | undefined {
+  const plan = heldPlan('rewind', desired.commit, head.commit)
   if (approved.has(plan)) return undefined
-  const names = `${base.commit.slice(0, 12)} to ${head.commit.slice(0, 12)}`
+  const { commit, agents, warnings } = head
   const because = `commits must be signed, and an older one may lack what was put right; held ${howToRelease(plan, 'socket')}`
-  const desired = { ...base.desired, commit: head.commit, agents: narrow(base.desired.agents, head.agents) }
-  return { desired, held: [{ plan, what: `the branch went back from ${names}`, because }] }
+  return {
+    desired: { ...desired, commit, warnings, agents: narrow(left, agents) },
+    held: [{ plan, what: `the branch went back from ${short(desired.commit)} to ${short(commit)}`, because }],
+  }
 }

@@ -8,12 +8,14 @@ import type { Config } from './config/config.ts'
 import type { Controller } from './controller.ts'
 import { openAdmin } from './face/admin.ts'
 import { createFace, type FaceOptions } from './face/http.ts'
-import { openDesk } from './forge/desk.ts'
+import { type Desk, openDesk } from './forge/desk.ts'
+import { openPullDesk, type PullDesk } from './forge/pull-desk.ts'
 import type { Machine } from './generation.ts'
+import type { Guides } from './guides.ts'
 import { type Host, HostDown } from './host.ts'
 import { openJournal } from './journal/journal.ts'
 import { acquireLease } from './lease.ts'
-import { openMachine, secretsChanges } from './machine.ts'
+import { fileChanges, openMachine } from './machine.ts'
 import { type CrierOptions, openCrier } from './notices/crier.ts'
 import { openOutbox } from './outbox.ts'
 import { Rounds } from './rounds.ts'
@@ -50,20 +52,16 @@ export async function runController(config: Config, options: RunOptions): Promis
   const source = await openSource(config.source)
   const watched = watchSource(source, log)
   const machine = await openMachine(config)
-  const rounds = end.use(
-    new Rounds({
-      source: watched,
-      compile,
-      machine,
-      journal,
-      log,
-      grantsFile: grantsFile(config, source),
-    }),
-  )
+  const pulls: { desk?: PullDesk | undefined } = {}
+  const means = { source: watched, compile, machine, journal, log, ...rulesOf(config, source) }
+  const rounds = end.use(new Rounds({ ...means, ...(config.forge && { consent: consentBy(pulls) }) }))
   const outbox = end.use(openOutbox(journal, log, () => rounds.bell.ring()))
   const desk = end.use(openDesk(config, { journal, outbox, rounds, log }))
+  pulls.desk = openPullDesk(config, { desk, refs: source.pulls, rounds, journal, outbox, machine, log })
+  if (pulls.desk !== undefined) end.use(pulls.desk)
+  const forgeState = () => ({ ...desk.state(), ...forgeOf(pulls, desk) })
   const office = { instance, version, repository: source.label, branch: config.source.branch, journal }
-  const steward = new Steward({ ...office, sourceState: watched.state, forgeState: desk.state }, rounds)
+  const steward = new Steward({ ...office, sourceState: watched.state, forgeState }, rounds)
   end.use(cryFor(steward, { ...{ rounds, journal, outbox, log, machine }, page: config.status.url }))
   end.use(outbox) // again, so that it ends before the desk's connections do
   end.use(closing(await openAdmin(steward, state, log)))
@@ -78,8 +76,19 @@ export async function runController(config: Config, options: RunOptions): Promis
   end.defer(() => poll.destroy())
   await Promise.all([
     onEach(host.changes(signal), () => rounds.moved()),
-    onEach(secretsChanges(config.secrets, signal), () => rounds.ask()),
+    onEach(fileChanges(watchedFiles(config), signal), () => rounds.ask()),
   ])
+}
+
+/** Rounds are made first, and who asks the forge asks them for passes. */
+function consentBy(pulls: { readonly desk?: PullDesk | undefined }): NonNullable<Guides['consent']> {
+  return (commits, approvals) =>
+    pulls.desk?.consent(commits, approvals) ?? { given: false, because: 'the forge was not asked yet' }
+}
+
+function forgeOf({ desk: pulls }: { readonly desk?: PullDesk | undefined }, desk: Desk): ReturnType<Desk['state']> {
+  const forge = pulls?.forge(desk.state().forge)
+  return forge === undefined ? {} : { forge }
 }
 
 interface CryMeans extends Pick<CrierOptions, 'journal' | 'outbox' | 'log'> {
@@ -99,8 +108,15 @@ function cryFor(steward: Steward, { rounds, machine, page, ...means }: CryMeans)
   })
 }
 
-function grantsFile({ source }: Config, { label }: Source): string {
-  return `${label} ${join(source.path, 'manifests/permissions.yaml')}`
+/** Of the machine, beside what the repository says: a change of one is a reason to look. */
+function watchedFiles({ secrets, breakGlass, source: { signers } }: Config): readonly string[] {
+  const ofSigners = signers === undefined ? [] : [signers, join(signers, 'default'), join(signers, 'permissions')]
+  return [secrets, ...(breakGlass === undefined ? [] : [breakGlass]), ...ofSigners]
+}
+
+function rulesOf({ source }: Config, { label }: Source): { readonly grantsFile: string; readonly signed: boolean } {
+  const grantsFile = `${label} ${join(source.path, 'manifests/permissions.yaml')}`
+  return { grantsFile, signed: source.signers !== undefined }
 }
 
 async function listen(config: Config, controller: Controller, options: Pick<FaceOptions, 'log' | 'webhook'>) {

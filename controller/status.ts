@@ -38,6 +38,7 @@ export function summarise(facts: Facts, view: 'public' | 'operator'): Status {
     ...(facts.forge === undefined ? {} : { forge: facts.forge }),
     ...(facts.webhook === undefined ? {} : { webhook: facts.webhook }),
     ...(look?.sight.edge?.remark === undefined ? {} : { remarks: [look.sight.edge.remark] }),
+    ...glassOf(look?.standing),
     ...(facts.attempted === undefined ? {} : { attempted: facts.attempted }),
     ...(facts.applied === undefined ? {} : { applied: facts.applied }),
     revision: facts.revision,
@@ -48,6 +49,11 @@ export function summarise(facts: Facts, view: 'public' | 'operator'): Status {
         : [...targets.map((target) => serverOf(target, { ...facts, look }, view)), ...removedServers(look)],
     ...(view === 'operator' && look !== undefined ? { access: accessOf(look.standing) } : {}),
   }
+}
+
+function glassOf(standing: Standing | undefined): Pick<Status, 'breakGlass'> {
+  const glass = standing?.aim.glass
+  return glass === undefined ? {} : { breakGlass: { ok: glass.ok, reason: glass.reason } }
 }
 
 function proxiesOf({ heard, revision }: Facts, sight: Sight): Status['proxies'] {
@@ -100,9 +106,8 @@ function removedServers({ standing, sight }: NonNullable<Facts['look']>): Server
     const runs = generations.some(({ state }) => state === 'running')
     const last = Math.max(...generations.map(({ endedAt = 0 }) => endedAt))
     const until = new Date(last + settings.prune.grace).toISOString().replace(/\.\d+Z$/, 'Z')
-    const reason = runs
-      ? 'no longer in the commit: finishes its calls'
-      : `no longer in the commit: kept, stopped, until ${until}`
+    const kept = last === 0 || settings.prune.grace === 0 ? 'to be removed' : `kept, stopped, until ${until}`
+    const reason = `no longer in the commit: ${runs ? 'finishes its calls' : kept}`
     return { name, phase: 'removed', reason, description: '' }
   })
 }

@@ -28,9 +28,9 @@ export interface Observed {
   readonly now: number
 }
 
-/** A generation came to serve, or what served was started again. */
+/** A generation came to serve, what served was started again, or what somebody changed of it was put right. */
 export interface Move {
-  readonly kind: 'roll' | 'heal'
+  readonly kind: 'roll' | 'heal' | 'mend'
   readonly server: string
   readonly spec: string
   readonly commit: string
@@ -46,8 +46,7 @@ export type RunTarget = Extract<Target, { kind: 'run' }>
 
 export type Step =
   | { readonly do: 'revoke' | 'grant'; readonly agent: string; readonly because: string }
-  | { readonly do: 'edge'; readonly change: 'create' | 'replace'; readonly because: string }
-  | { readonly do: 'proxy'; readonly change: 'create' | 'replace'; readonly because: string }
+  | { readonly do: 'edge' | 'proxy'; readonly change: 'create' | 'replace' | 'mend'; readonly because: string }
   | { readonly do: 'controller'; readonly change: 'replace'; readonly because: string }
   | {
       readonly do: 'roll'
@@ -74,6 +73,7 @@ export type Step =
       readonly generation: ObservedGeneration
       readonly because: string
     }
+  | { readonly do: 'mend'; readonly server: string; readonly target: RunTarget; readonly because: string }
   | {
       readonly do: 'halt'
       readonly server: string

@@ -1,13 +1,18 @@
+import type { Account } from '#manifests/account.ts'
 import type { CommitStatus, Status } from '#manifests/status.ts'
+import { account } from './account.ts'
 import { type Controller, type Poke, Refused } from './controller.ts'
 import { liveReports } from './gate.ts'
-import { HostDown } from './host.ts'
+import { generationKey, HostDown } from './host.ts'
 import type { Journal } from './journal/journal.ts'
+import type { LogQuestion } from './log-question.ts'
+import type { Word } from './narration.ts'
 import { isFinal } from './outcome.ts'
-import { type Means, type Seen, standing } from './reconcile.ts'
+import { type Means, planFor, type Seen, standing } from './reconcile.ts'
 import type { Rounds } from './rounds.ts'
 import { SourceDown } from './source/git-fault.ts'
 import { type Facts, summarise } from './status.ts'
+import { followLog, readBuildLog, readLog } from './unit-log.ts'
 import { approve, resume, retry, rollBack, suspend } from './wishes.ts'
 
 /** Facts of a controller that do not change while it runs, and where the changing ones are asked. */
@@ -17,6 +22,9 @@ export interface Office extends Pick<Facts, 'instance' | 'version' | 'repository
   readonly forgeState?: () => Pick<Status, 'forge' | 'webhook'>
   readonly journal: Journal
 }
+
+/** Commits in which an account of a server looks for it. */
+const searched = 100
 
 /** Answers for the rounds: what is true, what became of commits, and what people may ask for. */
 export class Steward implements Controller {
@@ -87,6 +95,40 @@ export class Steward implements Controller {
       await this.#rounds.bell.next(1_000, signal)
       signal.throwIfAborted()
     }
+  }
+
+  narrate(beat: number, signal: AbortSignal): AsyncGenerator<Word | undefined> {
+    return this.#rounds.narration.listen(beat, signal)
+  }
+
+  async explain(name: string, tool: string | undefined): Promise<Account> {
+    const { means, seen } = this.#place()
+    const { journal, publisher } = means
+    const { servers } = await this.status('operator')
+    return account(name, tool, {
+      standing: standing(means, seen),
+      sight: seen.sight,
+      servers,
+      steps: planFor(means, { aim: seen.aim }, seen.sight),
+      known: journal.known(seen.sight.generations.map(({ server, spec }) => generationKey(server, spec))),
+      failures: journal.failures(),
+      moves: journal.moves(),
+      history: journal.history(searched),
+      grantsFile: publisher.table?.grantsFile ?? '',
+    })
+  }
+
+  log(question: LogQuestion, signal: AbortSignal): Promise<string> {
+    return readLog(question, this.#place(), signal)
+  }
+
+  follow(question: LogQuestion, signal: AbortSignal): AsyncGenerator<string> {
+    const wait = (limit: number) => this.#rounds.bell.next(limit, signal)
+    return followLog(question, () => this.#place(), { signal, wait })
+  }
+
+  buildLog(question: LogQuestion): string {
+    return readBuildLog(question, this.#place(), this.#rounds.narration)
   }
 
   approve(plan: string): void {

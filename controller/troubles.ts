@@ -1,4 +1,5 @@
 import { type Backoff, createBackoff } from './backoff.ts'
+import { HostDown } from './host.ts'
 
 /** What failed in lanes through no fault of the commit, and is tried again. */
 export interface Troubles {
@@ -32,4 +33,13 @@ export function createTroubles(): Troubles {
     },
     end: (lane) => void troubles.delete(lane),
   }
+}
+
+/** A host that does not answer is told in its words; a trace is for what nobody has foreseen. */
+export function faultOf(error: unknown): { readonly reason: string } | { readonly err: unknown } {
+  return error instanceof HostDown ? { reason: error.message } : { err: error }
+}
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }

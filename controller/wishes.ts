@@ -16,10 +16,14 @@ export interface Office {
 export function approve(plan: string, { means, seen }: Office): void {
   const { held = [] } = seen.aim
   const names = held.map((one) => `${one.plan} (${one.what})`).join(', ')
-  if (!held.some((one) => one.plan === plan))
+  const part = held.find((one) => one.plan === plan)
+  if (part === undefined)
     throw new Refused(`nothing is held that is called ${plan} (${names === '' ? 'nothing is held' : `held: ${names}`})`)
   means.journal.approve(plan)
-  means.log.info({ plan }, 'approved')
+  means.log.info({ plan, what: part.what }, 'approved')
+  const { current } = means.chronicle
+  const line = `${new Date().toISOString()} ${plan} ${part.what}`
+  if (current?.commit === seen.aim.commit) means.chronicle.tell({ approved: [...(current.approved ?? []), line] })
 }
 
 export function suspend(server: string, { means, seen }: Office): void {

@@ -19,7 +19,8 @@ export interface World {
   readonly meters: Pick<Meters, 'built' | 'rolled' | 'healed'>
   /** One build at a time. */
   readonly builds: Turn
-  readonly buildLog: (server: string, line: string) => void
+  /** Begins the log of a build; gives what takes its lines. */
+  readonly buildLog: (server: string) => (line: string) => void
   /** Gives the draft every grant whose server is ready by now. */
   readonly admit: (draft: Draft) => Draft
 }
@@ -39,4 +40,5 @@ export interface Origin {
 export type Roll = Extract<Step, { do: 'roll' }>
 export type Retire = Extract<Step, { do: 'retire' }>
 export type Remove = Extract<Step, { do: 'remove' }>
+export type Mend = Extract<Step, { do: 'mend' }>
 export type Halt = Extract<Step, { do: 'halt' }>

@@ -40,6 +40,8 @@ export const CommitStatus = z.strictObject({
   warnings: z.array(z.string()).optional(),
   /** Parts that wait until somebody says so. */
   held: z.array(HeldPart).optional(),
+  /** Parts that waited and were approved on the machine, a line each, with when. */
+  approved: z.array(z.string()).optional(),
 })
 export type CommitStatus = Readonly<z.infer<typeof CommitStatus>>
 
@@ -73,7 +75,16 @@ export const Status = z.strictObject({
   branch: z.string(),
   /** The source: whether the last look at the repository succeeded. */
   source: z.strictObject({ ok: z.boolean(), reason: z.string(), at: z.string().optional() }),
-  host: z.strictObject({ ok: z.boolean(), reason: z.string() }),
+  host: z.strictObject({
+    ok: z.boolean(),
+    reason: z.string(),
+    /** Bytes: free where builds are stored, and taken by our builds and by the host's build cache; absent what is not known. */
+    disk: z
+      .strictObject({ free: z.number().optional(), images: z.number().optional(), cache: z.number().optional() })
+      .optional(),
+  }),
+  /** Where agents are let in by a file on the machine: whether it is right. */
+  breakGlass: z.strictObject({ ok: z.boolean(), reason: z.string() }).optional(),
   /** Whether the forge takes what it is told; absent where it is told nothing. */
   forge: z.strictObject({ ok: z.boolean(), reason: z.string() }).optional(),
   /** Whether the forge announces what is pushed; absent where it is not asked to. */

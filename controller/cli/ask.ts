@@ -43,10 +43,34 @@ export async function ask(
     within = answerWithin,
   }: { readonly method?: 'GET' | 'POST'; readonly path: string; readonly within?: number },
 ): Promise<unknown> {
-  const target = where.url === undefined ? onSocket(where) : atUrl(where.url, where.token)
-  const answer = await exchange(target, path, { method, signal: AbortSignal.timeout(within) })
-  if (answer.code >= 400) throw new Fault(refusalOf(answer.text) ?? `${target.name} answered ${answer.code}`)
-  return readJson(answer.text, target.name)
+  const target = targetOf(where)
+  const options = { method, signal: AbortSignal.timeout(within) }
+  const answer = await open(target, path, options)
+  return readJson(await unlessEnded(text(answer), target, options), target.name)
+}
+
+/** Asks the controller for what it tells bit by bit, until it has told all, or the signal. Throws as `ask` does. */
+export async function* listen(
+  where: Where,
+  {
+    method = 'GET',
+    path,
+    signal,
+  }: { readonly method?: 'GET' | 'POST'; readonly path: string; readonly signal: AbortSignal },
+): AsyncGenerator<string> {
+  const target = targetOf(where)
+  const options = { method, signal }
+  const answer = (await open(target, path, options)).setEncoding('utf8')
+  const parts = answer.iterator()
+  for (;;) {
+    const part = await unlessEnded(parts.next(), target, options)
+    if (part.done) return
+    yield String(part.value)
+  }
+}
+
+function targetOf(where: Where): Target {
+  return where.url === undefined ? onSocket(where) : atUrl(where.url, where.token)
 }
 
 interface Target {
@@ -75,21 +99,26 @@ function atUrl(url: string, token: string | undefined): Target {
   return { name: url, base: url.replace(/\/+$/, ''), options: { headers } }
 }
 
-async function exchange(
-  { name, base, options }: Target,
-  path: string,
-  more: RequestOptions,
-): Promise<{ readonly code: number; readonly text: string }> {
+/** An answer that is none of a refusal. */
+async function open(target: Target, path: string, more: RequestOptions): Promise<IncomingMessage> {
+  const { name, base, options } = target
   const request = base.startsWith('https:') ? requestHttps : requestHttp
+  const opened = new Promise<IncomingMessage>((done, fail) => {
+    request(base + path, { ...options, ...more, agent: false }, done)
+      .once('error', fail)
+      .end()
+  })
+  const answer = await unlessEnded(opened, target, more)
+  const { statusCode: code = 0 } = answer
+  if (code < 400) return answer
+  throw new Fault(refusalOf(await unlessEnded(text(answer), target, more)) ?? `${name} answered ${code}`)
+}
+
+async function unlessEnded<T>(part: Promise<T>, { name }: Target, { signal }: RequestOptions): Promise<T> {
   try {
-    const answer = await new Promise<IncomingMessage>((done, fail) => {
-      request(base + path, { ...options, ...more, agent: false }, done)
-        .once('error', fail)
-        .end()
-    })
-    return { code: answer.statusCode ?? 0, text: await text(answer) }
+    return await part
   } catch (cause) {
-    if (more.signal?.aborted) throw new Fault(`${name} has not answered in time`, { cause })
+    if (signal?.aborted) throw new Fault(`${name} has not answered in time`, { cause })
     throw new Unanswered(`no controller answers at ${name}`, { cause })
   }
 }

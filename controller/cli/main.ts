@@ -12,11 +12,16 @@ const verbs: Readonly<Record<string, () => Promise<(program: Command) => void>>>
   validate: async () => (await import('./validate.ts')).addValidate,
   plan: async () => (await import('./plan.ts')).addPlan,
   status: async () => (await import('./status.ts')).addStatus,
+  explain: async () => (await import('./explain.ts')).addExplain,
+  logs: async () => (await import('./logs.ts')).addLogs,
   history: async () => (await import('./history.ts')).addHistory,
   reconcile: async () => (await import('./reconcile.ts')).addReconcile,
   ...wishes,
   down: async () => (await import('./down.ts')).addDown,
   adopt: async () => (await import('./adopt.ts')).addAdopt,
+  init: async () => (await import('./init.ts')).addInit,
+  import: async () => (await import('./import.ts')).addImport,
+  doctor: async () => (await import('./doctor.ts')).addDoctor,
   token: async () => (await import('./token.ts')).addToken,
 }
 

@@ -1,7 +1,7 @@
 /** Writes lines for people; what others wrote cannot steer the terminal. */
-export function print(text: string): void {
+export function print(text: string, end = '\n'): void {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it takes out
-  process.stdout.write(`${text.replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/g, '')}\n`)
+  process.stdout.write(`${text.replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/g, '')}${end}`)
 }
 
 /** `--json`: one document a line. */

@@ -17,7 +17,7 @@ export interface Choice {
 }
 
 /** What the images of this project are built from. */
-const baseImage = 'node:24-bookworm-slim'
+export const baseImage = 'node:24-bookworm-slim'
 type Images = Pick<Engine, 'image' | 'pull'>
 
 const pullWithin = 60_000
@@ -41,7 +41,7 @@ export async function chooseRuntime(signal: AbortSignal, asked?: Images): Promis
 async function pull(engine: Images, signal: AbortSignal): Promise<string> {
   const late = AbortSignal.timeout(pullWithin)
   try {
-    return await engine.pull(baseImage, () => {}, AbortSignal.any([signal, late]))
+    return await engine.pull(baseImage, undefined, AbortSignal.any([signal, late]))
   } catch (error) {
     signal.throwIfAborted()
     if (late.aborted) return `it could not be pulled within ${pullWithin / 1000} s`

@@ -64,6 +64,8 @@ function describeStatus(status: Status): string {
   const troubles = [
     ...(status.source.ok ? [] : [`repository  ${status.source.reason}`]),
     ...(status.host.ok ? [] : [`host  ${status.host.reason}`]),
+    ...(status.forge?.ok === false ? [`forge  ${status.forge.reason}`] : []),
+    ...(status.webhook?.ok === false ? [`webhook  ${status.webhook.reason}`] : []),
     ...(status.remarks ?? []).map((remark) => `host  ${remark}`),
   ]
   const servers = status.servers.map(({ name, phase, tools, reason }) => [
@@ -88,12 +90,14 @@ function describeStatus(status: Status): string {
 }
 
 /** A commit with its faults, a line each. */
-export function describeCommit({ commit, phase, reason, errors, held, warnings }: CommitStatus): readonly string[] {
+export function describeCommit(status: CommitStatus): readonly string[] {
+  const { commit, phase, reason, errors, held = [], approved = [], warnings = [] } = status
   return [
     `commit ${commit.slice(0, 12)}  ${phase}  ${reason}`,
     ...errors.map((error) => `  ${error}`),
-    ...(held ?? []).map(({ plan, what, because }) => `  held ${plan}  ${what}: ${because}`),
-    ...(warnings ?? []).map((warning) => `  warning: ${warning}`),
+    ...held.map(({ plan, what, because }) => `  held ${plan}  ${what}: ${because}`),
+    ...approved.map((part) => `  approved ${part}`),
+    ...warnings.map((warning) => `  warning: ${warning}`),
   ]
 }
 

@@ -51,15 +51,20 @@ function readToken(input: Buffer): string {
 }
 
 function describeUse(agent: string, hash: string): string {
-  const url = `${process.env.GATEWAY_URL?.replace(/\/+$/, '') ?? 'http://localhost:3100'}/mcp`
-  const client = { mcpServers: { gateway: { type: 'http', url, headers: { Authorization: 'Bearer $TOKEN' } } } }
   return `# Commit this to manifests/permissions.yaml, below agents:
   ${agent}:
     token_hash: "${hash}"
     servers: []              # names of servers, or "*" for every one
 
-# For the client, where TOKEN holds the token:
-curl -s ${url} -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' -d '{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
-${JSON.stringify(client)}
+${describeClient()}
 `
+}
+
+/** What a client needs, where TOKEN holds its token. */
+export function describeClient(): string {
+  const url = `${process.env.GATEWAY_URL?.replace(/\/+$/, '') ?? 'http://localhost:3100'}/mcp`
+  const client = { mcpServers: { gateway: { type: 'http', url, headers: { Authorization: 'Bearer $TOKEN' } } } }
+  return `# For the client, where TOKEN holds the token:
+curl -s ${url} -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' -d '{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
+${JSON.stringify(client)}`
 }

@@ -17,6 +17,8 @@ export interface Config {
   readonly state: string
   /** Absolute path of the secrets file. */
   readonly secrets: string
+  /** Absolute path of a permissions file whose agents are always added. */
+  readonly breakGlass?: string
   /** Folders of the machine that manifests may ask for, by name. */
   readonly mounts: Readonly<Record<string, string>>
   /** Engine networks of others that the edge joins. */
@@ -25,6 +27,8 @@ export interface Config {
   readonly runtime: 'docker' | 'process'
   /** Path of the engine's socket, where it is not the usual one. */
   readonly engine?: string
+  /** Path of a docker `config.json` with credentials for registries. */
+  readonly registryAuth?: string
   readonly instance: string
   /** Where agents connect, and the same as they write it. */
   readonly proxy: { readonly listen: read.Address; readonly url?: string }
@@ -61,6 +65,7 @@ const Environment = z.object({
   GATEWAY_SSH_KEY_FILE: value(absolute).optional(),
   GATEWAY_SSH_KNOWN_HOSTS: value(absolute).optional(),
   GATEWAY_CA_FILE: value(absolute).optional(),
+  GATEWAY_ALLOWED_SIGNERS: value(absolute).optional(),
   GATEWAY_STATE: value(read.readState).default('/var/lib/gateway'),
   GATEWAY_SECRETS: value(absolute).default('/opt/gateway/.env'),
   GATEWAY_MOUNTS: value(read.readMounts).default({}),
@@ -73,7 +78,9 @@ const Environment = z.object({
   GATEWAY_LISTEN: value(read.readAddress).default({ host: '0.0.0.0', port: 3110 }),
   GATEWAY_STATUS_URL: value(read.readBaseUrl).optional(),
   GATEWAY_OPERATOR_TOKEN: value(read.readToken).optional(),
+  GATEWAY_REGISTRY_AUTH: value(absolute).optional(),
   GATEWAY_WEBHOOK_SECRET: value(read.readTokens).default([]),
+  GATEWAY_BREAK_GLASS: value(absolute).optional(),
   GATEWAY_FORGE_URL: value(read.readBaseUrl).optional(),
   GATEWAY_FORGE_TOKEN: value(read.readToken).optional(),
   GATEWAY_SELF_UPDATE: value(oneOf(z.enum(['on', 'off']))).default('off'),
@@ -85,7 +92,6 @@ type Environment = z.infer<typeof Environment>
 /** Every variable that has an effect. */
 export const variableNames = Object.keys(Environment.shape)
 const inFiles = ['GATEWAY_GIT_TOKEN', 'GATEWAY_OPERATOR_TOKEN', 'GATEWAY_WEBHOOK_SECRET', 'GATEWAY_FORGE_TOKEN']
-const notEnforced = ['GATEWAY_ALLOWED_SIGNERS', 'GATEWAY_REGISTRY_AUTH', 'GATEWAY_BREAK_GLASS']
 const allNames = [...variableNames, ...inFiles.map((name) => `${name}_FILE`)]
 
 /** Reads the whole environment of the controller. An empty variable is one that is not given. Throws `ConfigError`. */
@@ -111,16 +117,19 @@ function arrange(env: Environment, inherited: Config['inherited']): Config {
       sshKeyFile: env.GATEWAY_SSH_KEY_FILE,
       sshKnownHosts: env.GATEWAY_SSH_KNOWN_HOSTS,
       caFile: env.GATEWAY_CA_FILE,
+      signers: env.GATEWAY_ALLOWED_SIGNERS,
       inherited,
     },
     poll: env.GATEWAY_POLL,
     state: env.GATEWAY_STATE,
     secrets: env.GATEWAY_SECRETS,
+    breakGlass: env.GATEWAY_BREAK_GLASS,
     mounts: env.GATEWAY_MOUNTS,
     networks: env.GATEWAY_NETWORKS,
     subnets: env.GATEWAY_SUBNETS,
     runtime: env.GATEWAY_RUNTIME,
     engine: env.DOCKER_HOST,
+    registryAuth: env.GATEWAY_REGISTRY_AUTH,
     instance: env.GATEWAY_INSTANCE,
     proxy: { listen: env.GATEWAY_PROXY_LISTEN, url: env.GATEWAY_URL },
     status: { listen: env.GATEWAY_LISTEN, url: env.GATEWAY_STATUS_URL, operatorToken: env.GATEWAY_OPERATOR_TOKEN },
@@ -139,11 +148,7 @@ function onForge({ GATEWAY_REPO: repo, GATEWAY_FORGE_URL: url, GATEWAY_FORGE_TOK
 function strangers(given: Iterable<string>): readonly string[] {
   return [...given]
     .filter((name) => name.startsWith('GATEWAY_') && !allNames.includes(name))
-    .map((name) =>
-      notEnforced.includes(name)
-        ? `${name}: not enforced by this version`
-        : `${name}: unknown${suggestion(name, allNames)}`,
-    )
+    .map((name) => `${name}: unknown${suggestion(name, allNames)}`)
 }
 
 /** Moves what stands in files into the variables themselves; gives what is wrong with the files. */

@@ -20,7 +20,7 @@ export async function ask<T>(
     return await Promise.race([call(limited), over.promise])
   } catch (error) {
     signal.throwIfAborted()
-    throw refusalOf(error)
+    throw error instanceof HostDown ? error : refusalOf(error)
   } finally {
     limited.removeEventListener('abort', end)
   }

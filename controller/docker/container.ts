@@ -1,4 +1,5 @@
 import type { Generation, Mount } from '../host.ts'
+import { noResolver } from './drift.ts'
 import type { ContainerOptions } from './engine.ts'
 import { labelsOf, serverNetwork, volumeName } from './labels.ts'
 import { chromiumProfile } from './seccomp-chromium.ts'
@@ -6,12 +7,15 @@ import { chromiumProfile } from './seccomp-chromium.ts'
 /** Seconds that a container has to end. */
 export const grace = 10
 
+/** The engine starts again what ends by itself. */
+export const unlessStopped = { RestartPolicy: { Name: 'unless-stopped' } }
+
 /** What no container of ours may do, whatever it is for; filling the disk with its log among it. */
 export const confined = {
   Init: true,
   ReadonlyRootfs: true,
   CapDrop: ['ALL'],
-  RestartPolicy: { Name: 'unless-stopped' },
+  ...unlessStopped,
   LogConfig: { Type: 'json-file', Config: { 'max-size': '10m', 'max-file': '3' } },
 }
 
@@ -36,17 +40,19 @@ export function serverContainer(
       SecurityOpt: securityOf(generation),
       Tmpfs: tmpfsOf(generation),
       Mounts: generation.mounts.map((mount) => mountOf(instance, server, mount)),
-      Memory: limits.memory,
-      MemorySwap: limits.memory,
-      NanoCpus: Math.round(limits.cpus * 1e9),
-      PidsLimit: limits.pids,
+      ...limitsOf(limits),
       ...(generation.egress ? {} : unresolving),
     },
   }
 }
 
+/** A generation's limits in the engine's units; no more memory by swapping. */
+export function limitsOf({ memory, cpus, pids }: Generation['limits']) {
+  return { Memory: memory, MemorySwap: memory, NanoCpus: Math.round(cpus * 1e9), PidsLimit: pids }
+}
+
 /** Names of containers resolve all the same; any other fails in a second, where a server that is not there would take ten. */
-const unresolving = { Dns: ['192.0.2.1'], DnsOptions: ['timeout:1', 'attempts:1'] }
+const unresolving = { Dns: [noResolver], DnsOptions: ['timeout:1', 'attempts:1'] }
 
 function securityOf({ seccomp }: Generation): string[] {
   return ['no-new-privileges:true', ...(seccomp === 'chromium' ? [`seccomp=${JSON.stringify(chromiumProfile)}`] : [])]

@@ -1,20 +1,19 @@
-import { Agent, type ClientRequestArgs } from 'node:http'
-import type { Duplex } from 'node:stream'
 import Docker from 'dockerode'
 import { z } from 'zod'
-import type { Host } from '../host.ts'
+import { type Host, HostDown } from '../host.ts'
+import { readContainer, readImages, readInfo, readListed, readNetworks, readUsage } from './answers.ts'
 import { absent, ask, either, look } from './call.ts'
-import type { BuildOptions, Engine, Labels, NetworkOptions } from './engine.ts'
+import { pairs } from './container.ts'
+import type { BuildOptions, Engine, NetworkOptions } from './engine.ts'
+import { linesOf, told } from './events.ts'
+import { BuildAgent, type FollowProgress, follow, longestBuild } from './follower.ts'
 import { createDockerHost, type DockerHostOptions } from './host.ts'
 import { type OwnContainer, readOwnContainer } from './own.ts'
-import { progressLines } from './progress.ts'
 
 export type { DockerHostOptions }
 
 const engineSocket = '/var/run/docker.sock'
 const minute = 60_000
-const longestBuild = 30 * minute
-/** What is made like another container has what the engine itself said of that. */
 const Options = z.custom<Docker.ContainerCreateOptions>((value) => typeof value === 'object')
 
 /** Throws `HostDown` when the engine does not answer, and one clear line for what this machine cannot give. */
@@ -32,6 +31,7 @@ export function openEngine(socketPath = engineSocket): Engine {
   const docker = new Follower({ socketPath })
   return {
     ...containers(docker),
+    ...changes(docker),
     ...output(docker),
     ...images(docker, socketPath),
     ...networks(docker),
@@ -41,7 +41,7 @@ export function openEngine(socketPath = engineSocket): Engine {
 
 function containers(docker: Docker) {
   const inspect = (id: string, signal: AbortSignal) =>
-    absent(look(signal, (abortSignal) => docker.getContainer(id).inspect({ abortSignal })))
+    absent(look(signal, async (abortSignal) => readContainer(await docker.getContainer(id).inspect({ abortSignal }))))
   const create = async (options: Docker.ContainerCreateOptions, signal: AbortSignal) => {
     const call = (abortSignal: AbortSignal) => docker.createContainer({ ...options, abortSignal })
     const made = await either(409, ask(signal, call, minute), 'taken' as const)
@@ -51,9 +51,13 @@ function containers(docker: Docker) {
     container: inspect,
     async containers(labels, signal) {
       const filters = { label: pairs(labels) }
-      const listed = await look(signal, (abortSignal) => docker.listContainers({ all: true, filters, abortSignal }))
-      const all = await Promise.all(listed.map(({ Id }) => inspect(Id, signal)))
-      return all.filter((container) => container !== undefined)
+      const options = { all: true, filters }
+      const list = () =>
+        look(signal, async (abortSignal) => readListed(await docker.listContainers({ ...options, abortSignal })))
+      const listed = await list()
+      const all = (await Promise.all(listed.map(({ Id }) => inspect(Id, signal)))).filter((one) => one !== undefined)
+      if (all.length < listed.length) refuseUnknown(await list(), listed, all)
+      return all
     },
     createContainer: (name, options, signal) => create({ ...options, name }, signal),
     createLike: (name, options, signal) => create({ ...Options.parse(options), name }, signal),
@@ -81,17 +85,49 @@ function containers(docker: Docker) {
   } satisfies Partial<Engine>
 }
 
+interface Known {
+  readonly Id: string
+}
+
+/** What was removed between list and inspection is no longer listed; an engine that goes on listing what it does not know is broken. */
+function refuseUnknown(now: readonly Known[], before: readonly Known[], all: readonly Known[]): void {
+  const found = new Set(all.map(({ Id }) => Id))
+  const still = new Set(now.map(({ Id }) => Id))
+  const odd = before.find(({ Id }) => !found.has(Id) && still.has(Id))
+  if (odd !== undefined)
+    throw new HostDown(`the Docker engine lists container ${odd.Id.slice(0, 12)} and does not know it: not believed`)
+}
+
+function changes(docker: Docker) {
+  return {
+    async unpauseContainer(id, signal) {
+      await ask(signal, (abortSignal) => docker.getContainer(id).unpause({ abortSignal }))
+    },
+    async renameContainer(id, name, signal) {
+      const options = { name }
+      await ask(signal, (abortSignal) => docker.getContainer(id).rename({ ...options, ...{ abortSignal } }))
+    },
+    async updateContainer(id, changes, signal) {
+      await ask(signal, (abortSignal) => docker.getContainer(id).update({ ...changes, ...{ abortSignal } }))
+    },
+  } satisfies Partial<Engine>
+}
+
 function output(docker: Docker) {
   return {
     logs(id, tail, signal) {
       const options = { stdout: true, stderr: true, tail, follow: false } as const
       return ask(signal, (abortSignal) => docker.getContainer(id).logs({ ...options, abortSignal }))
     },
-    events(labels, signal) {
-      const told = { type: ['container' as const], event: ['start', 'die', 'destroy'] }
-      const filters = { ...told, label: pairs(labels) }
-      return ask(signal, () => docker.getEvents({ filters, abortSignal: signal }))
+    async events(signal) {
+      const filters = JSON.stringify(told)
+      return linesOf(await ask(signal, () => docker.getEvents({ filters, abortSignal: signal })))
     },
+    follow(id, tail, signal) {
+      const options = { stdout: true, stderr: true, tail, follow: true } as const
+      return ask(signal, () => docker.getContainer(id).logs({ ...options, abortSignal: signal }))
+    },
+    version: (signal) => ask(signal, () => docker.version()),
     download(id, path, signal) {
       return absent(ask(signal, (abortSignal) => docker.getContainer(id).getArchive({ path, abortSignal })))
     },
@@ -105,7 +141,9 @@ function images(docker: Follower, socketPath: string) {
   return {
     images(labels, signal) {
       const options = { filters: { label: pairs(labels) } }
-      return look(signal, (abortSignal) => docker.listImages({ ...options, ...{ abortSignal } }))
+      return look(signal, async (abortSignal) =>
+        readImages(await docker.listImages({ ...options, ...{ abortSignal } })),
+      )
     },
     image(ref, signal) {
       return absent(
@@ -113,10 +151,19 @@ function images(docker: Follower, socketPath: string) {
       )
     },
     build: (tar, options, log, signal) => runBuild({ tar, options, log, socketPath }, signal),
-    pull(ref, log, signal) {
-      const call = async (abortSignal: AbortSignal) => follow(docker, await docker.pull(ref, { abortSignal }), log)
+    pull(ref, credential, signal) {
+      const options = credential === undefined ? {} : { authconfig: credential }
+      const call = async (abortSignal: AbortSignal) =>
+        follow(docker, await docker.pull(ref, { ...options, abortSignal }), () => {})
       return ask(signal, call, longestBuild)
     },
+    folder: (signal) =>
+      look(signal, async (abortSignal) => readInfo(await docker.ask('info', abortSignal)).DockerRootDir),
+    usage: (signal) =>
+      look(signal, async (abortSignal) => {
+        const { Images, BuildCache } = readUsage(await docker.ask('df', abortSignal))
+        return { images: Images ?? [], cache: BuildCache ?? [] }
+      }),
     async tagImage(id, repo, tag, signal) {
       await ask(signal, (abortSignal) => docker.getImage(id).tag({ repo, tag, ...{ abortSignal } }))
     },
@@ -130,7 +177,8 @@ function images(docker: Follower, socketPath: string) {
 
 function networks(docker: Docker) {
   return {
-    networks: (signal) => look(signal, (abortSignal) => docker.listNetworks({ ...{ abortSignal } })),
+    networks: (signal) =>
+      look(signal, async (abortSignal) => readNetworks(await docker.listNetworks({ ...{ abortSignal } }))),
     async createNetwork({ subnet, ...options }: NetworkOptions, signal) {
       const addresses = subnet === undefined ? {} : { IPAM: { Driver: 'default', Config: [{ Subnet: subnet }] } }
       const call = (abortSignal: AbortSignal) =>
@@ -172,26 +220,13 @@ function volumes(docker: Docker) {
   } satisfies Partial<Engine>
 }
 
-/** dockerode decodes BuildKit's progress; its types do not know yet. */
+/** What dockerode does and its types do not know. */
 class Follower extends Docker {
-  declare followProgress: (
-    stream: NodeJS.ReadableStream,
-    done: (error: Error | null) => void,
-    progress: (event: unknown) => void,
-  ) => void
-}
-
-/** Remembers its connections: dockerode leaves a build's session open when the build is aborted or refused. */
-class BuildAgent extends Agent {
-  readonly #connections = new Set<Duplex>()
-  override createConnection(options: ClientRequestArgs, done?: (error: Error | null, stream: Duplex) => void) {
-    const connection = super.createConnection(options, done)
-    if (connection) this.#connections.add(connection)
-    return connection
-  }
-  override destroy(): void {
-    for (const connection of this.#connections) connection.destroy()
-    super.destroy()
+  declare followProgress: FollowProgress
+  /** These take a signal, of which the types do not know either. */
+  ask(what: 'info' | 'df', abortSignal: AbortSignal): Promise<unknown> {
+    const call: (options: { readonly abortSignal: AbortSignal }) => Promise<unknown> = Reflect.get(this, what)
+    return call.call(this, { abortSignal })
   }
 }
 
@@ -212,21 +247,4 @@ async function runBuild({ tar, options, log, socketPath }: Build, signal: AbortS
   } finally {
     agent.destroy()
   }
-}
-
-/** The error that the stream tells, empty for none. */
-function follow(docker: Follower, stream: NodeJS.ReadableStream, log: (line: string) => void): Promise<string> {
-  return new Promise((resolve, reject) => {
-    let failure = ''
-    const progress = (event: unknown) => {
-      const { lines, error } = progressLines(event)
-      for (const line of lines) log(line)
-      failure = error ?? failure
-    }
-    docker.followProgress(stream, (error) => (error ? reject(error) : resolve(failure)), progress)
-  })
-}
-
-function pairs(labels: Labels): string[] {
-  return Object.entries(labels).map(([name, value]) => `${name}=${value}`)
 }

@@ -5,6 +5,7 @@ import { type HostOptions, lossyHandover, migration } from '../host.ts'
 import { confined, grace } from './container.ts'
 import { type ContainerOptions, type EngineContainer, EngineRefusal } from './engine.ts'
 import { carries, frontNetwork, labelsOf, mark } from './labels.ts'
+import { nameAgain, wake } from './mend.ts'
 import { type Estate, ensureFront, join, joinForeign, serverNetworks } from './network.ts'
 
 /** Where proxies listen in edge's namespace. */
@@ -50,13 +51,16 @@ async function makeEdge(
   signal: AbortSignal,
 ): Promise<EngineContainer> {
   const { engine, instance } = estate
-  const name = `${instance}-edge-${edgeSpec(addressOf(wish.listen)).slice(0, 8)}`
+  const name = edgeName(instance, wish.listen)
+  const spec = edgeSpec(addressOf(wish.listen))
+  await nameAgain(estate, { instance, role: 'edge', spec }, name, signal)
   await engine.createContainer(name, edgeContainer(instance, wish, setting), signal)
   const edge = await engine.container(name, signal)
   if (edge === undefined || !carries(edge.Config.Labels, { instance, role: 'edge' }))
     throw new Error(`container ${name} exists and is not ours: remove it, or choose another GATEWAY_INSTANCE`)
   const ours = (await serverNetworks(estate, signal)).map(({ Name }) => Name)
-  await join(estate, edge, ours, signal)
+  await wake(engine, edge, signal)
+  await join(estate, edge, [frontNetwork(instance), ...ours], signal)
   await joinForeign(estate, edge, wish.networks, signal)
   return edge
 }
@@ -99,6 +103,10 @@ export function addressOf({ host, port }: HostOptions['listen']): string {
 export function publishedAddress(edge: EngineContainer): string {
   const at = edge.HostConfig.PortBindings?.[published]?.[0]
   return at === undefined ? '' : addressOf({ host: at.HostIp, port: Number(at.HostPort) })
+}
+
+export function edgeName(instance: string, listen: HostOptions['listen']): string {
+  return `${instance}-edge-${edgeSpec(addressOf(listen)).slice(0, 8)}`
 }
 
 function edgeSpec(address: string): string {

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream'
+import type { Credential } from './credentials.ts'
 
 export type Labels = Readonly<Record<string, string>>
 
@@ -17,6 +18,11 @@ export interface EngineContainer {
   }
   readonly Config: { readonly Labels: Labels; readonly Env: readonly string[] | null }
   readonly HostConfig: {
+    readonly Memory?: number | undefined
+    readonly NanoCpus?: number | undefined
+    readonly PidsLimit?: number | null | undefined
+    readonly RestartPolicy?: { readonly Name: string } | undefined
+    readonly Dns?: readonly string[] | null | undefined
     readonly NetworkMode?: string | undefined
     readonly Sysctls?: Readonly<Record<string, string>> | null | undefined
     readonly PortBindings?: Readonly<Record<string, readonly { HostIp: string; HostPort: string }[]>> | null
@@ -34,17 +40,32 @@ export interface EngineMount {
   readonly Destination: string
 }
 
+export interface EngineVersion {
+  readonly Version: string
+  readonly ApiVersion: string
+  readonly KernelVersion: string
+}
+
 export interface EngineImage {
   readonly Id: string
   /** `name@sha256:…` as registries know it. */
   readonly RepoDigests?: readonly string[] | null | undefined
   readonly Config: { readonly User: string; readonly Labels: Labels | null }
+  readonly Metadata?: { readonly LastTagTime?: string | undefined } | undefined
+}
+
+/** Bytes that things take on the engine's disk. */
+export interface EngineUsage {
+  readonly images: readonly { readonly Labels: Labels | null; readonly Size: number; readonly SharedSize: number }[]
+  readonly cache: readonly { readonly Size: number }[]
 }
 
 export interface ListedImage {
   readonly Id: string
   readonly RepoTags?: readonly string[] | null | undefined
   readonly Labels: Labels | null
+  /** Bytes, layers that it shares with others among them. */
+  readonly Size?: number | undefined
 }
 
 export interface EngineNetwork {
@@ -52,7 +73,7 @@ export interface EngineNetwork {
   readonly Name: string
   readonly Internal: boolean
   readonly Labels?: Labels | null | undefined
-  readonly IPAM?: { readonly Config?: readonly { readonly [field: string]: unknown }[] | undefined } | undefined
+  readonly IPAM?: { readonly Config?: readonly { readonly [field: string]: unknown }[] | null | undefined } | undefined
 }
 
 export interface NetworkOptions {
@@ -96,6 +117,12 @@ export interface ContainerOptions {
   }
 }
 
+/** What can be changed of a container that is there. */
+export type ContainerChanges = Pick<
+  ContainerOptions['HostConfig'],
+  'Memory' | 'MemorySwap' | 'NanoCpus' | 'PidsLimit' | 'RestartPolicy'
+>
+
 /** The engine's options of the same call, taken from what it said of another container. */
 export interface Likeness {
   readonly HostConfig: Readonly<Record<string, unknown>>
@@ -126,9 +153,16 @@ export interface Engine {
   describe(what: 'container' | 'image', id: string, signal: AbortSignal): Promise<unknown>
   startContainer(id: string, signal: AbortSignal): Promise<void>
   stopContainer(id: string, seconds: number, signal: AbortSignal): Promise<void>
+  unpauseContainer(id: string, signal: AbortSignal): Promise<void>
+  renameContainer(id: string, name: string, signal: AbortSignal): Promise<void>
+  updateContainer(id: string, changes: ContainerChanges, signal: AbortSignal): Promise<void>
   removeContainer(id: string, how: 'stopped' | 'even running', signal: AbortSignal): Promise<void>
   /** Its output as the engine frames it. */
   logs(id: string, tail: number, signal: AbortSignal): Promise<Buffer>
+  /** The same, and what comes from then on, until the container or the signal ends. */
+  follow(id: string, tail: number, signal: AbortSignal): Promise<NodeJS.ReadableStream>
+  /** What answers: the engine's and its API's version, and the machine's kernel. */
+  version(signal: AbortSignal): Promise<EngineVersion>
   /** A path of a container as a tar; undefined where there is no such path. */
   download(id: string, path: string, signal: AbortSignal): Promise<NodeJS.ReadableStream | undefined>
   upload(id: string, folder: string, tar: Readable, signal: AbortSignal): Promise<void>
@@ -136,7 +170,11 @@ export interface Engine {
   image(ref: string, signal: AbortSignal): Promise<EngineImage | undefined>
   /** Ends when the build does, well or not; errors of the build itself are in the returned text. */
   build(tar: Readable, options: BuildOptions, log: (line: string) => void, signal: AbortSignal): Promise<string>
-  pull(ref: string, log: (line: string) => void, signal: AbortSignal): Promise<string>
+  pull(ref: string, credential: Credential | undefined, signal: AbortSignal): Promise<string>
+  /** Folder of its machine in which it stores everything. */
+  folder(signal: AbortSignal): Promise<string>
+  /** May take seconds. */
+  usage(signal: AbortSignal): Promise<EngineUsage>
   /** Makes `name:tag` stand for an image, whatever it stood for. */
   tagImage(id: string, name: string, tag: string, signal: AbortSignal): Promise<void>
   /** `kept` where a container uses it. */
@@ -151,8 +189,8 @@ export interface Engine {
   volume(name: string, signal: AbortSignal): Promise<Labels | undefined>
   createVolume(name: string, labels: Record<string, string>, signal: AbortSignal): Promise<void>
   removeVolume(name: string, signal: AbortSignal): Promise<void>
-  /** One chunk whenever a container with the labels started, died or was removed; lives until the signal. */
-  events(labels: Labels, signal: AbortSignal): Promise<AsyncIterable<unknown>>
+  /** A line of JSON for each event of a container or a network that `told` names; lives until the signal. */
+  events(signal: AbortSignal): Promise<AsyncIterable<string>>
 }
 
 /** The engine answers, and says no. `status` is HTTP's. */

@@ -1,18 +1,23 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { BuildInput, ImageSource } from '../desired.ts'
-import type { BuildRequest, Generation, Host, HostOptions, Product, Sight, Wanted } from '../host.ts'
+import type { BuildRequest, Generation, Host, HostOptions, Keep, Product, Sight, Wanted } from '../host.ts'
 import { createTurn } from '../turn.ts'
 import { settleUpdate } from '../update/settle.ts'
 import { grace } from './container.ts'
-import { addressOf, edgesOf, ensureEdge, refuseForeign } from './edge.ts'
+import { readCredentials } from './credentials.ts'
+import { takeDown } from './down.ts'
+import { addressOf, edgeName, edgesOf, ensureEdge, refuseForeign } from './edge.ts'
 import type { Engine, EngineContainer } from './engine.ts'
-import { buildImage, ensurePulled, productName, removeImages } from './image.ts'
-import { carries, frontNetwork, imageTag, labelsOf, mark } from './labels.ts'
-import { plainText } from './log.ts'
+import { changesOf } from './events.ts'
+import { buildImage, ensurePulled, productName } from './image.ts'
+import { frontNetwork, imageTag, labelsOf, mark } from './labels.ts'
+import { plainParts, plainText } from './log.ts'
+import { stand } from './mend.ts'
 import { type Estate, joinForeign } from './network.ts'
 import { comesFrom, type OwnContainer, readOwnContainer, runMount, stateIdentity } from './own.ts'
 import { ensureProxy, type ProxyWish, proxySpec } from './proxy.ts'
 import { renewController } from './renew.ts'
+import { collectImages, freeBytes, takenBytes } from './room.ts'
+import { createSeen, type Seen } from './seen.ts'
 import { forgetServer, startServer } from './server.ts'
 import { sightOf } from './sight.ts'
 
@@ -26,6 +31,8 @@ export interface DockerHostOptions extends HostOptions {
   readonly subnets: string
   /** `GATEWAY_NETWORKS` */
   readonly networks: readonly string[]
+  /** `GATEWAY_REGISTRY_AUTH`: path of a docker `config.json`. */
+  readonly registryAuth?: string
   readonly product: OwnProduct
   /** Whether commits may replace the controller itself, where that is a container. */
   readonly selfUpdate?: boolean
@@ -37,6 +44,8 @@ interface Setting {
   /** What the state is called by all that outlives this process. */
   readonly state: string
   readonly proxy: ProxyWish
+  /** Whether the controller runs in a container of this engine. */
+  readonly contained: boolean
   /** The container of the controller that commits may replace. */
   readonly own: OwnContainer | undefined
 }
@@ -44,7 +53,9 @@ interface Setting {
 export async function createDockerHost(engine: Engine, options: DockerHostOptions, signal: AbortSignal): Promise<Host> {
   const { instance, state, subnets, product } = options
   refuseEarlyNetworks(options)
-  const estate = { engine, instance, subnets, networking: createTurn() }
+  const credentials = () => readCredentials(options.registryAuth)
+  await credentials()
+  const estate = { engine, instance, subnets, networking: createTurn(), credentials }
   const own = await readOwnContainer(engine, signal)
   const identity = await stateIdentity(own, state)
   const edges = await edgesOf(estate, signal)
@@ -53,13 +64,8 @@ export async function createDockerHost(engine: Engine, options: DockerHostOption
   for (const edge of edges) await joinForeign(estate, edge, options.networks, signal)
   const made = 'input' in product ? product.input.hash : (await ensurePulled(estate, product.image, signal)).Id
   const proxy = { product: made, url: options.url, logLevel: options.logLevel, run: runMount(own, state) }
-  return new DockerHost({ options, estate, state: identity, proxy, own: options.selfUpdate ? own : undefined })
-}
-
-/** Not the controller itself, nor what somebody runs from an image of ours: that has no role, as has what never ran. */
-function isRemovable({ Config, State }: EngineContainer): boolean {
-  const role = mark(Config.Labels, 'role')
-  return role === undefined ? State.Status === 'created' : role !== 'controller'
+  const renewable = options.selfUpdate ? own : undefined
+  return new DockerHost({ options, estate, state: identity, proxy, own: renewable, contained: own !== undefined })
 }
 
 /** The engine gives default route and published port to the first network by name, and edge's must stay that. */
@@ -76,11 +82,14 @@ class DockerHost implements Host {
   readonly #setting: Setting
   readonly #engine: Engine
   readonly #estate: Estate
+  readonly #seen: Seen
 
   constructor(setting: Setting) {
     this.#setting = setting
     this.#estate = setting.estate
     this.#engine = setting.estate.engine
+    const { listen, instance } = setting.options
+    this.#seen = createSeen(this.#estate, edgeName(instance, listen))
   }
 
   get wanted(): Wanted {
@@ -107,11 +116,11 @@ class DockerHost implements Host {
   async observe(signal: AbortSignal): Promise<Sight> {
     const { instance } = this.#estate
     const ours = labelsOf({ instance })
-    const containers = await this.#engine.containers(ours, signal)
+    const containers = await this.#seen.check(await this.#engine.containers(ours, signal), signal)
     await this.#refuseForeign(containers)
-    const images = await this.#engine.images(ours, signal)
-    const networks = (await this.#engine.networks(signal)).filter(({ Labels }) => carries(Labels, { instance }))
-    return sightOf({ containers, images, networks })
+    const networks = await this.#engine.networks(signal)
+    const { networks: foreign } = this.#setting.options
+    return sightOf({ instance, containers, networks, foreign }, await this.#engine.images(ours, signal))
   }
 
   build(request: BuildRequest, signal: AbortSignal): Promise<void> {
@@ -146,6 +155,7 @@ class DockerHost implements Host {
   async resume(id: string, signal: AbortSignal): Promise<void> {
     const unit = await this.#unit(id, signal)
     if (unit === undefined) throw new Error(`container ${id.slice(0, 12)} is gone and cannot be started again`)
+    if (mark(unit.Config.Labels, 'role') === 'server') await stand(this.#estate, unit, signal)
     await this.#engine.startContainer(unit.Id, signal)
   }
 
@@ -162,40 +172,39 @@ class DockerHost implements Host {
     return forgetServer(this.#estate, server, signal)
   }
 
+  free(signal: AbortSignal) {
+    return freeBytes(this.#estate, this.#setting.contained, signal)
+  }
+
+  room(signal: AbortSignal) {
+    return takenBytes(this.#estate, signal)
+  }
+
+  collect(keep: Keep, signal: AbortSignal): Promise<void> {
+    return collectImages(this.#estate, keep, signal)
+  }
+
   async logs(id: string, tail: number, signal: AbortSignal): Promise<string> {
     return (await this.#unit(id, signal)) ? plainText(await this.#engine.logs(id, tail, signal)) : ''
   }
 
-  async *changes(signal: AbortSignal): AsyncGenerator<void> {
-    for (let pause = 0; !signal.aborted; pause = Math.min(2 * pause + 500, 15_000)) {
-      await sleep(pause, undefined, { signal }).catch(() => {})
-      try {
-        const events = await this.#engine.events(labelsOf({ instance: this.#estate.instance }), signal)
-        if (pause > 0) yield
-        for await (const _ of events) {
-          pause = 0
-          yield
-        }
-      } catch {
-        // Engine down, or the end: what is true is for `observe` to say, here it is only asked again.
-      }
+  async *follow(id: string, tail: number, signal: AbortSignal): AsyncGenerator<string> {
+    if (!(await this.#unit(id, signal))) return
+    try {
+      yield* plainParts(await this.#engine.follow(id, tail, signal))
+    } catch (error) {
+      if (!signal.aborted) throw error
     }
   }
 
-  async down({ volumes }: { readonly volumes: boolean }, signal: AbortSignal): Promise<void> {
-    const { instance } = this.#estate
-    const ours = labelsOf({ instance })
-    const all = await this.#engine.containers(ours, signal)
+  changes(signal: AbortSignal): AsyncGenerator<void> {
+    return changesOf(this.#engine, { instance: this.#estate.instance, isOurs: this.#seen.has }, signal)
+  }
+
+  async down(options: { readonly volumes: boolean }, signal: AbortSignal): Promise<void> {
+    const all = await this.#engine.containers(labelsOf({ instance: this.#estate.instance }), signal)
     await this.#refuseForeign(all)
-    const units = all.filter(isRemovable)
-    await Promise.all(units.map(({ Id }) => this.#engine.stopContainer(Id, grace, signal)))
-    for (const { Id } of units) await this.#engine.removeContainer(Id, 'even running', signal)
-    const networks = await this.#engine.networks(signal)
-    for (const { Id, Labels } of networks)
-      if (mark(Labels, 'instance') === instance) await this.#engine.removeNetwork(Id, signal)
-    await removeImages(this.#estate, {}, signal)
-    if (volumes)
-      for (const name of await this.#engine.volumes(ours, signal)) await this.#engine.removeVolume(name, signal)
+    await takeDown(this.#estate, all, options, signal)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,5 +1,6 @@
 import type { BuildInput } from '../desired.ts'
 import { BuildFailed, type BuildRequest, type Generation } from '../host.ts'
+import { basesOf, registryOf } from './credentials.ts'
 import type { EngineImage } from './engine.ts'
 import { EngineRefusal } from './engine.ts'
 import { carries, imageTag, labelsOf, type Marks, mark } from './labels.ts'
@@ -21,6 +22,7 @@ export async function buildImage(estate: Estate, request: BuildRequest, signal: 
     tail.push(line)
     request.log(line)
   }
+  await pullBases(estate, request, signal)
   const failure = await sendBuild(estate, { ...request, log }, signal)
   if (await builtImage(estate, request.server, request.input, signal)) return
   if (failure !== '') tail.push(failure)
@@ -50,14 +52,14 @@ export async function imageOf(
   return built
 }
 
-/** Images that no container uses; the rest stay. */
+/** Images that no container uses; the rest stay, and so do those that somebody made from ours and named. */
 export async function removeImages(
   { engine, instance }: Estate,
   marks: Partial<Marks>,
   signal: AbortSignal,
 ): Promise<void> {
-  for (const image of await engine.images(labelsOf({ instance, ...marks }), signal))
-    for (const ref of image.RepoTags ?? [image.Id]) await engine.removeImage(ref, signal)
+  const tags = (await engine.images(labelsOf({ instance, ...marks }), signal)).flatMap(({ RepoTags }) => RepoTags ?? [])
+  for (const tag of tags) if (tag.startsWith(`${instance}/`)) await engine.removeImage(tag, signal)
 }
 
 /** `<server>@<context>` of an image that carries its tag. */
@@ -66,14 +68,37 @@ export function builtKey(labels: Parameters<typeof mark>[0]): string | undefined
   return server === undefined || context === undefined ? undefined : `${server}@${context}`
 }
 
-export async function ensurePulled({ engine }: Estate, ref: string, signal: AbortSignal): Promise<EngineImage> {
+/** The image of that reference, pulled if it is absent, with the operator's credential for its registry. */
+export async function ensurePulled(
+  { engine, credentials }: Estate,
+  ref: string,
+  signal: AbortSignal,
+): Promise<EngineImage> {
   const there = await engine.image(ref, signal)
   if (there) return there
-  const failure = await engine.pull(ref, () => {}, signal).catch(refusalText)
+  const credential = (await credentials()).get(registryOf(ref))
+  const failure = await engine.pull(ref, credential, signal).catch(refusalText)
   const pulled = await engine.image(ref, signal)
   if (pulled === undefined)
     throw new Error(`cannot pull image ${ref}: ${failure || 'the engine does not have it afterwards'}`)
   return pulled
+}
+
+/**
+ * Pulls what a build begins from, where its registry wants a credential: a build that asks by itself is given one for every
+ * registry alike, and prefers what is there.
+ */
+async function pullBases(estate: Estate, { input, entries }: BuildRequest, signal: AbortSignal): Promise<void> {
+  const known = await estate.credentials()
+  if (known.size === 0) return
+  const text =
+    'inline' in input.dockerfile ? input.dockerfile.inline : await fileText(entries(signal), input.dockerfile.path)
+  for (const ref of basesOf(text)) if (known.has(registryOf(ref))) await ensurePulled(estate, ref, signal)
+}
+
+async function fileText(entries: ReturnType<BuildRequest['entries']>, path: string): Promise<string> {
+  for await (const entry of entries) if (entry.path === path) return entry.body.toString()
+  return ''
 }
 
 async function sendBuild({ engine, instance }: Estate, request: BuildRequest, signal: AbortSignal): Promise<string> {

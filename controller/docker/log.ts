@@ -10,3 +10,17 @@ export function plainText(framed: Buffer): string {
   }
   return Buffer.concat(parts).toString()
 }
+
+/** The same of output that still comes: a frame may arrive in parts, and a character in two frames. */
+export async function* plainParts(framed: AsyncIterable<Buffer | string>): AsyncGenerator<string> {
+  const decoder = new TextDecoder()
+  let rest: Buffer = Buffer.alloc(0)
+  for await (const part of framed) {
+    rest = Buffer.concat([rest, Buffer.from(part)])
+    while (rest.length >= header && rest.length >= header + rest.readUInt32BE(4)) {
+      const end = header + rest.readUInt32BE(4)
+      yield decoder.decode(rest.subarray(header, end), { stream: true })
+      rest = rest.subarray(end)
+    }
+  }
+}

@@ -1,4 +1,5 @@
 import type { Turn } from '../turn.ts'
+import type { Credentials } from './credentials.ts'
 import { type Engine, type EngineContainer, type EngineNetwork, EngineRefusal, type NetworkOptions } from './engine.ts'
 import { carries, egressNetwork, frontNetwork, labelsOf, mark, serverNetwork } from './labels.ts'
 import { freeSubnet } from './subnet.ts'
@@ -9,6 +10,8 @@ export interface Estate {
   readonly instance: string
   /** CIDR that the servers' networks are cut from. */
   readonly subnets: string
+  /** The operator's, for registries; read anew each time, so that a renewed one counts. */
+  readonly credentials: () => Promise<Credentials>
   /** Networks are made one at a time: the engine lists one only when it is done, and its range is taken before. */
   readonly networking: Turn
 }

@@ -5,6 +5,7 @@ import { confined, grace, pairs } from './container.ts'
 import { proxyPort, runningEdge } from './edge.ts'
 import type { ContainerOptions } from './engine.ts'
 import { carries, labelsOf } from './labels.ts'
+import { nameAgain, wake } from './mend.ts'
 import type { Estate } from './network.ts'
 import { ensureVolume, handOver } from './volume.ts'
 
@@ -36,11 +37,13 @@ export async function ensureProxy(estate: Estate, wish: ProxyWish, image: string
   const spec = proxySpec(instance, wish)
   const name = `${instance}-proxy-${spec.slice(0, 8)}`
   const volume = `${instance}-proxy`
+  await nameAgain(estate, { instance, role: 'proxy', spec }, name, signal)
   const old = await engine.container(name, signal)
   if (old && !carries(old.Config.Labels, { instance, role: 'proxy' }))
     throw new Error(`container ${name} exists and is not ours: remove it, or choose another GATEWAY_INSTANCE`)
   const started = Date.parse(old?.State.StartedAt ?? '')
-  if (old?.State.Status === 'running' && started >= Date.parse(edge.State.StartedAt)) return
+  const runs = old?.State.Status === 'running' || old?.State.Status === 'paused'
+  if (old && runs && started >= Date.parse(edge.State.StartedAt)) return wake(engine, old, signal)
   if (old) await engine.removeContainer(old.Id, 'even running', signal)
   if (wish.run.Type === 'bind') await openToProxies(wish.run.Source)
   await ensureVolume(estate, volume, { instance, role: 'proxy' }, signal)

@@ -28,6 +28,8 @@ export async function renewController(estate: Estate, renewal: Renewal, signal: 
   const { engine, instance } = estate
   const name = updaterName(instance)
   await ended(estate, signal)
+  const told = await takeRefusal(renewal)
+  if (told !== undefined) return told
   const old = Described.parse(await engine.describe('container', renewal.own.id, signal))
   const image = DescribedImage.parse(await engine.describe('image', old.Image, signal))
   const command = [...program, renewal.own.id, renewal.commit, renewal.ref]
@@ -36,8 +38,15 @@ export async function renewController(estate: Estate, renewal: Renewal, signal: 
   await writeRecord(renewal.state, { phase: 'checking', ...tagOf(await readRecord(renewal.state)) })
   await engine.startContainer(made.id, signal)
   const words = await ended(estate, signal)
-  const record = await readRecord(renewal.state)
-  return record?.phase === 'refused' ? record.reason : `the updater ended early: ${words}`
+  return (await takeRefusal(renewal)) ?? `the updater ended early: ${words}`
+}
+
+/** What an updater has said of this very renewal, once: also to a controller that it ended, and started again. */
+async function takeRefusal({ state, ref, commit }: Renewal): Promise<string | undefined> {
+  const record = await readRecord(state)
+  if (record?.phase !== 'refused' || record.ref !== ref || record.commit !== commit) return undefined
+  await writeRecord(state, { phase: 'checking', ...tagOf(record) })
+  return record.reason
 }
 
 /** Waits until no updater runs, and removes what is left of it; gives its last words. It is never ended: it may be half-way. */

@@ -3,7 +3,8 @@ import { serverContainer } from './container.ts'
 import { runningEdge } from './edge.ts'
 import { type ContainerOptions, type EngineContainer, EngineRefusal } from './engine.ts'
 import { imageOf, removeImages } from './image.ts'
-import { carries, egressNetwork, labelsOf, serverNetwork, volumeName } from './labels.ts'
+import { carries, labelsOf, serverNetwork, volumeName } from './labels.ts'
+import { mendServer, nameAgain, stand } from './mend.ts'
 import { type Estate, ensureEgress, ensureServerNetwork, join } from './network.ts'
 import { userOf } from './user.ts'
 import { ensureVolume, handOver } from './volume.ts'
@@ -17,17 +18,15 @@ export async function startServer(estate: Estate, generation: Generation, signal
   const volumes = generation.mounts.filter(({ kind }) => kind === 'volume')
   const names = [...new Set(volumes.map(({ source }) => volumeName(instance, server, source)))]
   await ensureServerNetwork(estate, server, signal)
+  if (egress) await ensureEgress(estate, signal)
   await join(estate, await runningEdge(estate, signal), [serverNetwork(instance, server)], signal)
   for (const name of names) await ensureVolume(estate, name, { instance, server }, signal)
   const options = serverContainer(instance, generation, { id: image.Id, user })
   const container = await createOrAdopt(estate, generation, options, signal)
-  if (container.State.Status === 'running') return
+  if (['running', 'paused'].includes(container.State.Status)) return mendServer(estate, container, generation, signal)
   const owner = `${instance}-${server}-owner`
   await handOver(estate, { name: owner, image: image.Id, user, volumes: names }, signal)
-  if (egress) {
-    await ensureEgress(estate, signal)
-    await join(estate, container, [egressNetwork(instance)], signal)
-  }
+  await stand(estate, container, signal)
   await engine.startContainer(container.Id, signal)
 }
 
@@ -45,12 +44,14 @@ export async function forgetServer(estate: Estate, server: string, signal: Abort
 
 /** A container of that name is this generation already, made for an earlier commit or by a pass that was interrupted; or it is not ours. */
 async function createOrAdopt(
-  { engine, instance }: Estate,
+  estate: Estate,
   { server, spec }: Generation,
   options: ContainerOptions,
   signal: AbortSignal,
 ): Promise<EngineContainer> {
+  const { engine, instance } = estate
   const name = generationName(instance, server, spec)
+  await nameAgain(estate, { instance, role: 'server', server, spec }, name, signal)
   const made = await engine.createContainer(name, options, signal).catch(explainRefusal)
   const container = await engine.container(made === 'taken' ? name : made.id, signal)
   if (container === undefined) throw new Error(`container ${name} was removed while it was made`)

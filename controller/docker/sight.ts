@@ -1,24 +1,20 @@
 import { generationKey, type ObservedEdge, type ObservedGeneration, type Sight, type UnitState } from '../host.ts'
+import { driftOf, type Surroundings } from './drift.ts'
 import { edgeRemark, publishedAddress } from './edge.ts'
 import type { EngineContainer, EngineNetwork, ListedImage } from './engine.ts'
 import { productName } from './image.ts'
-import { mark } from './labels.ts'
+import { carries, mark } from './labels.ts'
 
-/** All that carries the label of one instance. */
-export interface Estates {
-  readonly containers: readonly EngineContainer[]
-  readonly images: readonly ListedImage[]
-  readonly networks: readonly EngineNetwork[]
-}
-
-/** What the engine shows of one instance, in the words of every host. */
-export function sightOf({ containers, images, networks }: Estates): Sight {
+/** What the engine shows of one instance, in the words of every host. `images` are the instance's own. */
+export function sightOf(around: Surroundings, images: readonly ListedImage[]): Sight {
+  const { instance, containers } = around
+  const networks = around.networks.filter(({ Labels }) => carries(Labels, { instance }))
   const as = (role: string) => containers.filter(({ Config }) => mark(Config.Labels, 'role') === role)
-  const edges = as('edge').map(edgeOf)
+  const edges = as('edge').map((edge) => edgeOf(edge, around))
   return {
     edge: edges.find(({ state }) => state === 'running') ?? edges[0],
-    proxies: as('proxy').map((proxy) => ({ ...unitOf(proxy), spec: mark(proxy.Config.Labels, 'spec') ?? '' })),
-    generations: as('server').map(generationOf),
+    proxies: as('proxy').map((proxy) => ({ ...seeUnit(proxy, around), spec: mark(proxy.Config.Labels, 'spec') ?? '' })),
+    generations: as('server').map((server) => generationOf(server, around)),
     built: new Set(images.flatMap(builtKey)),
     left: leftOf(as('server'), [...networks, ...images]),
   }
@@ -31,14 +27,15 @@ function leftOf(servers: readonly EngineContainer[], things: readonly Pick<Engin
   return left
 }
 
-function edgeOf(container: EngineContainer): ObservedEdge {
+function edgeOf(container: EngineContainer, around: Surroundings): ObservedEdge {
   const remark = edgeRemark(container)
-  return { ...unitOf(container), address: publishedAddress(container), ...(remark === undefined ? {} : { remark }) }
+  const address = publishedAddress(container)
+  return { ...seeUnit(container, around), address, ...(remark === undefined ? {} : { remark }) }
 }
 
-function generationOf(container: EngineContainer): ObservedGeneration {
+function generationOf(container: EngineContainer, around: Surroundings): ObservedGeneration {
   const { Labels, Env } = container.Config
-  const unit = unitOf(container)
+  const unit = seeUnit(container, around)
   const context = mark(Labels, 'context')
   const port = Env?.find((pair) => pair.startsWith('PORT='))?.slice('PORT='.length)
   return {
@@ -48,16 +45,29 @@ function generationOf(container: EngineContainer): ObservedGeneration {
     origin: mark(Labels, 'origin') ?? '',
     ...(context === undefined ? {} : { context }),
     restarts: container.RestartCount,
+    limits: limitsOf(container),
     ...(unit.state === 'running' ? { upstream: `http://${unit.name}:${port}` } : {}),
   }
 }
 
-function unitOf({ Id, Name, State }: EngineContainer) {
+/** An engine on a kernel that lacks one sets none. */
+function limitsOf({ HostConfig: { Memory, NanoCpus, PidsLimit } }: EngineContainer): ObservedGeneration['limits'] {
+  return {
+    ...(Memory ? { memory: Memory } : {}),
+    ...(NanoCpus ? { cpus: NanoCpus / 1e9 } : {}),
+    ...(PidsLimit ? { pids: PidsLimit } : {}),
+  }
+}
+
+function seeUnit(container: EngineContainer, around: Surroundings) {
+  const { Id, Name, State } = container
   const state = stateOf(State.Status)
   const startedAt = Math.max(0, Date.parse(State.StartedAt))
   const endedAt = Date.parse(State.FinishedAt)
   const end = { exitCode: State.ExitCode, ...(endedAt > 0 ? { endedAt } : {}) }
-  return { id: Id, name: Name.slice(1), state, startedAt, ...(state === 'exited' ? end : {}) }
+  const drift = state === 'running' ? driftOf(container, around) : undefined
+  const found = { ...(state === 'exited' ? end : {}), ...(drift === undefined ? {} : { drift }) }
+  return { id: Id, name: Name.slice(1), state, startedAt, ...found }
 }
 
 /** One that crashed and is about to be started again counts as running: the engine looks after it, and its restarts tell. */

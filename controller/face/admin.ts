@@ -1,14 +1,20 @@
 import { chmod, rm } from 'node:fs/promises'
 import { connect } from 'node:net'
+import { Readable } from 'node:stream'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { z } from 'zod'
 import type { Controller } from '../controller.ts'
 import { adminSocket } from './admin-socket.ts'
-import { addRoute, createDoor } from './door.ts'
+import { addRoute, createDoor, wordsOf } from './door.ts'
+import { narrated } from './narrated.ts'
 import { addReading } from './reading.ts'
 
 /** Seconds; a commit may build several images. */
-const ReconcileQuery = z.object({ wait: z.coerce.number().min(0).max(7200).default(3600) })
+const ReconcileQuery = z.object({
+  wait: z.coerce.number().min(0).max(7200).default(3600),
+  /** With what goes on meanwhile, a JSON document a line. */
+  words: z.stringbool().default(false),
+})
 const DownQuery = z.object({ volumes: z.stringbool().default(false) })
 const PlanPath = z.object({ plan: z.string() })
 const ServerPath = z.object({ server: z.string() })
@@ -49,9 +55,11 @@ function addChanging(app: FastifyInstance, controller: Controller): void {
   app.addHook('preClose', async () => stopping.abort())
 
   addRoute(app, 'POST', '/reconcile', (request, reply) => {
-    const wait = ReconcileQuery.parse(request.query).wait * 1000
-    if (wait > 0)
-      return controller.reconcile(AbortSignal.any([stopping.signal, request.signal, AbortSignal.timeout(wait)]))
+    const { wait, words } = ReconcileQuery.parse(request.query)
+    const signal = AbortSignal.any([stopping.signal, request.signal, AbortSignal.timeout(Math.max(1, wait * 1_000))])
+    if (wait > 0 && words)
+      return reply.type('application/x-ndjson').send(Readable.from(narrated(controller, wordsOf, signal)))
+    if (wait > 0) return controller.reconcile(signal)
     controller.poke('cli')
     return reply.code(202).send({ status: 'asked for' })
   })

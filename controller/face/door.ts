@@ -57,15 +57,28 @@ function pathOf(request: FastifyRequest): string {
 }
 
 function refuse(error: FastifyError | ZodError, request: FastifyRequest, reply: FastifyReply): unknown {
-  if (error instanceof ZodError) return reply.code(400).send({ error: describeIssues(error) })
-  if (isTimeout(error)) return reply.code(504).send({ error: 'this took longer than was waited for' })
-  if (error.name === 'AbortError') return reply.code(503).send({ error: 'the controller is stopping' })
-  if (error instanceof Refused) return reply.code(422).send({ error: error.message })
-  if (error instanceof HostDown || error instanceof SourceDown) return reply.code(503).send({ error: error.message })
-  const code = error.statusCode ?? 500
+  const known = refusalOf(error)
+  if (known !== undefined) return reply.code(known.code).send({ error: known.error })
+  const code = 'statusCode' in error ? (error.statusCode ?? 500) : 500
   if (code < 500) return reply.code(code).send({ error: error.message })
   request.log.error({ err: error, url: pathOf(request) }, 'an answer failed')
-  return reply.code(code).send({ error: 'the controller failed to answer; its log says why' })
+  return reply.code(code).send({ error: unforeseen })
+}
+
+const unforeseen = 'the controller failed to answer; its log says why'
+
+/** A refusal in one line, for an answer that has begun already. */
+export function wordsOf(error: unknown): string {
+  return (error instanceof Error ? refusalOf(error)?.error : undefined) ?? unforeseen
+}
+
+function refusalOf(error: Error): { readonly code: number; readonly error: string } | undefined {
+  if (error instanceof ZodError) return { code: 400, error: describeIssues(error) }
+  if (isTimeout(error)) return { code: 504, error: 'this took longer than was waited for' }
+  if (error.name === 'AbortError') return { code: 503, error: 'the controller is stopping' }
+  if (error instanceof Refused) return { code: 422, error: error.message }
+  if (error instanceof HostDown || error instanceof SourceDown) return { code: 503, error: error.message }
+  return undefined
 }
 
 function describeIssues(error: ZodError): string {

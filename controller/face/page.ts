@@ -36,6 +36,8 @@ export function renderPage(status: Status, login: boolean): string {
 <p>${status.repository}, branch <code>${status.branch}</code></p>
 ${status.source.ok ? undefined : html`<p class="bad">The repository: ${status.source.reason}</p>`}
 ${status.host.ok ? undefined : html`<p class="bad">The host: ${status.host.reason}</p>`}
+${status.forge?.ok === false ? html`<p class="bad">The forge: ${status.forge.reason}</p>` : undefined}
+${status.webhook?.ok === false ? html`<p class="bad">The webhook: ${status.webhook.reason}</p>` : undefined}
 ${(status.remarks ?? []).map((remark) => html`<p>The host: ${remark}</p>`)}
 ${renderCommit(status)}
 ${renderServers(status.servers)}
@@ -69,6 +71,7 @@ function renderCommit({ attempted, applied }: Status): Html {
 ${lines(attempted.errors)}
 ${lines(attempted.plan)}
 ${lines((attempted.held ?? []).map(({ plan, what, because }) => `held ${plan}: ${what} (${because})`))}
+${lines((attempted.approved ?? []).map((part) => `approved ${part}`))}
 ${lines((attempted.warnings ?? []).map((warning) => `warning: ${warning}`))}
 ${other ? html`<p>Applied last: ${short(applied)}</p>` : undefined}`
 }

@@ -6,6 +6,7 @@ import type { Controller } from '../controller.ts'
 import { metricsType } from '../meters.ts'
 import { addRoute } from './door.ts'
 import { addEvents } from './events.ts'
+import { addTelling } from './telling.ts'
 
 export type View = 'public' | 'operator'
 
@@ -46,6 +47,7 @@ export function addReading(
     return found ?? reply.code(404).send({ error: `commit ${sha} was not seen on this branch` })
   })
   addEvents(app, controller)
+  addTelling(app, controller, (request) => viewOf(request) === 'operator')
   addRoute(app, 'GET', '/metrics', async (_request, reply) => reply.type(metricsType).send(await controller.metrics()))
   addRoute(app, 'GET', '/healthz', () => ({ status: 'up' }))
   addRoute(app, 'GET', '/readyz', (_request, reply) => {

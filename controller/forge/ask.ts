@@ -59,7 +59,7 @@ export function openLine(line: Line): { readonly ask: Ask; close(): Promise<void
 }
 
 function connect({ caFile, inherited }: Line): Dispatcher {
-  const ca = caFile === undefined ? {} : { ca: [...getCACertificates('default'), readFileSync(caFile, 'utf8')] }
+  const ca = caFile === undefined ? {} : { ca: [...getCACertificates('default'), readCertificates(caFile)] }
   const way = (name: string) => inherited[name] ?? inherited[name.toUpperCase()] ?? ''
   return new EnvHttpProxyAgent({
     httpProxy: way('http_proxy'),
@@ -70,6 +70,14 @@ function connect({ caFile, inherited }: Line): Dispatcher {
     headersTimeout: answerWithin,
     bodyTimeout: answerWithin,
   })
+}
+
+function readCertificates(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (cause) {
+    throw new Error(`GATEWAY_CA_FILE: ${file} cannot be read`, { cause })
+  }
 }
 
 interface Raw {

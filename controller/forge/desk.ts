@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { z } from 'zod'
 import type { CommitStatus, Status } from '#manifests/status.ts'
@@ -5,6 +6,7 @@ import type { Config } from '../config/config.ts'
 import type { Reception } from '../face/webhook.ts'
 import type { Journal } from '../journal/journal.ts'
 import { type Outbox, Unwelcome } from '../outbox.ts'
+import { isFinal } from '../outcome.ts'
 import type { Rounds } from '../rounds.ts'
 import { createWire, type Wire } from '../wire.ts'
 import { type Forge, openForge } from './client.ts'
@@ -41,6 +43,8 @@ type Charge = Pick<Config, 'forge' | 'source' | 'status' | 'webhookSecrets' | 'i
 
 /** A delivery takes a second, and five at most; so long after its commit it may still come, ms. */
 const patience = 15_000
+/** ms between what is told of a commit on its way. */
+const rest = 200
 
 export function openDesk(config: Charge, options: DeskOptions): Desk {
   const { journal, outbox, rounds, log } = options
@@ -54,7 +58,7 @@ export function openDesk(config: Charge, options: DeskOptions): Desk {
     if (forge !== undefined) outbox.send(forgeKinds.status, `${sha} ${context}`, JSON.stringify(rest))
   }
   if (forge !== undefined) employ(forge, outbox, page)
-  const listening = listen(rounds.news.listen(60_000, ending.signal), (status) => {
+  const listening = listen(rounds.news, ending.signal, (status) => {
     if (status.phase !== 'superseded') vigil?.found(status.commit)
     for (const said of newsOf(status, outbox)) post(status.commit, said)
   })
@@ -105,7 +109,9 @@ function employ(forge: Forge, outbox: Outbox, page: string | undefined): void {
     kind: forgeKinds.status,
     async carry(key, body, signal) {
       const [sha = '', context = ''] = key.split(/ (.*)/s)
-      const url = page === undefined ? {} : { url: `${page}/commits/${sha}` }
+      // A pull request's own comment says more than a page of ours does.
+      const path = context === contexts.validate ? '' : `/commits/${sha}`
+      const url = page === undefined ? {} : { url: `${page}${path}` }
       await forge.postStatus(sha, { ...Shown.parse(JSON.parse(body)), context, ...url }, signal).catch(unwelcome)
     },
   })
@@ -141,8 +147,13 @@ function forgeState(outbox: Outbox): NonNullable<Status['forge']> {
   return { ok: true, reason: waiting === 0 ? 'is told everything' : `${waiting} on their way` }
 }
 
-async function listen(news: AsyncIterable<CommitStatus | undefined>, tell: (status: CommitStatus) => void) {
-  for await (const status of news) if (status !== undefined) tell(status)
+/** Of what changes many times a second, only how it ends is worth telling. */
+async function listen(news: Wire<CommitStatus>, signal: AbortSignal, tell: (status: CommitStatus) => void) {
+  for await (const status of news.listen(60_000, signal)) {
+    if (status === undefined) continue
+    tell(status)
+    if (!isFinal(status.phase)) await pause(rest, undefined, { signal }).catch(() => undefined)
+  }
 }
 
 interface Ears {

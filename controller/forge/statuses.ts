@@ -6,12 +6,15 @@ export type Said = Omit<NewStatus, 'url'>
 
 /** Names that go into branch protection. */
 export const contexts = {
+  validate: 'gateway/validate',
   grants: 'gateway/grants',
   deploy: 'gateway/deploy',
   server: (name: string) => `gateway/deploy/${name}`,
 }
 
 const longest = 140
+const mostServers = 100
+const mostLines = 500
 
 /**
  * What the forge is to show of a commit of the branch; nothing of one that is merely seen. `pending` is on its way, `success` as
@@ -21,8 +24,10 @@ const longest = 140
 export function statusesOf(status: CommitStatus): readonly Said[] {
   const { phase } = status
   if (phase === 'seen' || phase === 'verified') return []
-  const servers = (status.changed ?? []).flatMap((name) => serverStatus(name, status))
-  return [deployStatus(status), grantsStatus(status), ...servers]
+  const { changed = [] } = status
+  // Nobody reads a status each of hundreds of servers, and the forge keeps a row for each.
+  if (changed.length > mostServers) return [deployStatus(status), grantsStatus(status)]
+  return [deployStatus(status), grantsStatus(status), ...changed.flatMap((name) => serverStatus(name, status))]
 }
 
 function deployStatus(status: CommitStatus): Said {
@@ -111,12 +116,14 @@ function isOurs(reason: string): boolean {
   return /^(tried again|no proxy runs): /.test(reason)
 }
 
+/** The plan's line about a server; a plan that nobody reads to its end is not searched to its end. */
 function lineOf(name: string, plan: readonly string[]): string {
-  const line = plan.find((text) => text.split(/\s+/)[1] === name)
+  const line = plan.slice(0, mostLines).find((text) => text.split(/\s+/, 2)[1] === name)
   return line?.replace(/\s+/g, ' ') ?? 'planned'
 }
 
-function say(context: string, state: CommitState, reason: string): Said {
+/** One line, as long as a forge shows it. */
+export function say(context: string, state: CommitState, reason: string): Said {
   const line = reason.replace(/\s+/g, ' ').trim()
   const description = line.length > longest ? `${line.slice(0, longest - 1)}…` : line
   return { context, state, description }

@@ -5,6 +5,8 @@ import { z } from 'zod'
 export interface Approvals {
   approve(plan: string): void
   approvals(): readonly string[]
+  /** Once a commit was applied whole: what was approved of it is not approved for ever. */
+  forgetApprovals(): void
 }
 
 const schema = 'create table if not exists approvals (plan text primary key, at integer not null) strict;'
@@ -19,11 +21,13 @@ export function keepApprovals(db: DatabaseSync): Approvals {
     'delete from approvals where plan not in (select plan from approvals order by at desc limit ?)',
   )
   const all = db.prepare('select plan from approvals order by at')
+  const forget = db.prepare('delete from approvals')
   return {
     approve(plan) {
       put.run(plan, Date.now())
       trim.run(remembered)
     },
+    forgetApprovals: () => void forget.run(),
     approvals: () => all.all().map((row) => Row.parse(row).plan),
   }
 }

@@ -10,6 +10,7 @@ import { type IntentKeep, keepIntents } from './intents.ts'
 import { keepMoves, type Moves } from './moves.ts'
 import { keepNotices, type NoticeKeep } from './notices.ts'
 import { keepLetters, type LetterKeep } from './outbox.ts'
+import { keepPulls, type PullKeep } from './pulls.ts'
 import { keepTable, type TableKeep } from './table.ts'
 
 /** Memory: history, failures, what generations were made from, the last table. Nothing is wrong without it. */
@@ -22,6 +23,7 @@ export interface Journal
     Accepted,
     LetterKeep,
     DeliveryKeep,
+    PullKeep,
     Approvals,
     IntentKeep,
     NoticeKeep,
@@ -42,6 +44,7 @@ export function openJournal(state: string): Journal {
       ...keepAccepted(db),
       ...keepLetters(db),
       ...keepDeliveries(db),
+      ...keepPulls(db),
       ...keepApprovals(db),
       ...keepIntents(db),
       ...keepNotices(db),

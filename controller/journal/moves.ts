@@ -20,7 +20,7 @@ const remembered = 15 * 60_000
 
 const Row = z.object({
   server: z.string(),
-  kind: z.enum(['roll', 'heal']),
+  kind: z.enum(['roll', 'heal', 'mend']),
   spec: z.string(),
   commit_sha: z.string(),
   because: z.string(),

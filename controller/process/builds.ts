@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 import type { BuildInput } from '../desired.ts'
 import { type BuildRequest, generationKey } from '../host.ts'
@@ -80,6 +80,26 @@ export class Builds {
   /** Removes the server's marks whose content `inUse` does not have, and then all that no mark names. */
   async forget(server: string, inUse: ReadonlySet<string>): Promise<void> {
     await removeFrom(this.#built, (mark) => mark.startsWith(`${server}@`) && !inUse.has(hashOf(mark)))
+    await this.#sweep()
+  }
+
+  /** Removes marks that are not `kept` and not among the newest `most` of their server, and then all that no mark names. */
+  async collect(most: number, kept: ReadonlySet<string>): Promise<void> {
+    const names = await readdir(this.#built)
+    const dated = await Promise.all(
+      names.map(async (mark) => ({ mark, at: (await stat(join(this.#built, mark))).mtimeMs })),
+    )
+    const newest = dated.toSorted((a, b) => b.at - a.at).map(({ mark }) => mark)
+    const old = [...Map.groupBy(newest, (mark) => mark.slice(0, mark.indexOf('@'))).values()].flatMap((marks) =>
+      marks.slice(most),
+    )
+    const doomed = new Set(old.filter((mark) => !kept.has(mark)))
+    if (doomed.size === 0) return
+    await removeFrom(this.#built, (mark) => doomed.has(mark))
+    await this.#sweep()
+  }
+
+  async #sweep(): Promise<void> {
     const marks = await readdir(this.#built)
     const locks = await Promise.all(marks.map((mark) => readFile(join(this.#built, mark), 'utf8')))
     const contexts = marks.map((mark) => hashOf(mark).slice(0, 12))

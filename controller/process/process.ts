@@ -1,13 +1,16 @@
 import { existsSync } from 'node:fs'
-import { mkdir, rm } from 'node:fs/promises'
+import { mkdir, rm, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
   type BuildRequest,
   type Generation,
+  generationKey,
   generationName,
   type Host,
   HostDown,
   type HostOptions,
+  type Keep,
+  lastCalls,
   type Sight,
   type Wanted,
 } from '../host.ts'
@@ -164,9 +167,32 @@ class ProcessHost implements Host {
     await this.#builds.forget(server, new Set(contexts))
   }
 
+  async free(signal: AbortSignal): Promise<number | undefined> {
+    signal.throwIfAborted()
+    const found = await statfs(this.#options.state).catch(() => undefined)
+    return found && found.bavail * found.bsize
+  }
+
+  /** It has no images and no cache of its own. */
+  async room(): Promise<object> {
+    return {}
+  }
+
+  async collect({ most, wanted }: Keep, signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted()
+    const inUse = this.#units
+      .list()
+      .flatMap(({ is }) => (is.role === 'server' ? generationKey(is.server, is.context) : []))
+    await this.#builds.collect(most, new Set([...wanted, ...inUse]))
+  }
+
   async logs(id: string, tail: number, signal: AbortSignal): Promise<string> {
     signal.throwIfAborted()
     return await this.#units.logs(id, tail)
+  }
+
+  follow(id: string, tail: number, signal: AbortSignal): AsyncIterable<string> {
+    return this.#units.follow(id, tail, signal)
   }
 
   changes(signal: AbortSignal): AsyncIterable<void> {
@@ -174,7 +200,10 @@ class ProcessHost implements Host {
   }
 
   async down({ volumes }: { readonly volumes: boolean }, signal: AbortSignal): Promise<void> {
-    const names = this.#units.list().map(({ name }) => name)
+    const units = this.#units.list()
+    const names = units.map(({ name }) => name)
+    const proxies = units.filter(({ is }) => is.role === 'proxy')
+    await Promise.all(proxies.map(({ name }) => this.#units.stop(name, signal, lastCalls)))
     await Promise.all(names.map((name) => this.#units.stop(name, signal)))
     for (const name of names) this.#units.remove(name)
     await this.#builds.clear()

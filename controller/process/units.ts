@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { childEnvironment, type Environment, exitCodeOf, freePort, startChild, whereToListen } from './child.ts'
 import { isAlive, signalGroup } from './life.ts'
-import { readTail, trimLog } from './log.ts'
+import { followTail, readTail, trimLog } from './log.ts'
 import { type UnitRecord, UnitTable } from './table.ts'
 
 /** ms */
@@ -113,6 +113,15 @@ export class Units {
     const record = this.find(name)
     if (record === undefined || this.runs(record) || record.life.exitCode !== undefined) return text
     return `${text}\n(ended; its exit code is not known, because an earlier controller had started it)`
+  }
+
+  /** The last lines of its output, and what comes from then on while it runs. */
+  follow(name: string, tail: number, signal: AbortSignal): AsyncIterable<string> {
+    const runs = () => {
+      const record = this.find(name)
+      return record !== undefined && this.runs(record)
+    }
+    return followTail(this.#table.log(name), tail, { runs, signal })
   }
 
   /** Yields when one has ended: at once where it was started here, else within half a second. */

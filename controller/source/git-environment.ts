@@ -57,7 +57,8 @@ function basic(token: string): string {
   return Buffer.from(`x-access-token:${token}`).toString('base64')
 }
 
-function gitConfig(settings: Record<string, string>): Record<string, string> {
+/** Settings for one git process. */
+export function gitConfig(settings: Readonly<Record<string, string>>): Record<string, string> {
   const entries = Object.entries(settings)
   const variables: Record<string, string> = { GIT_CONFIG_COUNT: String(entries.length) }
   for (const [at, [key, value]] of entries.entries()) {

@@ -6,6 +6,14 @@ export class SourceDown extends Error {
   override readonly name = 'SourceDown'
 }
 
+/** The commit is there, and the folder that holds the manifests is not. */
+export class NoFolder extends SourceDown {}
+
+/** A commit that was asked for by its hash is not in the mirror, nor will be. */
+export class CommitUnknown extends Error {
+  override readonly name = 'CommitUnknown'
+}
+
 /** What a git process was about, as far as its errors need it. */
 export interface Scene {
   readonly repository: Repository
@@ -84,6 +92,13 @@ const ofRemote: typeof ofMachine = [
   ],
 ]
 
+const howToBundle = 'make one of the whole branch: git bundle create FILE BRANCH'
+const ofBundle: typeof ofMachine = [
+  [/invalid gitfile format/, () => `is no git bundle; ${howToBundle}`],
+  [/lacks these prerequisite commits/, () => `the bundle holds only a part of the history; ${howToBundle}`],
+  [/early eof|index-pack died|unrecognized header|corrupt/i, () => `the bundle is damaged; ${howToBundle}`],
+]
+
 /**
  * What to change, for what git said. Undefined if it is nothing that is known; for a git process that spoke to no
  * remote, only what lies with the machine is.
@@ -92,7 +107,8 @@ export function explainGit(stderr: string, scene: Scene, remote: boolean): strin
   const { kind, url } = scene.repository
   // Its words are the address's, not git's.
   const said = kind === 'folder' ? stderr : stderr.replaceAll(url, '')
-  for (const [pattern, advice] of remote ? [...ofMachine, ...ofRemote] : ofMachine) {
+  const ofFile = kind === 'folder' && url.endsWith('.bundle') ? ofBundle : []
+  for (const [pattern, advice] of remote ? [...ofMachine, ...ofFile, ...ofRemote] : ofMachine) {
     const match = pattern.exec(said)
     if (match !== null) return advice(scene, match)
   }

@@ -9,6 +9,10 @@ export interface GitRun {
   readonly folder?: string
   /** Whether it speaks to the remote, and so gets the credentials. */
   readonly remote?: boolean
+  /** Added to its environment. */
+  readonly env?: Readonly<Record<string, string>>
+  /** Exit codes beside 0 that are an answer. */
+  readonly answers?: readonly number[]
   /** ms */
   readonly limit: number
   readonly signal: AbortSignal | undefined
@@ -115,7 +119,8 @@ export class Mirror {
 
   async #fetch(folder: string, { url, branch }: Upstream, signal: AbortSignal): Promise<void> {
     const refspec = `+refs/heads/${branch}:${head}`
-    const args = ['fetch', '--force', '--no-tags', '--no-write-fetch-head', '--', url, refspec]
+    const quiet = ['--force', '--update-shallow', '--no-tags', '--no-write-fetch-head']
+    const args = ['fetch', ...quiet, '--', url, refspec]
     await this.#git(args, { folder, remote: true, limit: long, signal })
   }
 }

@@ -1,13 +1,19 @@
-import { access, constants, mkdir } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { simpleGit } from 'simple-git'
 import { nearest } from '../compile/nearest.ts'
 import type { Tree } from '../desired.ts'
 import type { Lineage } from '../guides.ts'
+import { Notary } from '../trust/notary.ts'
+import { SignersFault } from '../trust/signers.ts'
+import type { Vetted } from '../trust/vet.ts'
+import { mustRead } from './access-files.ts'
+import { createGit } from './git.ts'
 import { BlobFault, readBlobs } from './git-blobs.ts'
-import { accessEnvironment, type GitAccess, gitEnvironment, type Inherited } from './git-environment.ts'
-import { detail, explainGit, type Scene, SourceDown } from './git-fault.ts'
-import { type Git, type GitRun, Mirror, MirrorBroken } from './mirror.ts'
+import { type GitAccess, gitEnvironment, type Inherited } from './git-environment.ts'
+import { CommitUnknown, NoFolder, type Scene, SourceDown } from './git-fault.ts'
+import { History } from './history.ts'
+import { type Git, Mirror, MirrorBroken } from './mirror.ts'
+import { createPullRefs, type PullRefs } from './pull-refs.ts'
 import { readRepository } from './repository.ts'
 
 export { SourceDown }
@@ -19,12 +25,16 @@ export interface SourceOptions extends GitAccess {
   readonly path: string
   /** Absolute path of the state folder. */
   readonly state: string
+  /** Who may sign: an ssh `allowed_signers` file, or a folder with `default` and `permissions`; absent where nobody need. */
+  readonly signers?: string
   /** PATH and proxies of this process's environment. */
   readonly inherited?: Inherited
 }
 
 /** The gateway repository, by its mirror. */
 export interface Source {
+  /** Heads of pull requests. */
+  readonly pulls: PullRefs
   /** The repository as people are shown it, without credentials. */
   readonly label: string
   /** Looks at the branch and gives its head. The same object as long as the head is the same. Throws `SourceDown`. */
@@ -33,8 +43,13 @@ export interface Source {
   tree(commit: string): Promise<Tree>
   /** Commits of the branch after `from` and before `to`, newest first, at most `limit`; none where `from` is unknown. */
   skipped(from: string, to: string, limit?: number): Promise<readonly string[]>
-  /** How one commit of the branch leads to another. Throws `MirrorBroken` where the mirror lacks one of them. */
+  /** How one commit of the branch leads to another. Throws `CommitUnknown` where the mirror lacks the first. */
   lineage(from: string, to: string): Promise<Lineage>
+  /**
+   * A commit that was fetched, as far as it is signed since `base`, the last one that was applied whole. The same object for the
+   * same commits and signers; the commit's own tree where nothing is held back. Throws `SourceDown`.
+   */
+  vet(head: Tree, base: string | undefined, signal: AbortSignal): Promise<Vetted>
 }
 
 /** Commits that are looked at one by one. */
@@ -51,35 +66,46 @@ export async function openSource(options: SourceOptions): Promise<Source> {
 }
 
 class MirroredSource implements Source {
+  readonly pulls: PullRefs
   readonly label: string
   readonly #options: SourceOptions
   readonly #scene: Scene
   readonly #git: Git
   readonly #mirror: Mirror
+  readonly #history: History
+  readonly #notary: Notary | undefined
   #latest: Tree | undefined
   #broken = false
 
   constructor(options: SourceOptions) {
-    const { repo, state, token } = options
+    const { repo, state, token, signers } = options
     const repository = readRepository(repo)
     this.label = repository.label
     this.#options = options
     this.#scene = { ...options, repository, home: join(state, 'git'), token: token !== undefined }
     this.#git = createGit(this.#scene, options)
     this.#mirror = new Mirror(join(state, 'mirror.git'), this.#git)
+    const { folder } = this.#mirror
+    this.#history = new History({ folder, home: this.#scene.home, git: this.#git, below: options.path })
+    if (signers !== undefined)
+      this.#notary = new Notary({
+        path: signers,
+        history: this.#history,
+        tree: (commit) => this.#tree(commit),
+        lacking: () => this.#history.lacking(gitEnvironment('', options.inherited ?? {}).PATH ?? ''),
+      })
+    const heads = { url: repository.url, folder: join(state, 'pulls.git'), mirror: this.#mirror.folder }
+    this.pulls = createPullRefs({ ...heads, git: this.#git, inherited: options.inherited ?? {} })
   }
 
   /** Makes the folder that is git's home, and looks that the files with keys are there. */
   async prepare(): Promise<void> {
-    const { sshKeyFile, sshKnownHosts, caFile } = this.#options
     await mkdir(this.#scene.home, { recursive: true, mode: 0o700 })
-    const files = { GATEWAY_SSH_KEY_FILE: sshKeyFile, GATEWAY_SSH_KNOWN_HOSTS: sshKnownHosts, GATEWAY_CA_FILE: caFile }
-    for (const [variable, file] of Object.entries(files)) {
-      if (file === undefined) continue
-      await access(file, constants.R_OK).catch((cause: unknown) => {
-        throw new SourceDown(`${variable}: ${file} cannot be read; check the path and who may read it`, { cause })
-      })
-    }
+    await mustRead(this.#options)
+    await this.#notary?.prepare().catch((cause: unknown) => {
+      if (!(cause instanceof SignersFault)) throw cause
+      throw new SourceDown(`GATEWAY_ALLOWED_SIGNERS: ${cause.message}`, { cause })
+    })
   }
 
   async fetch(signal: AbortSignal): Promise<Tree> {
@@ -94,28 +120,44 @@ class MirroredSource implements Source {
     try {
       return await this.#tree(hash(commit))
     } catch (cause) {
-      if (!(cause instanceof MirrorBroken)) throw cause
-      throw new Error(`${this.label}: the mirror has no commit ${commit}`, { cause })
+      if (!(cause instanceof MirrorBroken || cause instanceof NoFolder)) throw cause
+      throw new CommitUnknown(`${this.label}: the mirror has no commit ${commit}`, { cause })
     }
   }
 
-  async skipped(from: string, to: string, limit = 50): Promise<readonly string[]> {
+  async skipped(from: string, to: string, limit = 250): Promise<readonly string[]> {
+    return this.#asked(() => this.#mirror.between(hash(from), hash(to), limit), [])
+  }
+
+  async vet(head: Tree, base: string | undefined, signal: AbortSignal): Promise<Vetted> {
+    if (this.#notary === undefined) return { tree: head, unsigned: [] }
     try {
-      return await this.#mirror.between(hash(from), hash(to), limit)
+      return await this.#notary.vet({ head, base: base === undefined ? undefined : hash(base) }, signal)
     } catch (error) {
-      if (error instanceof MirrorBroken) return []
+      if (error instanceof MirrorBroken) this.#distrust()
+      if (error instanceof MirrorBroken || error instanceof SignersFault)
+        throw new SourceDown(`${this.label}: ${error.message}`, { cause: error })
       throw error
     }
   }
 
   async lineage(from: string, to: string): Promise<Lineage> {
+    try {
+      return await this.#lineage(hash(from), hash(to))
+    } catch (error) {
+      if (error instanceof MirrorBroken) await this.tree(from)
+      throw error
+    }
+  }
+
+  async #lineage(from: string, to: string): Promise<Lineage> {
     const mirror = this.#mirror
-    const [rewound, approves, between] = await Promise.all([
-      mirror.isAncestor(hash(from), hash(to)).then((isAncestor) => !isAncestor),
+    const [isAncestor, approves, between] = await Promise.all([
+      mirror.isAncestor(from, to),
       mirror.trailers(from, to, 'Gateway-Approve'),
       mirror.between(from, to, mostCommits),
     ])
-    return { rewound, approves, commits: [...between, to] }
+    return { rewound: !isAncestor, approves, ...(between.length < mostCommits ? { commits: [...between, to] } : {}) }
   }
 
   async #branchHead(signal: AbortSignal): Promise<string> {
@@ -165,7 +207,7 @@ class MirroredSource implements Source {
     const { path } = this.#options
     const files = await this.#mirror.list(commit, path, signal)
     if (files.length === 0 && path !== '')
-      throw new SourceDown(
+      throw new NoFolder(
         `${this.label}: commit ${commit.slice(0, 12)} has no folder ${path}; push it or set GATEWAY_PATH`,
       )
     return { commit, list: async () => files, read: (oids, abort) => this.#read(oids, abort) }
@@ -181,6 +223,16 @@ class MirroredSource implements Source {
     }
   }
 
+  /** What the mirror says, or what counts where it lacks a commit. */
+  async #asked<T>(ask: () => Promise<T>, unknown: T): Promise<T> {
+    try {
+      return await ask()
+    } catch (error) {
+      if (error instanceof MirrorBroken) return unknown
+      throw error
+    }
+  }
+
   /** The next `fetch` makes the mirror anew. */
   #distrust(): void {
     this.#broken = true
@@ -191,50 +243,4 @@ class MirroredSource implements Source {
 function hash(commit: string): string {
   if (!/^[0-9a-f]{40}(?:[0-9a-f]{24})?$/.test(commit)) throw new TypeError(`not a full commit hash: ${commit}`)
   return commit
-}
-
-/** git as this source runs it: with credentials only where it speaks to the remote, and with errors that say what to change. */
-function createGit(scene: Scene, options: SourceOptions): Git {
-  const local = { ...gitEnvironment(scene.home, options.inherited ?? {}), GIT_CEILING_DIRECTORIES: options.state }
-  const remote = { ...local, ...accessEnvironment(scene.repository, options) }
-  return async (args, run) => {
-    const late = AbortSignal.timeout(run.limit)
-    const base = run.remote === true ? remote : local
-    const env = run.folder === undefined ? base : { ...base, GIT_DIR: run.folder }
-    let said = ''
-    const git = simpleGit({
-      baseDir: scene.home,
-      abort: run.signal === undefined ? late : AbortSignal.any([run.signal, late]),
-      allowEnvironment: Object.keys(env).filter((name) => name.startsWith('GIT_')),
-      unsafe: { allowUnsafeConfigEnvCount: true, allowUnsafeSshCommand: true },
-      errors: (error, { exitCode, stdErr }) => {
-        said = Buffer.concat(stdErr).toString()
-        return error ?? (exitCode === 0 ? undefined : Buffer.from(detail(said)))
-      },
-    }).env(env)
-    try {
-      return await git.raw([...args])
-    } catch (cause) {
-      run.signal?.throwIfAborted()
-      throw fault({ scene, run, doing: `git ${args[0]}`, late: late.aborted, said }, cause)
-    }
-  }
-}
-
-interface Failure {
-  readonly scene: Scene
-  readonly run: GitRun
-  readonly doing: string
-  readonly late: boolean
-  readonly said: string
-}
-
-function fault({ scene, run, doing, late, said }: Failure, cause: unknown): SourceDown | MirrorBroken {
-  const { label } = scene.repository
-  if (late)
-    return new SourceDown(`${label}: ${doing} took more than ${run.limit / 1_000} s; tried again by itself`, { cause })
-  const advice = explainGit(said, scene, run.remote === true)
-  if (advice !== undefined) return new SourceDown(`${label}: ${advice}`, { cause })
-  if (run.folder !== undefined) return new MirrorBroken(detail(said), { cause })
-  return new SourceDown(`${label}: ${doing} failed: ${detail(said)}`, { cause })
 }

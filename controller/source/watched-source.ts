@@ -2,6 +2,7 @@ import type { Logger } from 'pino'
 import { type Status, unasked } from '#manifests/status.ts'
 import type { Tree } from '../desired.ts'
 import type { Origin } from '../guides.ts'
+import type { Vetted } from '../trust/vet.ts'
 import { type Source, SourceDown } from './source.ts'
 
 /** A source that does not throw when it is down, but says so. */
@@ -23,6 +24,14 @@ export function watchSource(source: Source, log: Logger): WatchedSource {
     tree: (commit) => source.tree(commit),
     skipped: (from, to) => source.skipped(from, to),
     lineage: (from, to) => source.lineage(from, to),
+    async vet(head, base, signal): Promise<Vetted | undefined> {
+      try {
+        return await source.vet(head, base, signal)
+      } catch (error) {
+        if (error instanceof SourceDown) return down(error)
+        throw error
+      }
+    },
     async fetch(signal): Promise<Tree | undefined> {
       try {
         const tree = await source.fetch(signal)

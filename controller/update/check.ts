@@ -63,10 +63,13 @@ async function planAnew({ config, host, commit, log }: Question, signal: AbortSi
       tree,
       skipped: async () => [],
       lineage: (...asked) => source.lineage(...asked),
+      vet: (...asked) => source.vet(...asked),
     }
     const publisher = createPublisher(journal, emptyDraft(''))
     const chronicle = createChronicle(journal, () => {})
-    const guides = { source: origin, compile, machine: await openMachine(config), publisher, journal, chronicle, log }
+    const signed = config.source.signers !== undefined
+    const own = { publisher, journal, chronicle, log, signed }
+    const guides = { source: origin, compile, machine: await openMachine(config), ...own }
     const heading = await takeHeading(guides, {}, signal)
     if (heading.aim === undefined) throw new Error(`this version sees nothing to do in commit ${commit}`)
     const sight = await host.observe(signal)

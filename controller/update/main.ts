@@ -31,11 +31,11 @@ async function update(config: Config, signal: AbortSignal): Promise<void> {
   const lines = await differences({ config, host, commit, log }, signal)
   if (lines.length > 0) {
     const reason = `the new version would change more than itself: ${lines.join('; ')}`
-    return writeRecord(state, { phase: 'refused', reason, ...tagOf(record) })
+    return writeRecord(state, { phase: 'refused', ref, commit, reason, ...tagOf(record) })
   }
   const image = await engine.image(ref, signal)
   if (image === undefined) throw new Error(`the image ${ref} is gone`)
-  await swap(scene, await prepareSwap(scene, old, { ref, id: image.Id }, signal), signal)
+  await swap(scene, await prepareSwap(scene, old, { image: { ref, id: image.Id }, commit }, signal), signal)
 }
 
 async function lacks(state: string): Promise<readonly string[]> {

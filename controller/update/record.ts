@@ -2,7 +2,14 @@ import { readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 
-const Swap = z.strictObject({
+const Asked = z.strictObject({
+  /** What the next controller is made from, and the commit that asks for it. */
+  ref: z.string(),
+  commit: z.string(),
+})
+export type Asked = Readonly<z.infer<typeof Asked>>
+
+const Swap = Asked.extend({
   /** Ids of the controller that is replaced, and of the one that takes its place. */
   old: z.string(),
   next: z.string(),
@@ -16,7 +23,7 @@ export type Swap = Readonly<z.infer<typeof Swap>>
 const Record = z.discriminatedUnion('phase', [
   Swap.extend({ phase: z.literal('swapping') }),
   Swap.extend({ phase: z.literal('returning'), reason: z.string() }),
-  z.strictObject({ phase: z.literal('refused'), reason: z.string(), tag: z.string().optional() }),
+  Asked.extend({ phase: z.literal('refused'), reason: z.string(), tag: z.string().optional() }),
   z.strictObject({ phase: z.literal(['checking', 'done']), tag: z.string().optional() }),
 ])
 /** How far the last update of the controller came: what whoever goes on with it, or cleans up after it, must know. */

@@ -37,6 +37,6 @@ async function conclude(
   } else if (own.id === record.old) {
     await engine.removeContainer(record.next, 'even running', signal)
     const reason = record.phase === 'returning' ? record.reason : 'the update was interrupted'
-    await writeRecord(state, { phase: 'refused', reason, ...tag })
+    await writeRecord(state, { phase: 'refused', ref: record.ref, commit: record.commit, reason, ...tag })
   }
 }

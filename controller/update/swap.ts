@@ -26,7 +26,7 @@ export interface Scene {
 export async function prepareSwap(
   { engine, instance, state }: Scene,
   old: string,
-  image: NewImage,
+  { image, commit }: { readonly image: NewImage; readonly commit: string },
   signal: AbortSignal,
 ): Promise<Swap> {
   const described = Described.parse(await engine.describe('container', old, signal))
@@ -40,7 +40,7 @@ export async function prepareSwap(
   for (const network of furtherNetworks(described)) await engine.connect(network, made.id, signal)
   const before = await readRecord(state)
   const tag = operatorsTag(described.Config.Image ?? '', instance) ?? before?.tag
-  return { old, next: made.id, image: image.id, ...(tag === undefined ? {} : { tag }) }
+  return { old, next: made.id, image: image.id, ref: image.ref, commit, ...(tag === undefined ? {} : { tag }) }
 }
 
 /** What an operator called the image: no id, no digest, and no tag of ours. */
@@ -74,7 +74,13 @@ export async function goBack(scene: Scene, planned: Swap, reason: string, signal
   await engine.stopContainer(planned.next, grace, signal)
   await engine.startContainer(planned.old, signal)
   await engine.removeContainer(planned.next, 'even running', signal)
-  await writeRecord(state, { phase: 'refused', reason, ...(planned.tag && { tag: planned.tag }) })
+  await writeRecord(state, {
+    phase: 'refused',
+    ref: planned.ref,
+    commit: planned.commit,
+    reason,
+    ...(planned.tag && { tag: planned.tag }),
+  })
   return reason
 }
 

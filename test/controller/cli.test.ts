@@ -231,3 +231,48 @@ describe('asking a controller', () => {
     expect([code, out, err]).toEqual([1, '', `gateway: no controller answers at ${folder}/admin.sock\n`])
   })
 })
+
+describe('telling operators', () => {
+  test('shows what servers and builds print, and why things are as they are', async () => {
+    const controller = await openController()
+    controller.narration.build('wiki')('step 1 of 2')
+    const log = await gateway(['logs', 'wiki', '--tail', '3', '--state', folder])
+    expect([log.code, log.out]).toEqual([0, 'the last 3 lines of wiki\n'])
+    expect((await gateway(['logs', 'wiki', '--build', '--state', folder])).out).toBe('step 1 of 2\n')
+    const told = await gateway(['explain', 'ann', 'search', '--state', folder])
+    expect([told.code, told.out]).toEqual([0, 'agent ann\ntool  search\n'])
+    expect((await gateway(['logs', 'wiki', '-f', '--build', '--state', folder])).code).toBe(1)
+  })
+
+  test('tells them to nobody else', async () => {
+    const face = createFace(createMemoryController(), { operatorToken: 'a-token-of-a-test' })
+    closing.push(() => face.close())
+    const url = await face.listen({ host: '127.0.0.1', port: 0 })
+    for (const verb of ['logs', 'explain']) {
+      const { code, err } = await gateway([verb, 'wiki', '--url', url])
+      expect([code, err]).toEqual([1, 'gateway: this needs the operator token\n'])
+    }
+  })
+
+  test('tells a build as it runs to who waits', async () => {
+    const controller = await openController()
+    controller.commits[0] = commitStatus(sha, { phase: 'applying' })
+    const waiting = gateway(['reconcile', '--wait', '--state', folder])
+    await expect.poll(() => controller.pokes, { timeout: 10_000 }).toContain('cli')
+    controller.narration.doing('wiki', 'building')
+    controller.narration.build('wiki')('step 1 of 2')
+    controller.commits[0] = commitStatus(sha)
+    controller.announce()
+    expect(await waiting).toMatchObject({
+      code: 0,
+      out: `wiki: building\nwiki | step 1 of 2\ncommit ${sha.slice(0, 12)}  applied  as it says\n`,
+    })
+  })
+
+  test('examines a machine without a controller', async () => {
+    const { code, out } = await gateway(['doctor', '--state', folder])
+    expect(code).toBe(1)
+    expect(out).toMatch(/^fail +configuration +GATEWAY_REPO: not given/m)
+    expect(out).toMatch(/^warn +controller +none runs in/m)
+  })
+})

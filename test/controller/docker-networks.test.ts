@@ -10,7 +10,10 @@ suite('networks', ['docker'], () => {
   const signal = AbortSignal.timeout(120_000)
   const engine = openEngine()
   const estates = [testInstance(), testInstance()].map(
-    (instance): Estate => ({ engine, instance, subnets: '10.213.0.0/16', networking: createTurn() }),
+    (instance): Estate => ({
+      ...{ engine, instance, subnets: '10.213.0.0/16', networking: createTurn() },
+      credentials: async () => new Map(),
+    }),
   )
 
   afterAll(async () => {

@@ -476,7 +476,9 @@ describe('a Docker host without an engine', () => {
     const broken = createServer((request, answer) => {
       if (failing) answer.writeHead(500).end('{"message":"out of order"}')
       else
-        answer.writeHead(200, { 'content-type': 'application/json' }).end(request.url?.includes('json') ? '[]' : '{}')
+        answer
+          .writeHead(200, { 'content-type': 'application/json' })
+          .end(/json|networks/.test(request.url ?? '') ? '[]' : '{}')
     }).listen(socketPath)
     await once(broken, 'listening')
     try {

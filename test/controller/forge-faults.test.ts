@@ -1,10 +1,16 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createServer as createTlsServer } from 'node:https'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { type Forge, openForge } from '../../controller/forge/client.ts'
 import { ForgeDown, ForgeRefusal } from '../../controller/forge/fault.ts'
+import { createCertificate } from '../support/certificate.ts'
 import { type FaultProxy, type HttpFault, openFaultProxy } from '../support/fault-proxy.ts'
 import { type FixtureForge, openFixtureForge } from '../support/forge.ts'
 import { openStage, type Stage } from '../support/forge-stage.ts'
 import { createLoopbackAnswer } from '../support/loopback-answer.ts'
+import { portOf } from '../support/port.ts'
 
 const limit = () => AbortSignal.timeout(10_000)
 const token = () => stage.bot.token
@@ -118,6 +124,28 @@ describe('a disturbed connection to the forge', () => {
     const error = await faultOf(forge.openPulls(limit()))
     expect(error).toBeInstanceOf(ForgeRefusal)
     expect(error.message).toContain(words)
+  })
+
+  test('over TLS trusts the CA that it is given, and no unknown one', async () => {
+    const { key, cert } = createCertificate()
+    const server = createTlsServer({ key, cert }, (_request, response) => response.end('{"version":"15.0.3"}'))
+    await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
+    const folder = await mkdtemp(join(tmpdir(), 'forge-ca-'))
+    const caFile = join(folder, 'ca.pem')
+    await writeFile(caFile, cert)
+    const line = { url: `https://127.0.0.1:${portOf(server)}`, token: token(), repository: 'a/b', inherited: {} }
+    try {
+      await using trusting = openForge({ ...line, caFile })
+      expect(await trusting.version(limit())).toBe('15.0.3')
+      await using wary = openForge(line)
+      expect((await faultOf(wary.version(limit()))).message).toContain('self-signed certificate')
+      expect(() => openForge({ ...line, caFile: join(folder, 'none') })).toThrow(/^GATEWAY_CA_FILE: .* cannot be read/)
+    } finally {
+      server.closeAllConnections()
+      server.close()
+      await rm(folder, { recursive: true })
+    }
+    open()
   })
 
   test('reads all pages of a list, by their numbers', async () => {

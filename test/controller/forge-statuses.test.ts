@@ -93,6 +93,12 @@ describe('what the forge shows of a commit', () => {
     expect(shown({ phase: 'applied', servers }).join()).not.toContain('gateway/deploy/wiki')
   })
 
+  test('leaves out the servers where there are more than anybody reads', () => {
+    const changed = Array.from({ length: 101 }, (_, n) => `s${n}`)
+    expect(shown({ phase: 'applied', changed })).toHaveLength(2)
+    expect(shown({ phase: 'applied', changed: changed.slice(1) })).toHaveLength(102)
+  })
+
   test('is one line of at most 140 letters', () => {
     const [deploy] = statusesOf(commitStatus(sha, { phase: 'applied', reason: `a\nb ${'x'.repeat(200)}` }))
     expect(deploy?.description).toHaveLength(140)

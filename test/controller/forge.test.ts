@@ -1,5 +1,9 @@
+import { pino } from 'pino'
 import { afterEach, expect, test } from 'vitest'
+import { openCrier } from '../../controller/notices/crier.ts'
 import { imageServer, permissions } from '../support/core.ts'
+import { openFaultProxy } from '../support/fault-proxy.ts'
+import { createLoopbackAnswer } from '../support/loopback-answer.ts'
 import { openToldCore, page, type ToldCore } from '../support/told-core.ts'
 import { until } from '../support/until.ts'
 
@@ -77,26 +81,42 @@ test('(25) deploys as quickly while nobody takes statuses and notices, and tells
   }
   await timed('1')
   const free = await timed('3')
-  told.way.fault = { kind: 'hang' }
-  const signals: AbortSignal[] = []
-  const carry = (_key: string, _body: string, signal: AbortSignal) => {
-    signals.push(signal)
-    return new Promise<void>((_, fail) => signal.addEventListener('abort', () => fail(signal.reason)))
-  }
-  told.outbox().employ({ kind: 'notice', carry })
-  told.outbox().send('notice', 'commit', 'degraded')
+  await using receiver = await createLoopbackAnswer()
+  await using hole = await openFaultProxy(receiver.url)
+  for (const way of [told.way, hole]) way.fault = { kind: 'hang' }
+  const crier = cryTo(`${hole.url}/notice`)
+  const broken = await told.publish({ [wiki]: 'imagee: x\n' })
+  await told.core.becomes(broken, 'rejected')
+  await until('a notice is on its way', () => hole.requests > 0)
   const held = await timed('4')
-  expect(signals).toHaveLength(1)
   expect(held.took).toBeLessThan(free.took * 3 + 1_000)
   expect(told.rows(held.head)).toEqual([])
-  told.way.fault = { kind: 'reset' }
+  expect(receiver.seen).toEqual([])
+  for (const way of [told.way, hole]) way.fault = { kind: 'reset' }
+  await crier[Symbol.asyncDispose]()
   await told.restart()
   await until('the trouble is told', () => told.desk().state().forge?.ok === false)
   expect(told.desk().state().forge?.reason).toMatch(/^\d+ not told: the forge does not answer/)
   told.way.fault = { kind: 'none' }
   await becomesShown(held.head, 'gateway/deploy success', 'gateway/grants success', 'gateway/deploy/wiki success')
   await until('all is well', () => told.desk().state().forge?.reason === 'is told everything')
+  hole.fault = { kind: 'none' }
+  await using _ = cryTo(`${hole.url}/notice`)
+  await until('the notice comes', () => receiver.seen.includes('POST /notice'))
 })
+
+function cryTo(url: string): AsyncDisposable {
+  return openCrier({
+    journal: told.core.journal(),
+    outbox: told.outbox(),
+    log: pino({ level: 'silent' }),
+    bell: told.core.rounds().bell,
+    status: () => told.core.steward().status('public'),
+    notifications: () => ({ webhook: { url }, about: ['degraded', 'stalled', 'recovered', 'held'], most: 100 }),
+    secrets: async () => new Map(),
+    page,
+  })
+}
 
 test('tells again what a forge in trouble did not take', async () => {
   told = await openToldCore()

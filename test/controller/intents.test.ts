@@ -116,3 +116,22 @@ test('suspends all, and tries again by hand what is stalled', async () => {
   core.steward().resume('*')
   await until('it is there', async () => (await phase('wiki')) === 'ready')
 })
+
+test('leaves what serves where a rollback fails, and forgets the rollback', async () => {
+  core = await openCore()
+  const first = await deploy({ [file('wiki')]: imageServer('1'), [grants]: permissions({ ann: ['wiki'] }) })
+  await deploy({ [file('wiki')]: imageServer('2') })
+  const newest = spec('wiki')
+  core.proxy().seen = () => bad('HTTP 500')
+  await core.steward().rollback('wiki', first, soon())
+  await until('it is forgotten', async () => {
+    await core.passed()
+    return core.journal().intents().pins.size === 0 && core.journal().failures().length > 0
+  })
+  core.proxy().seen = good
+  await core.rests()
+  expect(spec('wiki')).toBe(newest)
+  expect((await core.server('wiki'))?.pinned).toBeUndefined()
+  const { facts } = await core.steward().explain('wiki', undefined)
+  expect(facts.find(({ what }) => what === 'failed')?.is).toContain(`of commit ${first.slice(0, 12)}, once`)
+})

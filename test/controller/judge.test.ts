@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Agent, Desired, Server, Settings } from '../../controller/desired.ts'
-import { type Bench, judge, widenings } from '../../controller/judge.ts'
+import { type Bench, judge } from '../../controller/judge.ts'
+import { widenings } from '../../controller/widening.ts'
 import * as make from '../support/make.ts'
 
 const five = ['a', 'b', 'c', 'd', 'e'].map((name) => make.server(name))
@@ -71,7 +72,7 @@ describe('owners', () => {
 
   test('(23) a commit that takes the last one away is none', () => {
     expect(judge(desired('c2', { agents: { bob: all() } }), bench(owned)).fault).toBe(
-      'the last owner would be gone: keep "owner: true" for ann, or give it to another agent',
+      'manifests/permissions.yaml agents: the last owner would be gone: keep "owner: true" for ann, or give it to another agent',
     )
   })
 
@@ -133,4 +134,61 @@ describe('governance', () => {
     const head = desired('c2', { settings: governed, agents: { ann: make.agent({ a: make.whole }) } })
     expect(judge(head, bench(base, { consent: missing })).held).toEqual([])
   })
+
+  test('approves what was shown, and nothing else that has the same words', () => {
+    const token = (letter: string) => ({
+      agents: { ...base.agents, bob: make.agent({ a: make.whole }, { hashes: [letter.repeat(64)] }) },
+    })
+    const shown = judge(desired('c2', { settings: governed, ...token('b') }), bench(base, { consent: missing }))
+    const approved = new Set([shown.held[0]?.plan ?? ''])
+    const other = judge(
+      desired('c3', { settings: governed, ...token('c') }),
+      bench(base, { consent: missing, approved }),
+    )
+    expect(other.held).toMatchObject([{ what: shown.held[0]?.what }])
+    const settled = { ...governed, bake: 1 }
+    const one = judge(desired('c2', { settings: settled, agents: base.agents }), bench(base, { consent: missing }))
+    const plan = new Set([one.held[0]?.plan ?? ''])
+    const two = judge(
+      desired('c3', { settings, agents: base.agents }),
+      bench(base, { consent: missing, approved: plan }),
+    )
+    expect(two.held).toHaveLength(1)
+  })
+
+  test('gives back nothing that an earlier commit took away while another part of it waited', () => {
+    const { bob: _, ...left } = base.agents
+    const head = desired('c3', { settings: governed, agents: base.agents })
+    expect(judge(head, bench(base, { consent: missing })).held).toEqual([])
+    const { desired: now, held } = judge(head, bench(base, { consent: missing, left }))
+    expect(held).toMatchObject([{ what: 'bob gains a' }])
+    expect(Object.keys(now.agents)).toEqual(['ann'])
+  })
+
+  test('keeps somebody who is told while the next owner waits', () => {
+    const owned = { ...base, agents: { ...base.agents, ann: make.agent({}, { owner: true }) } }
+    const agents = { ann: make.agent({}), bob: make.agent({ a: make.whole }, { owner: true }) }
+    const { desired: now } = judge(desired('c2', { settings: governed, agents }), bench(owned, { consent: missing }))
+    expect(now.agents).toMatchObject({ ann: { owner: true }, bob: { owner: false } })
+  })
+
+  test('gives nobody a kept server who no longer has every server', () => {
+    const every = { ...base, agents: { ann: all() } }
+    const head = desired('c2', {
+      settings: governed,
+      servers: five.slice(2),
+      agents: { ann: make.agent({ c: make.whole }), eve: make.agent({}) },
+    })
+    const { desired: now, held } = judge(head, bench(every, { consent: missing }))
+    expect(held).toHaveLength(2)
+    expect(now.agents).toEqual({ ann: make.agent({ c: make.whole }) })
+  })
+})
+
+test('never lets two servers have one prefix, where one of them should be gone', () => {
+  const base = desired('c1')
+  const heir = make.server('z', { prefix: five[0]?.prefix ?? '' })
+  const { desired: now, held } = judge(desired('c2', { servers: [...five.slice(2), heir] }), bench(base))
+  expect(held).toHaveLength(1)
+  expect(Object.keys(now.servers)).toEqual(['a', 'b', 'c', 'd', 'e'])
 })

@@ -2,7 +2,7 @@ import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { openMachine, secretsChanges } from '../../controller/machine.ts'
+import { fileChanges, openMachine } from '../../controller/machine.ts'
 import { until } from '../support/until.ts'
 
 let state: string
@@ -50,7 +50,7 @@ test('tells when the secrets file comes, is replaced, or goes, and ends with its
   const stopping = new AbortController()
   let changes = 0
   const following = (async () => {
-    for await (const _ of secretsChanges(file, stopping.signal)) changes++
+    for await (const _ of fileChanges([file], stopping.signal)) changes++
   })()
   const tells = (what: string, act: (time: number) => Promise<void>) => {
     const before = changes

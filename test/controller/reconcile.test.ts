@@ -460,6 +460,66 @@ test('tells commits that no pass looked at superseded', async () => {
   ])
 })
 
+test('(12) makes few passes of a burst of pushes, and tells all but the last superseded', async () => {
+  core = await openCore()
+  await core.becomes(await core.publish({ [wiki]: imageServer('1'), [grants]: permissions({ ann: ['wiki'] }) }))
+  await core.rests()
+  const starts = did('start wiki')
+  const hangs = Promise.withResolvers<void>()
+  const reached = Promise.withResolvers<void>()
+  core.host.fault = (verb) => {
+    if (verb !== 'start') return
+    reached.resolve()
+    return hangs.promise
+  }
+  const { git, push } = core.repository
+  const pushed = [await core.publish({ [wiki]: imageServer('2') })]
+  await reached.promise
+  try {
+    for (let more = 1; more < 49; more++)
+      pushed.push(await git('commit-tree', 'HEAD^{tree}', '-p', pushed.at(-1) ?? '', '-m', `Push ${more}`))
+    await git('reset', '--quiet', '--soft', pushed.at(-1) ?? '')
+    await push()
+    core.rounds().ask()
+    const last = await core.publish({ [wiki]: imageServer('3') })
+    await until('the last one is seen', () => core.journal().commit(last))
+    await core.passed()
+  } finally {
+    core.host.fault = () => {}
+    hangs.resolve()
+  }
+  const head = await git('rev-parse', 'HEAD')
+  await core.becomes(head, 'applied')
+  const phases = new Map(
+    core
+      .journal()
+      .history(100)
+      .map(({ commit, phase }) => [commit, phase]),
+  )
+  expect(pushed.map((commit) => phases.get(commit))).toEqual(pushed.map(() => 'superseded'))
+  expect(did('start wiki') - starts).toBeLessThanOrEqual(2)
+})
+
+test('(13) ends a wait for readiness at once when a fix comes, and the fix serves', async () => {
+  core = await openCore()
+  await core.becomes(await core.publish({ [wiki]: imageServer('1'), [grants]: permissions({ ann: ['wiki'] }) }))
+  await core.rests()
+  const before = serving('wiki')
+  core.proxy().seen = (generation) => (generation === before ? good() : bad('not yet'))
+  const stuck = await core.publish({ [wiki]: imageServer('2').replace('start: 5s', 'start: 10m') })
+  await until('it waits', async () => (await core.server('wiki'))?.reason === 'waiting until it is ready')
+  const waits = core.table().starting[0]?.generation
+  core.proxy().seen = (generation) => (generation === waits ? bad('not yet') : good())
+  const fix = await core.publish({ [wiki]: imageServer('3') })
+  await until('the fix is seen', () => core.journal().commit(fix))
+  await until('the wait has ended', () => core.table().starting.every(({ generation }) => generation !== waits), 1_000)
+  await core.becomes(fix, 'applied')
+  expect((await core.becomes(stuck)).phase).toBe('superseded')
+  expect([before, waits]).not.toContain(serving('wiki'))
+  await core.rests()
+  expect(running()).toEqual(['wiki'])
+})
+
 test('follows a branch that goes back, and remembers so after a restart', async () => {
   core = await openCore()
   const first = await core.publish({ [wiki]: imageServer('1'), [grants]: permissions({ ann: ['wiki'] }) })
@@ -589,7 +649,9 @@ describe('what must be approved', () => {
     const status = await core.becomes(await core.publish({ [grants]: permissions({ ann: ['*'] }) }))
     expect(status).toMatchObject({
       phase: 'rejected',
-      errors: ['the last owner would be gone: keep "owner: true" for bob, or give it to another agent'],
+      errors: [
+        'manifests/permissions.yaml agents: the last owner would be gone: keep "owner: true" for bob, or give it to another agent',
+      ],
     })
     expect(granted()).toEqual({ ann: ['wiki'], bob: ['wiki'] })
     await core.becomes(await core.publish({ [grants]: owned.replace('ann', 'eve') }), 'applied')

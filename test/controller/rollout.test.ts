@@ -79,7 +79,7 @@ function world(aim: Aim): World {
     journal: memoryJournal(),
     meters: createMeters(),
     builds: createTurn(),
-    buildLog: () => {},
+    buildLog: () => () => {},
     admit: (draft) => settle(draft, aim),
   }
 }

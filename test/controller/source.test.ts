@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
-import { chmod, chown, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
+import { chmod, chown, mkdtemp, readdir, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -207,6 +207,40 @@ describe('a folder of this machine', () => {
     const tree = await (await source()).fetch(limit())
     expect(await contents(tree)).toEqual({ a: '1' })
   })
+})
+
+describe('a bundle on this machine', () => {
+  const bundle = () => join(state, 'rescue.bundle')
+
+  test('is read as a repository, and once more when another takes its place', async () => {
+    const opened = await source({ repo: bundle() })
+    for (const a of ['1', '2']) {
+      await repository.commit({ a })
+      await repository.git('bundle', 'create', '--quiet', `${bundle()}.new`, 'main')
+      await rename(`${bundle()}.new`, bundle())
+      expect(await contents(await opened.fetch(limit()))).toEqual({ a })
+    }
+  })
+
+  test('is refused with one line when it is not there, damaged, or only a part', async () => {
+    expect(await complaint({ repo: bundle() })).toContain('there is no git repository at this path')
+    await writeFile(bundle(), 'nonsense')
+    expect(await complaint({ repo: bundle() })).toContain('is no git bundle')
+    const base = await repository.commit({ a: '1' })
+    await repository.commit({ a: '2' })
+    await repository.git('bundle', 'create', '--quiet', bundle(), 'main', `^${base}`)
+    expect(await complaint({ repo: bundle() })).toContain('holds only a part of the history')
+    await repository.git('bundle', 'create', '--quiet', bundle(), 'main')
+    await truncate(bundle(), (await readFile(bundle())).length - 30)
+    expect(await complaint({ repo: bundle() })).toContain('is damaged')
+  })
+})
+
+test('a shallow repository is read as far as it goes', async () => {
+  for (const a of ['1', '2', '3']) await repository.publish({ a })
+  const shallow = join(state, 'shallow.git')
+  execFileSync('git', ['clone', '-q', '--bare', '--depth=1', `file://${repository.bare}`, shallow])
+  expect(await contents(await (await source({ repo: shallow })).fetch(limit()))).toEqual({ a: '3' })
 })
 
 describe('a mirror', () => {

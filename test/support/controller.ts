@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { CommitStatus, ServerStatus, Status } from '#manifests/status.ts'
 import { type Controller, type Poke, Refused } from '../../controller/controller.ts'
+import { createNarration, type Narration } from '../../controller/narration.ts'
 import { createWire } from '../../controller/wire.ts'
 
 /** A controller without repository and host: what it tells is what a test puts into it. */
@@ -8,6 +9,7 @@ export interface MemoryController extends Controller {
   readonly pokes: Poke[]
   readonly downs: { readonly volumes: boolean }[]
   readonly wishes: string[]
+  readonly narration: Narration
   readonly commits: CommitStatus[]
   readonly servers: ServerStatus[]
   readyReasons: string[]
@@ -43,6 +45,7 @@ export function createMemoryController(): MemoryController {
     pokes: [],
     downs: [],
     wishes: [],
+    narration: createNarration(),
     commits: [],
     servers: [],
     readyReasons: [],
@@ -86,6 +89,14 @@ export function createMemoryController(): MemoryController {
       controller.wishes.push(`rollback ${server} ${to}`)
       return { commit: to ?? 'b2'.repeat(20) }
     },
+    narrate: (beat, signal) => controller.narration.listen(beat, signal),
+    explain: async (name, tool) => ({ about: 'agent', name, facts: [{ what: 'tool', is: tool ?? 'none' }] }),
+    log: async ({ server, tail }) => `the last ${tail} lines of ${server}`,
+    async *follow({ server }, signal) {
+      yield `${server} says\n`
+      await sleep(60_000, undefined, { signal }).catch(() => {})
+    },
+    buildLog: ({ server }) => (controller.narration.lastBuild(server) ?? []).join('\n'),
     async down(options) {
       controller.downs.push(options)
     },

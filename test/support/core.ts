@@ -7,10 +7,11 @@ import type { CommitStatus, Status } from '#manifests/status.ts'
 import type { Table } from '#manifests/table.ts'
 import { compile } from '../../controller/compile/compile.ts'
 import { type Journal, openJournal } from '../../controller/journal/journal.ts'
-import { Rounds } from '../../controller/rounds.ts'
+import { type Charge, Rounds } from '../../controller/rounds.ts'
 import { openSource } from '../../controller/source/source.ts'
 import { watchSource } from '../../controller/source/watched-source.ts'
 import { Steward } from '../../controller/steward.ts'
+import { openBreakGlass } from '../../controller/trust/break-glass.ts'
 import { machine } from './make.ts'
 import { createMemoryHost, type MemoryHost } from './memory-host.ts'
 import { type MemoryProxy, runProxy } from './memory-proxy.ts'
@@ -20,6 +21,8 @@ import { until } from './until.ts'
 /** A controller's core on a real repository, a real mirror and a real journal; only the host and the proxy are in memory. */
 export interface Core extends AsyncDisposable {
   readonly repository: Repository
+  /** The state folder. */
+  readonly state: string
   readonly host: MemoryHost
   /** Names and values of the secrets file. */
   readonly secrets: Map<string, string>
@@ -44,14 +47,27 @@ export interface Core extends AsyncDisposable {
 
 const limit = AbortSignal.timeout(300_000)
 
-export async function openCore({ host = createMemoryHost() }: { readonly host?: MemoryHost } = {}): Promise<Core> {
+/** Files of the machine: what `GATEWAY_ALLOWED_SIGNERS` and `GATEWAY_BREAK_GLASS` name. */
+interface Files {
+  readonly signers?: string
+  readonly breakGlass?: string
+}
+
+/** What a core is opened with beside its repository. */
+export interface CoreOptions extends Pick<Charge, 'consent' | 'signed'> {
+  readonly files?: Files
+  readonly host?: MemoryHost
+}
+
+export async function openCore({ host = createMemoryHost(), files = {}, ...guides }: CoreOptions = {}): Promise<Core> {
   const state = await mkdtemp(join(tmpdir(), 'core-'))
   const repository = await createRepository()
   const secrets = new Map<string, string>()
-  const open = () => openController({ state, repository, host, secrets })
+  const open = () => openController({ state, repository, host, secrets, guides, files })
   let now = await open()
   const core: Core = {
     repository,
+    state,
     host,
     secrets,
     journal: () => now.journal,
@@ -96,21 +112,25 @@ export async function openCore({ host = createMemoryHost() }: { readonly host?: 
   return core
 }
 
-interface Setting extends Pick<Core, 'repository' | 'host' | 'secrets'> {
-  readonly state: string
+interface Setting extends Pick<Core, 'repository' | 'state' | 'host' | 'secrets'> {
+  readonly guides: Pick<Charge, 'consent' | 'signed'>
+  readonly files: Files
 }
 
-async function openController({ state, repository, host, secrets }: Setting) {
+async function openController({ state, repository, host, secrets, guides, files: { signers, breakGlass } }: Setting) {
   const ending = new AbortController()
   const log = pino({ level: 'silent' })
   const journal = openJournal(state)
-  const options = { repo: repository.bare, branch: 'main', path: '', state }
+  const glass = breakGlass === undefined ? undefined : openBreakGlass(breakGlass, state)
+  const options = { repo: repository.bare, branch: 'main', path: '', state, ...(signers && { signers }) }
   const source = watchSource(await openSource({ ...options, inherited: { PATH: process.env.PATH ?? '' } }), log)
   const grantsFile = 'repository manifests/permissions.yaml'
   const rounds = new Rounds({
+    ...guides,
     source,
     compile,
-    machine: async () => ({ ...machine, secrets }),
+    ...(signers && { signed: true }),
+    machine: async () => ({ ...machine, secrets, ...(glass && { glass: await glass() }) }),
     journal,
     log,
     grantsFile,

@@ -5,6 +5,7 @@ import { openEngine } from '../../controller/docker/docker.ts'
 import { labelsOf, mark } from '../../controller/docker/labels.ts'
 import { plainText } from '../../controller/docker/log.ts'
 import { engineSocket } from './machine.ts'
+import type { Registry } from './registry.ts'
 
 /** A name that no other test has at the same time, and that `removeInstance` accepts. */
 export function testInstance(): string {
@@ -57,9 +58,24 @@ export async function inspect<T>(path: string, shape: z.ZodType<T>): Promise<T> 
   return shape.parse(JSON.parse(String(await ask('GET', path))))
 }
 
-function ask(method: string, path: string, body?: string): Promise<Buffer> {
+/** Pushes an image to a registry; its answer is a stream of JSON that tells an error, too. */
+export async function push(ref: string, { user, password, name }: Registry): Promise<void> {
+  const auth = { username: user, password, serveraddress: name }
+  const more = { 'x-registry-auth': Buffer.from(JSON.stringify(auth)).toString('base64url') }
+  const told = String(
+    await ask('POST', `/images/${ref.replace(/:[^:]*$/, '')}/push?tag=${ref.replace(/.*:/, '')}`, '', more),
+  )
+  if (told.includes('errorDetail')) throw new Error(told)
+}
+
+function ask(
+  method: string,
+  path: string,
+  body?: string,
+  more: Readonly<Record<string, string>> = {},
+): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    const headers = body === undefined ? {} : { 'content-type': 'application/json' }
+    const headers = { ...more, ...(body === undefined ? {} : { 'content-type': 'application/json' }) }
     const asked = request({ socketPath: engineSocket, method, path, headers, timeout: 120_000 }, (answer) => {
       const chunks: Buffer[] = []
       answer.on('data', (chunk: Buffer) => chunks.push(chunk))

@@ -5,6 +5,7 @@ import {
   generationKey,
   generationName,
   type Host,
+  type Keep,
   type ObservedEdge,
   type ObservedGeneration,
   type ObservedProxy,
@@ -30,6 +31,8 @@ export interface MemoryHost extends Host {
   proxies: readonly ObservedProxy[]
   generations: readonly ObservedGeneration[]
   readonly built: Set<string>
+  /** Free bytes, as far as they are known. */
+  space: number | undefined
   /** Identity of the image that the controller came in, where commits may replace it. */
   own: string | undefined
   /** Why the controller is not replaced. */
@@ -65,6 +68,7 @@ class OnlyMemory implements MemoryHost {
   proxies: readonly ObservedProxy[] = []
   generations: readonly ObservedGeneration[] = []
   readonly built = new Set<string>()
+  space: number | undefined
   readonly networks = new Set<string>()
   readonly did: string[] = []
   fault: MemoryHost['fault'] = () => {}
@@ -125,7 +129,7 @@ class OnlyMemory implements MemoryHost {
     await this.#act('start', server, signal)
     this.networks.add(server)
     const there = this.generations.find((one) => one.server === server && one.spec === spec)
-    if (there?.state === 'running') return
+    if (there?.state === 'running') return this.#putRight(there)
     const name = generationName('gateway', server, spec)
     const unit = { id: name, name, server, spec, origin, restarts: 0, ...this.#running(name) }
     this.generations = [...this.generations.filter((one) => one !== there), this.born(unit)]
@@ -157,8 +161,24 @@ class OnlyMemory implements MemoryHost {
     for (const key of this.built) if (key.startsWith(`${server}@`)) this.built.delete(key)
   }
 
+  async free() {
+    return this.space
+  }
+
+  async room() {
+    return {}
+  }
+
+  async collect({ most }: Keep) {
+    this.did.push(`collect ${most}`)
+  }
+
   async logs(id: string) {
     return `last words of ${id}`
+  }
+
+  async *follow(id: string): AsyncGenerator<string> {
+    yield `last words of ${id}\n`
   }
 
   async renew(_image: ImageSource, _commit: string, signal: AbortSignal) {
@@ -180,6 +200,10 @@ class OnlyMemory implements MemoryHost {
     await this.fault(verb, server)
     signal.throwIfAborted()
     if (verb !== 'observe') this.did.push(server === '' ? verb : `${verb} ${server}`)
+  }
+
+  #putRight({ drift: _, limits: __, ...unit }: ObservedGeneration): void {
+    this.generations = this.generations.map((one) => (one.id === unit.id ? unit : one))
   }
 
   #running(name: string) {

@@ -1,0 +1,20 @@
+import type { Preview } from './preview.ts'
+import { contexts, type Said, say } from './statuses.ts'
+
+/** What the forge shows of a pull request's head until its plan is ready. */
+export const beingLookedAt: Said = say(contexts.validate, 'pending', 'is being looked at')
+
+/** What the forge shows of a pull request's head: one that nothing would come of passes, too. Pure. */
+export function verdictOf(preview: Preview): Said {
+  const { validate } = contexts
+  if (preview.kind === 'invalid') {
+    const { errors } = preview
+    return say(validate, 'failure', `${errors.length === 1 ? '' : `${errors.length} errors: `}${errors[0] ?? ''}`)
+  }
+  const { plan, escalations, held } = preview
+  const marks = [
+    ...(held.length === 0 ? [] : ['in part held until approved']),
+    ...(escalations.length === 0 ? [] : ['ESCALATION']),
+  ]
+  return say(validate, 'success', [...marks, plan.at(-1) ?? ''].join('; '))
+}

@@ -1,0 +1,49 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+import type { Tree } from '../desired.ts'
+import { readBlobs } from './git-blobs.ts'
+import { gitEnvironment, type Inherited } from './git-environment.ts'
+import { type Git, Mirror } from './mirror.ts'
+
+/** Bytes that a listing may have: a few trees that name each other can list more files than any memory holds. */
+const listingLimit = 64 * 2 ** 20
+
+/** What is read of a bare repository that strangers may have written to. */
+export interface BareTree {
+  /** The bare repository. */
+  readonly folder: string
+  /** Folder of the tree that is read, `` for its root. */
+  readonly path: string
+  readonly inherited: Inherited
+}
+
+/** A listing that is longer than anybody needs. */
+export class TreeTooLarge extends Error {
+  override readonly name = 'TreeTooLarge'
+  constructor() {
+    super(`the list of its files has more than ${listingLimit / 2 ** 20} MiB`)
+  }
+}
+
+/** git on one bare repository, with no credentials and with an end to what it may print. Throws `TreeTooLarge`, or what git says. */
+export function createBareGit({ folder, inherited }: Omit<BareTree, 'path'>): Git {
+  const env = { ...gitEnvironment('/nonexistent', inherited), GIT_DIR: folder }
+  return async (args, { limit, signal }) => {
+    const options = { cwd: folder, env, maxBuffer: listingLimit, timeout: limit, killSignal: 'SIGKILL' as const }
+    try {
+      return (await promisify(execFile)('git', [...args], { ...options, ...(signal === undefined ? {} : { signal }) }))
+        .stdout
+    } catch (error) {
+      if (error instanceof RangeError) throw new TreeTooLarge()
+      throw error
+    }
+  }
+}
+
+/** A tree or a commit by its hash; `commit` is what it is to be called. */
+export async function openBareTree(options: BareTree, oid: string, commit: string): Promise<Tree> {
+  const { folder, path, inherited } = options
+  const files = await new Mirror(folder, createBareGit(options)).list(oid, path)
+  const env = { ...gitEnvironment('/nonexistent', inherited), GIT_DIR: folder }
+  return { commit, list: async () => files, read: (oids, signal) => readBlobs(oids, env, signal) }
+}

@@ -1,0 +1,229 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { z } from 'zod'
+import { CommitStatus } from '#manifests/status.ts'
+import { openEngine } from '../../controller/docker/docker.ts'
+import type { EngineContainer } from '../../controller/docker/engine.ts'
+import { labelsOf, mark, updaterName } from '../../controller/docker/labels.ts'
+import { checkoutFiles } from '../support/checkout.ts'
+import { type Load, post, startLoad } from '../support/clients.ts'
+import { inspect, removeInstance, testInstance } from '../support/engine.ts'
+import { testToken } from '../support/gateway.ts'
+import { type GitServer, serveGit } from '../support/git-server.ts'
+import { suite } from '../support/machine.ts'
+import { freePort } from '../support/port.ts'
+import { createRepository, type Repository } from '../support/repository.ts'
+import { sayServer } from '../support/say.ts'
+import { addressForContainers, createStack, type Stack } from '../support/stack.ts'
+import { until } from '../support/until.ts'
+
+const Said = z.object({ result: z.object({ content: z.tuple([z.object({ text: z.string() })]) }) })
+const minutes = 60_000
+const agent = testToken()
+const product = ['package.json', 'package-lock.json', 'Dockerfile', '.dockerignore', 'manifests', 'controller', 'proxy']
+
+suite('a controller that commits may replace', ['docker'], () => {
+  const instance = testInstance()
+  const engine = openEngine()
+  let checkout: Repository
+  let repository: Repository
+  let git: GitServer
+  let secrets: string
+  let face: string
+  let endpoint: string
+  let stack: Stack
+
+  beforeAll(async () => {
+    const sources = await checkoutFiles(...product, 'docker-compose.yml')
+    checkout = await createRepository()
+    await checkout.commit(sources)
+    repository = await createRepository()
+    git = await serveGit(repository.bare, { token: testToken().token, host: addressForContainers() })
+    secrets = await mkdtemp(join(tmpdir(), 'gateway-secrets-'))
+    const carried = Object.entries(sources).map(([path, file]) => [`product/${path}`, file] as const)
+    await repository.publish({
+      ...Object.fromEntries(carried),
+      'manifests/permissions.yaml': `agents:\n  alpha: { token_hash: "${agent.hash}", servers: ["*"] }\n`,
+      'manifests/gateway.yaml': 'bake: 0s\nproxy: { build: product }\n',
+      'manifests/servers/plain.yaml': 'description: says nothing\nbuild: servers/say\n',
+      'servers/say/Dockerfile': sayServer.Dockerfile,
+      'servers/say/main.mjs': sayServer['main.mjs'],
+    })
+    const agentsPort = await freePort()
+    endpoint = `http://127.0.0.1:${agentsPort}/mcp`
+    const port = await freePort()
+    face = `http://127.0.0.1:${port}`
+    await writeFile(
+      join(checkout.work, 'gateway.env'),
+      [
+        `GATEWAY_REPO=${git.url}`,
+        `GATEWAY_GIT_TOKEN=${git.token}`,
+        `GATEWAY_INSTANCE=${instance}`,
+        `GATEWAY_PROXY_LISTEN=127.0.0.1:${agentsPort}`,
+        'GATEWAY_POLL=*/2 * * * * *',
+        'GATEWAY_SELF_UPDATE=on',
+        '',
+      ].join('\n'),
+    )
+    const instead = {
+      'gateway-state': `${instance}-state`,
+      'gateway-run': `${instance}-run`,
+      '/opt/gateway': secrets,
+    }
+    stack = await createStack({ folder: checkout.work, project: instance, instead, port })
+    await stack.up()
+  }, 10 * minutes)
+
+  afterAll(async () => {
+    await stack?.down()
+    await removeInstance(instance)
+    await stack?.[Symbol.asyncDispose]()
+    await git?.[Symbol.asyncDispose]()
+    for (const made of [checkout, repository]) await made?.[Symbol.asyncDispose]()
+    if (secrets !== undefined) await rm(secrets, { recursive: true, force: true })
+  }, 2 * minutes)
+
+  test('(16) is replaced by the one that the repository has, which Compose knows as its own', {
+    timeout: 5 * minutes,
+  }, async () => {
+    const [before] = await stack.controllers()
+    const built = stack.image
+    const head = await repository.git('rev-parse', 'HEAD')
+    expect(await becomes(head)).toMatchObject({ phase: 'applied', servers: {} })
+    const after = await theController()
+    expect(after.Id).not.toBe(before?.Id)
+    expect(after.Image).not.toBe(built)
+    expect(after.Config.Labels).toMatchObject(before?.Config.Labels ?? {})
+    expect(after.Config.Env).toEqual(expect.arrayContaining([...(before?.Config.Env ?? [])]))
+    expect(mark(after.Config.Labels, 'role')).toBe('controller')
+    expect((await engine.image(stack.tag, AbortSignal.timeout(minutes)))?.Id).toBe(after.Image)
+    expect((await units()).find(({ role }) => role === 'proxy')?.image).toBe(after.Image)
+    expect(await say()).toBe('nothing')
+  })
+
+  test('(16) stays where the next version would restart a server, and says so', { timeout: 5 * minutes }, async () => {
+    const before = { controller: await theController(), units: await units() }
+    const file = 'product/controller/generation.ts'
+    const source = await read(file)
+    const other = source.replace('JSON.stringify([1, parts.image', 'JSON.stringify([2, parts.image')
+    expect(other).not.toBe(source)
+    const load = startCalls()
+    const status = await becomes(await repository.publish({ [file]: other }))
+    expect(status).toMatchObject({ phase: 'degraded', reason: 'gateway is not as the commit says' })
+    expect(status.servers.gateway).toEqual({
+      phase: 'stalled',
+      reason: expect.stringMatching(
+        /^self-update refused: the new version would change more than itself: \+\/- plain it differs from what runs/,
+      ),
+    })
+    await flawless(load)
+    expect((await theController()).Id).toBe(before.controller.Id)
+    expect((await units()).filter(({ role }) => role !== 'proxy')).toEqual(
+      before.units.filter(({ role }) => role !== 'proxy'),
+    )
+    await repository.publish({ [file]: source })
+  })
+
+  test('(16) comes back where the next version does not run, and says why', { timeout: 5 * minutes }, async () => {
+    const before = await theController()
+    const file = 'product/controller/main.ts'
+    const source = await read(file)
+    const load = startCalls()
+    const broken = await repository.publish({ [file]: `throw new Error('a version that does not run')\n${source}` })
+    const { servers } = await becomes(broken)
+    expect(servers.gateway?.reason).toMatch(/^self-update refused: it does not run: /)
+    await flawless(load)
+    expect((await theController()).Id).toBe(before.Id)
+    expect(await becomes(await repository.publish({ [file]: source }))).toMatchObject({ phase: 'applied' })
+    expect((await theController()).Id).toBe(before.Id)
+  })
+
+  test('(16) is one in the end, also where its updater is killed half-way', { timeout: 5 * minutes }, async () => {
+    const before = await theController()
+    const load = startCalls()
+    const file = 'product/controller/main.ts'
+    const head = await repository.publish({ [file]: `${await read(file)}// another version\n` })
+    await until('the old one has been told to end', () => isStopped(before.Id), 3 * minutes)
+    await killUpdater()
+    expect(await becomes(head)).toMatchObject({ phase: 'applied', servers: {} })
+    await flawless(load)
+    const after = await theController()
+    expect(after.Id).not.toBe(before.Id)
+    expect((await engine.image(stack.tag, AbortSignal.timeout(minutes)))?.Id).toBe(after.Image)
+    await until('the updater is gone', async () => (await containers('updater')).length === 0)
+  })
+
+  async function theController(): Promise<EngineContainer> {
+    await until('there is one controller', async () => (await stack.controllers()).length === 1, minutes)
+    const [one] = await stack.controllers()
+    return one ?? expect.unreachable()
+  }
+
+  async function isStopped(id: string): Promise<boolean> {
+    return (await engine.container(id, AbortSignal.timeout(minutes)))?.State.Status !== 'running'
+  }
+
+  /** As a crash, which the engine takes for one: by its process, not by the engine's own verb. */
+  async function killUpdater(): Promise<void> {
+    const Shape = z.object({ State: z.object({ Pid: z.number() }) })
+    const { State } = await inspect(`/containers/${updaterName(instance)}/json`, Shape)
+    process.kill(State.Pid, 'SIGKILL')
+  }
+
+  function read(file: string): Promise<string> {
+    return readFile(join(repository.work, file), 'utf8')
+  }
+
+  async function say(): Promise<string> {
+    const params = { name: 'say', arguments: {} }
+    const message = { jsonrpc: '2.0', id: 1, method: 'tools/call', params }
+    const answer = await post(`${endpoint}/plain`, agent.token, message)
+    return Said.parse(answer.body).result.content[0].text
+  }
+
+  function startCalls(): Load {
+    return startLoad(async () => void (await say()), 2)
+  }
+
+  async function flawless(load: Load): Promise<void> {
+    const { calls, failures } = await load.stop()
+    expect(failures).toEqual([])
+    expect(calls).toBeGreaterThan(20)
+  }
+
+  /** A final phase, told by whichever controller answers. */
+  async function becomes(commit: string): Promise<CommitStatus> {
+    const final = new Set(['applied', 'degraded', 'rejected'])
+    return until(
+      `${commit} has a final phase`,
+      async () => {
+        const answer = await fetch(`${face}/commits/${commit}?wait=10`).catch(() => undefined)
+        const status = answer?.status === 200 && CommitStatus.safeParse(await answer.json().catch(() => undefined)).data
+        return status && final.has(status.phase) && status
+      },
+      4 * minutes,
+    )
+  }
+
+  function containers(role: 'updater' | 'proxy'): Promise<readonly EngineContainer[]> {
+    return engine.containers(labelsOf({ instance, role }), AbortSignal.timeout(minutes))
+  }
+
+  interface Unit {
+    readonly id: string
+    readonly role: string
+    readonly image: string
+  }
+
+  /** What runs, controllers and updaters not among it. */
+  async function units(): Promise<readonly Unit[]> {
+    const all = await engine.containers(labelsOf({ instance }), AbortSignal.timeout(minutes))
+    return all
+      .filter(({ State }) => State.Status === 'running')
+      .map(({ Id, Image, Config: { Labels } }) => ({ id: Id, role: mark(Labels, 'role') ?? '', image: Image }))
+      .filter(({ role }) => ['edge', 'proxy', 'server'].includes(role))
+      .sort((a, b) => (a.id < b.id ? -1 : 1))
+  }
+})
