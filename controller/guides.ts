@@ -21,6 +21,8 @@ export interface Lineage {
 export interface Origin {
   /** The head of the branch; undefined while the repository does not answer, which it says itself. */
   fetch(signal: AbortSignal): Promise<Tree | undefined>
+  /** How long it is left alone by itself, ms: 0 while it answers. */
+  patience(): number
   /** Throws `CommitUnknown` where the repository's copy lacks it. */
   tree(commit: string): Promise<Tree>
   /** Commits between two heads that no pass looked at, newest first, bounded. */

@@ -51,6 +51,12 @@ export function retryAt({ kind, attempts, at }: Failed): number | undefined {
   }
 }
 
+/** How long until the first of these failures is tried again, ms; undefined where none is. */
+export function nextRetry(failures: readonly Failed[], now: number): number | undefined {
+  const next = Math.min(...failures.flatMap((failure) => retryAt(failure) ?? []).filter((at) => at > now))
+  return Number.isFinite(next) ? next - now : undefined
+}
+
 /** After 10, 20 and 40 minutes, then no more. */
 function slowly(attempts: number, at: number): number | undefined {
   return attempts > slowRetries ? undefined : at + Math.min(6 * hour, 10 * minute * 2 ** (attempts - 1))

@@ -9,7 +9,7 @@ import type { Journal } from './journal/journal.ts'
 import { createLanes, type Lanes } from './lanes.ts'
 import { createMeters, type Meters } from './meters.ts'
 import { createNarration, type Narration } from './narration.ts'
-import { retryAt } from './patience.ts'
+import { nextRetry } from './patience.ts'
 import { createPublisher, type Publisher } from './publish.ts'
 import { createQueue, type Queue } from './queue.ts'
 import { conclude, type Means, reconcile, type Seen } from './reconcile.ts'
@@ -112,6 +112,11 @@ export class Rounds implements AsyncDisposable {
     this.#queue.add(halves.heading, delay)
   }
 
+  /** Asks as a clock does: a repository that does not answer is left alone for a while. */
+  poll(): void {
+    if (this.#charge.source.patience() === 0) this.ask()
+  }
+
   /** Asks for the second half alone: the host may have changed, the repository is not asked. */
   look(delay = 0): void {
     this.#queue.add(halves.host, delay)
@@ -161,6 +166,8 @@ export class Rounds implements AsyncDisposable {
       if (!signal.aborted) this.ask(this.#failed(halves.heading, error))
     } finally {
       this.#headed = number
+      const patience = this.#charge.source.patience()
+      if (patience > 0) this.ask(patience)
       this.look()
     }
   }
@@ -188,10 +195,8 @@ export class Rounds implements AsyncDisposable {
 
   /** What failed and may pass is tried again by a pass of its own. */
   #lookAgain(): void {
-    const now = Date.now()
-    const times = this.#charge.journal.failures().flatMap((failure) => retryAt(failure) ?? [])
-    const next = Math.min(...times.filter((at) => at > now))
-    if (Number.isFinite(next)) this.look(next - now)
+    const wait = nextRetry(this.#charge.journal.failures(), Date.now())
+    if (wait !== undefined) this.look(wait)
   }
 
   #meter(half: keyof typeof halves, outcome: 'done' | 'failed', began: number): void {

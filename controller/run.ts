@@ -72,7 +72,7 @@ export async function runController(config: Config, options: RunOptions): Promis
   end.use(await openTableSocket(join(state, 'run'), rounds.publisher))
   end.use(rounds) // again, so that what it runs on the host ends before that does
   rounds.take(host)
-  const poll = schedule(config.poll, () => rounds.ask())
+  const poll = schedule(config.poll, () => rounds.poll())
   end.defer(() => poll.destroy())
   await Promise.all([
     onEach(host.changes(signal), () => rounds.moved()),

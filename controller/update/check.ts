@@ -60,6 +60,7 @@ async function planAnew({ config, host, commit, log }: Question, signal: AbortSi
     const tree = (one: string) => source.tree(one)
     const origin: Origin = {
       fetch: () => tree(commit),
+      patience: () => 0,
       tree,
       skipped: async () => [],
       lineage: (...asked) => source.lineage(...asked),

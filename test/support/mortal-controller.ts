@@ -29,18 +29,17 @@ Object.defineProperty(StatementSync.prototype, 'run', {
 })
 
 function mortal(host: Host): Host {
-  return new Proxy(host, {
-    get(target, name) {
-      const value: unknown = Reflect.get(target, name, target)
-      if (typeof value !== 'function') return value
-      if (!verbs.some((verb) => verb === name)) return value.bind(target)
-      return async (...values: unknown[]) => {
-        const done: unknown = await Reflect.apply(value, target, values)
-        boundary(String(name))
+  for (const verb of verbs) {
+    const act = host[verb].bind(host)
+    Object.defineProperty(host, verb, {
+      value: async (...values: unknown[]) => {
+        const done: unknown = await Reflect.apply(act, host, values)
+        boundary(verb)
         return done
-      }
-    },
-  })
+      },
+    })
+  }
+  return host
 }
 
 const config = readConfig(process.env)
