@@ -39,6 +39,8 @@ export interface MemoryHost extends Host {
   refusal: string
   /** Servers that were started once and have not been forgotten. */
   readonly networks: Set<string>
+  /** How many builds of a server were to be kept when they were last collected. */
+  collected: number | undefined
   /** Verbs that changed something, in order: `start outline`. */
   readonly did: readonly string[]
   /** Is called before a verb acts: what it throws is the verb's failure, and while it waits the verb hangs. */
@@ -70,6 +72,7 @@ class OnlyMemory implements MemoryHost {
   readonly built = new Set<string>()
   space: number | undefined
   readonly networks = new Set<string>()
+  collected: number | undefined
   readonly did: string[] = []
   fault: MemoryHost['fault'] = () => {}
   born: MemoryHost['born'] = (unit) => unit
@@ -170,7 +173,7 @@ class OnlyMemory implements MemoryHost {
   }
 
   async collect({ most }: Keep) {
-    this.did.push(`collect ${most}`)
+    this.collected = most
   }
 
   async logs(id: string) {
