@@ -474,7 +474,9 @@ describe('a Docker host without an engine', () => {
     const socketPath = join(folder, 'docker.sock')
     let failing = false
     const broken = createServer((request, answer) => {
+      const one = /\/containers\/.+\/json/.test(request.url ?? '')
       if (failing) answer.writeHead(500).end('{"message":"out of order"}')
+      else if (one) answer.writeHead(404).end('{"message":"no such container"}')
       else
         answer
           .writeHead(200, { 'content-type': 'application/json' })
