@@ -112,8 +112,11 @@ describe('(1) killed after each boundary of a pass, the next start converges, an
       await settled(scene)
       const expected = operation.after(time)
       for (const [server, word] of Object.entries(expected)) expect(await called(gateway, 'alpha', server)).toBe(word)
-      const runs = unitsOf(gateway.state).map((unit) => unit.split(' ')[0])
-      expect(runs, 'one of each').toEqual([...new Set([...Object.keys(expected), 'proxy', 'server'])].sort())
+      const all = [...new Set([...Object.keys(expected), 'proxy', 'server'])].sort()
+      await until('one of each runs', () => {
+        const runs = unitsOf(gateway.state).map((unit) => unit.split(' ')[0])
+        return runs.join() === all.join()
+      })
       if (name === 'roll back') await gateway.ask('POST', '/resume/server').catch(() => undefined)
       if (!died) break
     }
@@ -134,7 +137,8 @@ async function outlives({ repository, gateway }: Scene, name: string): Promise<b
       if (gateway.controller().signalCode !== null) return { died: true }
       const status = await gateway.status().catch(() => undefined)
       if (status?.attempted?.commit !== head || status.attempted.phase !== 'applied') return undefined
-      const isDone = status.servers.every(({ reason }) => /^(serves|rolled back)/.test(reason))
+      const isBack = name !== 'roll back' || status.servers.some(({ pinned }) => pinned)
+      const isDone = isBack && status.servers.every(({ reason }) => /^(serves|rolled back)/.test(reason))
       return isDone && gateway.controller().signalCode === null ? { died: false } : undefined
     },
     2 * minutes,

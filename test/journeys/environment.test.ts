@@ -298,6 +298,7 @@ describe('under plain node', () => {
   const mains: Readonly<Record<string, { readonly args?: readonly string[]; readonly says: RegExp }>> = {
     'controller/cli/main.ts': { args: ['--help'], says: /^ {2}reconcile /m },
     'controller/main.ts': { says: /^GATEWAY_REPO: not given/ },
+    'controller/update/main.ts': { says: /GATEWAY_REPO: not given/ },
     'proxy/main.ts': { says: /^GATEWAY_PROXY_NAME: missing/ },
     'servers/5etools/main.ts': { says: /^\{.*"msg":"PORT/ },
     'servers/mermaid/main.ts': { says: /"msg":"PORT/ },
