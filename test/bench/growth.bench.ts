@@ -1,0 +1,78 @@
+import { createHash } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { aimAt } from '../../controller/aim.ts'
+import { compile } from '../../controller/compile/compile.ts'
+import { explainLines } from '../../controller/explain.ts'
+import { plan } from '../../controller/plan.ts'
+import { settle } from '../../controller/routes.ts'
+import { anyMachine, settled } from '../../controller/settled.ts'
+import { openSource } from '../../controller/source/source.ts'
+import { imageServer } from '../support/core.ts'
+import { wanted } from '../support/make.ts'
+import { createRepository } from '../support/repository.ts'
+
+/**
+ * How the parts of a pass grow with the manifests: a real repository, its mirror, and all that is pure after them; the host and the
+ * proxies are not in it. `node test/bench/growth.bench.ts`
+ */
+
+const sizes = [
+  { servers: 10, agents: 10 },
+  { servers: 100, agents: 100 },
+  { servers: 1_000, agents: 1_000 },
+  // As many as permissions.yaml may hold: it is refused over 1 MiB.
+  { servers: 10, agents: 8_000 },
+]
+
+function permissions(agents: number): string {
+  const lines = Array.from({ length: agents }, (_, index) => {
+    const hash = createHash('sha256').update(`token ${index}`).digest('hex')
+    return `  agent-${index}:\n    token_hash: "sha256:${hash}"\n    servers: [s0, s1]\n`
+  })
+  return `agents:\n${lines.join('')}`
+}
+
+async function timed<T>(work: () => T | Promise<T>): Promise<readonly [T, string]> {
+  const began = performance.now()
+  const result = await work()
+  return [result, `${(performance.now() - began).toFixed(1)} ms`]
+}
+
+async function measure({ servers, agents }: (typeof sizes)[number]): Promise<readonly string[]> {
+  await using repository = await createRepository()
+  const files = Object.fromEntries(
+    Array.from({ length: servers }, (_, index) => [`manifests/servers/s${index}.yaml`, imageServer('1')]),
+  )
+  await repository.publish({ ...files, 'manifests/permissions.yaml': permissions(agents) })
+  const state = await mkdtemp(join(tmpdir(), 'bench-growth-'))
+  const signal = AbortSignal.timeout(300_000)
+  try {
+    const options = { repo: repository.bare, branch: 'main', path: '', state }
+    const source = await openSource({ ...options, inherited: { PATH: process.env.PATH ?? '' } })
+    await source.fetch(signal)
+    await repository.publish({ 'README.md': 'one more commit' })
+    const [tree, fetched] = await timed(() => source.fetch(signal))
+    const [compiled, compiledIn] = await timed(() => compile(tree, signal))
+    if (!compiled.ok) throw new Error(compiled.faults[0]?.message)
+    const machine = anyMachine(compiled.desired)
+    const [, looked] = await timed(() => source.fetch(signal))
+    const [aim, aimed] = await timed(() => aimAt(compiled.desired, machine))
+    const observed = settled(aim)
+    const { table } = observed
+    if (table === undefined) throw new Error('nothing is settled')
+    const [, admitted] = await timed(() => settle(table, aim))
+    const [steps, planned] = await timed(() => plan(aim, wanted, observed))
+    explainLines(steps)
+    return [fetched, compiledIn, looked, aimed, admitted, planned]
+  } finally {
+    await rm(state, { recursive: true, force: true })
+  }
+}
+
+const columns = ['fetch', 'compile', 'look', 'aim', 'table', 'plan']
+const row = (cells: readonly string[]) => cells.map((cell) => cell.padStart(12)).join('')
+console.log(`${'a new commit: fetch, compile; each pass: look, aim, table, plan'}\n`)
+console.log(row(['servers', 'agents', ...columns]))
+for (const size of sizes) console.log(row([`${size.servers}`, `${size.agents}`, ...(await measure(size))]))
