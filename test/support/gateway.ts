@@ -32,6 +32,8 @@ export interface Gateway extends AsyncDisposable {
   kill(): Promise<void>
   /** Starts a controller on the same state. */
   start(): Promise<void>
+  /** A second controller on the same state and instance, beside the first. */
+  startRival(): AsyncDisposable
   /** Starts one that is killed after so many boundaries, maybe while it starts. */
   startMortal(boundaries: number): Promise<void>
   /** Delivers a signed webhook of a push; gives the HTTP status. */
@@ -121,6 +123,10 @@ class TestGateway implements Gateway {
     this.#printed = this.output()
     this.#process = spawnController(this.#env)
     await until('the controller answers', () => this.#isUp(), 60_000)
+  }
+
+  startRival(): AsyncDisposable {
+    return spawnController(this.#env)
   }
 
   async startMortal(boundaries: number): Promise<void> {
