@@ -40,7 +40,7 @@ test('has passed also where the pass failed', async () => {
     throw new HostDown('the engine does not answer')
   }
   await core.passed()
-  expect(core.rounds().host).toEqual({ ok: false, reason: 'the engine does not answer' })
+  expect(core.rounds().host).toMatchObject({ ok: false, reason: 'the engine does not answer' })
 })
 
 test('is not waited for any longer than the signal says', async () => {

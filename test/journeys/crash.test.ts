@@ -45,21 +45,9 @@ const operations: Readonly<Record<string, Operation>> = {
     act: (scene, time) => publish(scene, smallServer('server', { word: `word ${time}` })),
     after: (time) => ({ still: 'still', server: `word ${time}` }),
   },
-  remove: {
-    before: (scene, time) => publish(scene, smallServer('gone', { word: `here ${time}` })),
-    act: (scene) => publish(scene, { 'manifests/servers/gone.yaml': null }),
-    after: () => ({ still: 'still', server: 'first' }),
-  },
   grants: {
     act: (scene, time) => publish(scene, permissions(time % 2 === 0 ? ['server'] : [])),
     after: () => ({ still: 'still', server: 'first' }),
-  },
-  'roll back': {
-    before: (scene, time) => publish(scene, smallServer('server', { word: `newer ${time}` })),
-    act: async ({ gateway }) => {
-      await gateway.ask('POST', '/rollback/server').catch(() => undefined)
-    },
-    after: () => ({ still: 'still' }),
   },
 }
 
@@ -70,7 +58,7 @@ async function settled({ repository, gateway }: Scene): Promise<void> {
     'nothing is under way',
     async () => {
       const { servers, proxies, revision } = await gateway.status()
-      const isCalm = servers.every(({ phase, reason }) => phase === 'ready' && /^(serves|rolled back)/.test(reason))
+      const isCalm = servers.every(({ phase, reason }) => phase === 'ready' && /^serves/.test(reason))
       return isCalm && proxies.every(({ have }) => have === revision)
     },
     minutes,
@@ -117,7 +105,6 @@ describe('(1) killed after each boundary of a pass, the next start converges, an
         const runs = unitsOf(gateway.state).map((unit) => unit.split(' ')[0])
         return runs.join() === all.join()
       })
-      if (name === 'roll back') await gateway.ask('POST', '/resume/server').catch(() => undefined)
       if (!died) break
     }
     const { calls, failures } = await load.stop()
@@ -137,8 +124,7 @@ async function outlives({ repository, gateway }: Scene, name: string): Promise<b
       if (gateway.controller().signalCode !== null) return { died: true }
       const status = await gateway.status().catch(() => undefined)
       if (status?.attempted?.commit !== head || status.attempted.phase !== 'applied') return undefined
-      const isBack = name !== 'roll back' || status.servers.some(({ pinned }) => pinned)
-      const isDone = isBack && status.servers.every(({ reason }) => /^(serves|rolled back)/.test(reason))
+      const isDone = status.servers.every(({ reason }) => /^serves/.test(reason))
       return isDone && gateway.controller().signalCode === null ? { died: false } : undefined
     },
     2 * minutes,
