@@ -4,7 +4,7 @@ import type { LogQuestion } from './log-question.ts'
 import type { Word } from './narration.ts'
 
 /** Why a pass is wanted; goes into the log, never decides anything. */
-export type Poke = 'start' | 'poll' | 'webhook' | 'secrets' | 'drift' | 'cli' | 'retry' | 'rollout'
+export type Poke = 'webhook' | 'cli'
 
 /** Somebody asked for what cannot be done; says what could be. */
 export class Refused extends Error {

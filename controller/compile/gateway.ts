@@ -1,5 +1,4 @@
 import { GatewayFile } from '#manifests/gateway.ts'
-import { notEnforced } from '#manifests/spec.ts'
 import type { ImageSource, ManifestFault, NoticeAddress, Notifications, Settings, Tree, TreeEntry } from '../desired.ts'
 import { check } from './check.ts'
 import { join } from './manifest.ts'
@@ -33,17 +32,11 @@ export async function compileGateway(source: GatewaySource, signal?: AbortSignal
   const { manifest, faults } = readYaml(source.file, source.body, options)
   if (manifest === undefined) return { faults }
   const checked = check(manifest, GatewayFile)
-  const idle = notEnforced.gateway.filter((key) => isSaid(manifest.value, key))
-  const refused = idle.map((key) => manifest.fault([key], 'not enforced by this version', 'key'))
   const { product, faults: unbuildable } = checked.ok
     ? await compileProduct(manifest, checked.value, { ...source, signal })
     : { faults: [] }
-  const all = join(faults, [...checked.faults, ...refused, ...unbuildable])
+  const all = join(faults, [...checked.faults, ...unbuildable])
   return checked.ok && all.length === 0 ? { settings: settingsOf(checked.value, product), faults: [] } : { faults: all }
-}
-
-function isSaid(value: unknown, key: string): boolean {
-  return typeof value === 'object' && value !== null && Object.hasOwn(value, key)
 }
 
 function settingsOf(
