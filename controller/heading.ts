@@ -9,7 +9,7 @@ import type { Held } from './held.ts'
 import { failedPins, intend, overtaken } from './intents.ts'
 import { pinnedTargets } from './pinned.ts'
 import { restrain, settle } from './routes.ts'
-import { type Base, type Ruling, rule } from './ruling.ts'
+import { type Base, baseOf, type Ruling, rule } from './ruling.ts'
 import { letIn } from './trust/break-glass.ts'
 import { trusted } from './trust/trusted.ts'
 
@@ -91,8 +91,10 @@ async function lookAtHead(guides: Guides, heading: Heading, signal: AbortSignal)
   const seen = tree && (await trusted(guides, tree, signal))
   if (seen === undefined || heading.head?.tree === seen.tree) return heading.head
   const { commit } = seen.tree
-  guides.chronicle.see(commit, await skippedSince(guides, heading, commit))
-  return { ...seen, commit, compiled: await guides.compile(seen.tree, signal) }
+  const asked = [skippedSince(guides, heading, commit), guides.compile(seen.tree, signal)] as const
+  const [skipped, compiled] = await Promise.all(asked)
+  guides.chronicle.see(commit, skipped)
+  return { ...seen, commit, compiled }
 }
 
 /** Whom the machine lets in is let in, although nothing can be aimed at. */
@@ -121,8 +123,11 @@ async function choose(
   for (const warning of fresh) guides.log.warn({ commit: head.commit }, warning)
   if (ruling.fault === undefined) {
     const held = [...head.held, ...ruling.held]
-    if (held.length === 0) accept(guides, head.commit)
-    return { ...ruled, course: { desired: ruling.desired, tree: head.tree, held } }
+    const course = { desired: ruling.desired, tree: head.tree, held }
+    if (held.length > 0) return { ...ruled, course }
+    accept(guides, head.commit)
+    // What the next commit is judged by, unless it is known already.
+    return { ...ruled, base: ruled.base?.desired.commit === head.commit ? ruled.base : baseOf(desired), course }
   }
   if (ruling === heading.ruling) return ruled
   reject(guides, head, [ruling.fault])

@@ -95,7 +95,12 @@ function short(commit: string): string {
 
 async function openBase({ source, compile }: Guides, commit: string, signal: AbortSignal): Promise<Base | undefined> {
   const compiled = await compile(await source.tree(commit), signal)
-  return compiled.ok ? { desired: compiled.desired, left: compiled.desired.agents } : undefined
+  return compiled.ok ? baseOf(compiled.desired) : undefined
+}
+
+/** A commit of which nothing is held back, as what the next ones are judged by. */
+export function baseOf(desired: Desired): Base {
+  return { desired, left: desired.agents }
 }
 
 /** Reviews are of what a commit adds to the branch; where the branch went back nobody has reviewed that. */

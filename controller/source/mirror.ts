@@ -24,6 +24,7 @@ export class MirrorBroken extends Error {
 }
 
 const head = 'refs/gateway/head'
+const approval = 'Gateway-Approve'
 const settings = {
   'fetch.fsckObjects': 'true',
   // A reflog that never expires keeps every commit that the branch ever was at from being collected.
@@ -41,10 +42,21 @@ export interface Upstream {
   readonly branch: string
 }
 
+/** What lies between two commits of a branch. */
+export interface Path {
+  /** Whether the later one is the earlier, or descends from it. */
+  readonly descends: boolean
+  /** Values of the trailer by which a commit approves what is held, of all commits after the one up to the other. */
+  readonly approves: readonly string[]
+  /** The branch's own commits among them, newest first. */
+  readonly commits: readonly string[]
+}
+
 /** A bare copy of one branch's whole history. What a force-push takes away stays in it, so that it can be gone back to. */
 export class Mirror {
   readonly folder: string
   readonly #git: Git
+  #last: { readonly from: string; readonly to: string; readonly path: Path } | undefined
 
   constructor(folder: string, git: Git) {
     this.folder = folder
@@ -56,6 +68,11 @@ export class Mirror {
     if ((await this.#head(this.folder, signal)) === oid) return oid
     await this.#fetch(this.folder, upstream, signal)
     return this.#head(this.folder, signal)
+  }
+
+  /** What git does after every fetch by itself, done when nobody waits for it. */
+  async tidy(signal: AbortSignal): Promise<void> {
+    await this.#git(['maintenance', 'run', '--auto', '--quiet'], { folder: this.folder, limit: long, signal })
   }
 
   /** Makes the mirror anew beside the old one, and only then takes its place. */
@@ -84,32 +101,24 @@ export class Mirror {
       .map((line) => readEntry(line, skip))
   }
 
-  /** Commits of the branch after `from` and before `to`, newest first, at most `limit`; none where `from` is unknown. */
-  async between(from: string, to: string, limit: number): Promise<readonly string[]> {
-    // With `to` itself, for simple-git waits 50 ms for the output of a git that prints nothing.
-    const args = ['rev-list', '--first-parent', `--max-count=${limit + 1}`, `${from}..${to}`]
-    const list = await this.#git(args, { folder: this.folder, limit: quick, signal: undefined })
-    return list
-      .split('\n')
-      .filter((line) => line !== '')
-      .slice(1)
+  /** How the branch came from one commit to another. Two parts of a pass ask for the same, while somebody waits for a grant. */
+  async path(from: string, to: string): Promise<Path> {
+    if (this.#last?.from !== from || this.#last.to !== to) this.#last = { from, to, path: await this.#walk(from, to) }
+    return this.#last.path
   }
 
-  /** Whether `to` is `from` or descends from it. */
-  async isAncestor(from: string, to: string): Promise<boolean> {
-    const args = ['rev-list', '--count', '--max-count=1', `${to}..${from}`]
-    return (await this.#git(args, { folder: this.folder, limit: quick, signal: undefined })).trim() === '0'
-  }
-
-  /** Values of a trailer in the messages of the commits after `from` up to `to`. */
-  async trailers(from: string, to: string, key: string): Promise<readonly string[]> {
-    const format = `--format=.%n%(trailers:key=${key},valueonly,unfold)`
-    const text = await this.#git(['log', format, `${from}..${to}`, '--'], {
-      folder: this.folder,
-      limit: quick,
-      signal: undefined,
-    })
-    return text.split(/\s+/).filter((value) => value !== '' && value !== '.')
+  async #walk(from: string, to: string): Promise<Path> {
+    const args = ['log', `--format=%x00%H %P%n%(trailers:key=${approval},valueonly,unfold)`, `${from}..${to}`, '--']
+    const log = await this.#git(args, { folder: this.folder, limit: quick, signal: undefined })
+    const entries = log.split('\0').slice(1).map(readPassed)
+    const parents = new Map(entries.map((entry) => [entry.commit, entry.parents]))
+    const commits: string[] = []
+    for (let at = to; parents.has(at); at = parents.get(at)?.[0] ?? '') commits.push(at)
+    return {
+      descends: from === to || entries.some((entry) => entry.parents.includes(from)),
+      approves: entries.flatMap(({ approves }) => approves),
+      commits,
+    }
   }
 
   async #head(folder: string, signal: AbortSignal): Promise<string> {
@@ -119,10 +128,16 @@ export class Mirror {
 
   async #fetch(folder: string, { url, branch }: Upstream, signal: AbortSignal): Promise<void> {
     const refspec = `+refs/heads/${branch}:${head}`
-    const quiet = ['--force', '--update-shallow', '--no-tags', '--no-write-fetch-head']
+    const quiet = ['--force', '--update-shallow', '--no-tags', '--no-write-fetch-head', '--no-auto-maintenance']
     const args = ['fetch', ...quiet, '--', url, refspec]
     await this.#git(args, { folder, remote: true, limit: long, signal })
   }
+}
+
+function readPassed(entry: string) {
+  const [names = '', ...values] = entry.split('\n')
+  const [commit = '', ...parents] = names.split(' ')
+  return { commit, parents, approves: values.flatMap((line) => line.split(/\s+/)).filter((value) => value !== '') }
 }
 
 function readEntry(line: string, skip: number): TreeEntry {

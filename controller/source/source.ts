@@ -76,6 +76,8 @@ class MirroredSource implements Source {
   readonly #notary: Notary | undefined
   #latest: Tree | undefined
   #broken = false
+  /** Whether git has not tidied up since the last fetch. */
+  #untidy = false
 
   constructor(options: SourceOptions) {
     const { repo, state, token, signers } = options
@@ -111,8 +113,13 @@ class MirroredSource implements Source {
   async fetch(signal: AbortSignal): Promise<Tree> {
     await this.prepare()
     const oid = await this.#branchHead(signal)
-    if (this.#latest?.commit === oid) return this.#latest
-    this.#latest = await this.#mirrored(oid, signal)
+    if (this.#latest?.commit !== oid) {
+      this.#latest = await this.#mirrored(oid, signal)
+      this.#untidy = true
+    } else if (this.#untidy) {
+      this.#untidy = false
+      await this.#asked(() => this.#mirror.tidy(signal), undefined)
+    }
     return this.#latest
   }
 
@@ -126,7 +133,7 @@ class MirroredSource implements Source {
   }
 
   async skipped(from: string, to: string, limit = 250): Promise<readonly string[]> {
-    return this.#asked(() => this.#mirror.between(hash(from), hash(to), limit), [])
+    return this.#asked(async () => (await this.#mirror.path(hash(from), hash(to))).commits.slice(1, limit + 1), [])
   }
 
   async vet(head: Tree, base: string | undefined, signal: AbortSignal): Promise<Vetted> {
@@ -151,13 +158,8 @@ class MirroredSource implements Source {
   }
 
   async #lineage(from: string, to: string): Promise<Lineage> {
-    const mirror = this.#mirror
-    const [isAncestor, approves, between] = await Promise.all([
-      mirror.isAncestor(from, to),
-      mirror.trailers(from, to, 'Gateway-Approve'),
-      mirror.between(from, to, mostCommits),
-    ])
-    return { rewound: !isAncestor, approves, ...(between.length < mostCommits ? { commits: [...between, to] } : {}) }
+    const { descends, approves, commits } = await this.#mirror.path(from, to)
+    return { rewound: !descends, approves, ...(commits.length <= mostCommits ? { commits } : {}) }
   }
 
   async #branchHead(signal: AbortSignal): Promise<string> {
