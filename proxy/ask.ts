@@ -17,7 +17,7 @@ export async function ask(gateway: Gateway, question: Question): Promise<Answer>
   const { target, era, message } = question
   const { server } = target
   const finding = gateway.probes.known(target.generation) ?? (await find(gateway, question))
-  const declared = finding.params.get(question.name ?? '') ?? []
+  const declared = (message.method === 'tools/call' && finding.params.get(calledOf(question) ?? '')) || []
   if (era === 'modern') checkParams(declared, message.params.arguments, question.headers ?? {})
   const answer =
     finding.era === 'modern'
@@ -36,10 +36,9 @@ async function find({ probes }: Gateway, { target, signal }: Question): Promise<
 }
 
 function askModern(gateway: Gateway, question: Question, params: Readonly<Record<string, string>>): Promise<Answer> {
-  const { message, name } = question
-  const called = message.method === 'resources/read' ? message.params.uri : (name ?? message.params.name)
-  const headers = { ...params, ...modernHeaders(message.method, typeof called === 'string' ? called : undefined) }
-  const body = toUpstream(message, name === undefined ? { era: 'modern' } : { era: 'modern', name })
+  const { message, named } = question
+  const headers = { ...params, ...modernHeaders(message.method, calledOf(question)) }
+  const body = toUpstream(message, { era: 'modern', ...(named && { named }) })
   return walk(gateway, question, { from: 'modern', headers, body, id: message.id ?? 'null' })
 }
 
@@ -59,11 +58,8 @@ async function askInSession(gateway: Gateway, question: Question, session: Poole
   const id = String(++lastId)
   const token = `"gateway-${id}"`
   const theirs = tokenOf(question.message)
-  const rewording = { era: 'legacy', id, token } as const
-  const body = toUpstream(
-    question.message,
-    question.name === undefined ? rewording : { ...rewording, name: question.name },
-  )
+  const { named } = question
+  const body = toUpstream(question.message, { era: 'legacy', id, token, ...(named && { named }) })
   const note = (text: string) => question.note(theirs === undefined ? text : restoreToken(text, token, theirs))
   const leg = { from: 'legacy', headers: legacyHeaders(session), body, id, session } as const
   return walk(gateway, { ...question, note }, leg).catch((error: unknown) => {
@@ -78,6 +74,20 @@ const cancelLimit = 2_000
 function cancel(gateway: Gateway, target: Target, { headers, id }: Leg): void {
   const body = `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":${id}}}`
   tell(gateway, { target, method: 'POST', headers, body, signal: AbortSignal.timeout(cancelLimit) })
+}
+
+/** The parameter that a modern request repeats as `Mcp-Name`, by its method. */
+const callers: Readonly<Record<string, string>> = {
+  'tools/call': 'name',
+  'prompts/get': 'name',
+  'resources/read': 'uri',
+}
+
+/** What a request asks for, as its upstream calls it. */
+function calledOf({ message: { method, params }, named }: Question): string | undefined {
+  const key = callers[method]
+  const called = key === undefined ? undefined : (named?.value ?? params[key])
+  return typeof called === 'string' ? called : undefined
 }
 
 function tokenOf({ params }: Message): string | undefined {

@@ -1,6 +1,7 @@
 import { metaKeys, ownEnvelope } from './envelope.ts'
 import type { Era } from './inquire.ts'
 import { isRecord, type Message } from './message.ts'
+import { find } from './relabel.ts'
 import { type Edit, type Member, members, objectOf, splice } from './splice.ts'
 
 /** How a client's request is changed on its way to an upstream. */
@@ -9,10 +10,17 @@ export interface Rewording {
   readonly era: Era
   /** JSON text of another id. */
   readonly id?: string
-  /** What the tool is called at its upstream. */
-  readonly name?: string
+  /** What is asked for, as its upstream calls it. */
+  readonly named?: Named
   /** JSON text of another progress token, where there is one. */
   readonly token?: string
+}
+
+/** A string among the params that reads otherwise at the upstream. */
+export interface Named {
+  /** Keys on the way to it. */
+  readonly at: readonly string[]
+  readonly value: string
 }
 
 const envelopeKeys: ReadonlySet<string> = new Set([metaKeys.version, metaKeys.capabilities])
@@ -30,11 +38,11 @@ export function toUpstream({ text }: Message, rewording: Rewording): string {
   return splice(text, edits)
 }
 
-function paramsEdits(text: string, params: Member, { era, name, token }: Rewording): readonly Edit[] {
+function paramsEdits(text: string, params: Member, { era, named, token }: Rewording): readonly Edit[] {
   const inner = members(text, params.at)
   const edits: Edit[] = []
-  const named = inner.find(({ key }) => key === 'name')
-  if (named !== undefined && name !== undefined) edits.push({ ...named, from: named.at, text: JSON.stringify(name) })
+  const own = named && find(text, named.at, params.at)
+  if (own !== undefined) edits.push({ ...own, from: own.at, text: JSON.stringify(named?.value) })
   const meta = inner.find(({ key }) => key === '_meta')
   const metaText = metaFor(era, text, meta === undefined || text[meta.at] !== '{' ? [] : members(text, meta.at), token)
   if (meta !== undefined) edits.push({ ...meta, from: meta.at, text: metaText })
@@ -66,6 +74,8 @@ export function toClient(text: string, eras: { readonly from: Era; readonly to: 
   const edits: Edit[] = []
   const own = found.find(({ key }) => key === 'id')
   if (own !== undefined) edits.push({ ...own, from: own.at, text: id })
+  const error = found.find(({ key }) => key === 'error')
+  if (error !== undefined && eras.from === 'legacy' && eras.to === 'modern') edits.push(...modernCode(text, error))
   const result = found.find(({ key }) => key === 'result')
   if (result !== undefined && text[result.at] === '{' && eras.from !== eras.to)
     edits.push({
@@ -74,6 +84,24 @@ export function toClient(text: string, eras: { readonly from: Era; readonly to: 
       text: eras.to === 'legacy' ? legacyResult(text, result) : modernResult(text, result),
     })
   return splice(text, edits)
+}
+
+/** A modern response that nobody but its agent may keep: what is in it depends on the token. */
+export function keepPrivate(text: string): string {
+  const result = find(text, ['result'])
+  if (result === undefined || text[result.at] !== '{') return text
+  const kept = members(text, result.at).filter(({ key }) => key !== 'ttlMs' && key !== 'cacheScope')
+  return splice(text, [
+    { ...result, from: result.at, text: objectOf(text, kept, ['"ttlMs":0', '"cacheScope":"private"']) },
+  ])
+}
+
+/** The newer era has no code of its own for a resource that is not there. */
+function modernCode(text: string, error: Member): readonly Edit[] {
+  const code = find(text, ['code'], error.at)
+  return code !== undefined && text.slice(code.at, code.to) === '-32002'
+    ? [{ ...code, from: code.at, text: '-32602' }]
+    : []
 }
 
 function modernResult(text: string, result: Member): string {

@@ -10,6 +10,10 @@ export type Era = 'modern' | 'legacy'
 /** What asking an upstream as an agent would has shown. */
 export interface Finding {
   readonly era: Era
+  /** By the protocol's names. */
+  readonly capabilities: Readonly<Record<string, unknown>>
+  /** What it says of itself to models; empty for nothing. */
+  readonly instructions: string
   /** Whether it answers a legacy request that belongs to no session. */
   readonly bare: boolean
   readonly tools: readonly string[]
@@ -44,7 +48,7 @@ export async function inquire(
     return { ...reply, message }
   }
   const discovered = known?.era === 'legacy' ? undefined : await discover(ask)
-  if (discovered !== undefined) return inquireModern(ask, declaresTools(discovered), known)
+  if (discovered !== undefined) return inquireModern(ask, aboutOf(discovered), known)
   return inquireLegacy({ upstreams, target, ask, signal })
 }
 
@@ -63,16 +67,25 @@ async function discover(ask: Ask): Promise<Readonly<Record<string, unknown>> | u
   return undefined
 }
 
-/** A server that declares tools must list them; one that does not need not know the method. */
-function declaresTools({ capabilities }: Readonly<Record<string, unknown>>): boolean {
-  return isRecord(capabilities) && isRecord(capabilities.tools)
+type About = Pick<Finding, 'capabilities' | 'instructions'>
+
+function aboutOf({ capabilities, instructions }: Readonly<Record<string, unknown>>): About {
+  return {
+    capabilities: isRecord(capabilities) ? capabilities : {},
+    instructions: typeof instructions === 'string' ? instructions : '',
+  }
 }
 
-async function inquireModern(ask: Ask, declared: boolean, known: Finding | undefined): Promise<Finding> {
+/** A server that declares tools must list them; one that does not need not know the method. */
+function declaresTools({ capabilities }: About): boolean {
+  return isRecord(capabilities.tools)
+}
+
+async function inquireModern(ask: Ask, about: About, known: Finding | undefined): Promise<Finding> {
   const list = (params: object) => ask('tools/list', { ...params, _meta: ownEnvelope }, modernHeaders('tools/list'))
-  const listed = await listTools(list, declared)
+  const listed = await listTools(list, declaresTools(about))
   const bare = known?.bare ?? isRecord((await ask('tools/list', {}, legacyHeaders())).message?.result)
-  return { era: 'modern', bare, ...listed }
+  return { era: 'modern', bare, ...about, ...listed }
 }
 
 interface Legacy {
@@ -91,8 +104,9 @@ async function inquireLegacy({ upstreams, target, ask, signal }: Legacy): Promis
   try {
     const body = JSON.stringify({ jsonrpc: '2.0', method: 'notifications/initialized' })
     await post(upstreams, { target, method: 'POST', headers, body, signal }, () => undefined)
-    const listed = await listTools((page) => ask('tools/list', page, headers), declaresTools(message.result))
-    return { era: 'legacy', bare: sessionId === undefined, ...listed }
+    const about = aboutOf(message.result)
+    const listed = await listTools((page) => ask('tools/list', page, headers), declaresTools(about))
+    return { era: 'legacy', bare: sessionId === undefined, ...about, ...listed }
   } finally {
     if (sessionId !== undefined) await endSession(upstreams, target, headers)
   }

@@ -1,25 +1,36 @@
 import { ask } from './ask.ts'
 import { audit } from './audit.ts'
+import { keepPrivate } from './bridge.ts'
 import { legacyVersions, metaKeys, modernVersion, newestLegacy, self } from './envelope.ts'
 import type { Exchange } from './exchange.ts'
 import { allows } from './grant.ts'
 import { instructionsFor } from './instructions.ts'
 import type { Answer } from './leg.ts'
-import { listTools } from './list.ts'
+import { listJoint } from './list.ts'
+import { type Listing, listings } from './listing.ts'
 import type { Message } from './message.ts'
+import { offerOf, offers } from './offer.ts'
 import { paramHeaders } from './pass.ts'
 import { createPatience, endWithClient, reach, refusalOf, withTarget } from './reach.ts'
 import { Refusal } from './refusal.ts'
+import { relabel } from './relabel.ts'
 import type { Sink } from './reply.ts'
-import { type Owner, resolveTool } from './resolve.ts'
+import { type Owner, ownerOf } from './resolve.ts'
 import { grantOf, holds } from './table.ts'
 import type { Visit } from './visit.ts'
 
 type Era = 'modern' | 'legacy'
 
+/** How long may be looked for whose something is, ms. */
+const lookLimit = 10_000
+
 /** Answers one request to the joint endpoint: JSON text of the response. Throws a `Refusal`. */
 export async function answerJointly(visit: Visit, message: Message, era: Era, sink: Sink): Promise<string> {
-  switch (message.method) {
+  const { method } = message
+  if (!offers(visit, method)) throw new Refusal('unknown-method', { method })
+  const listing = listings.get(method)
+  if (listing !== undefined) return listJointly(visit, message, { listing, era })
+  switch (method) {
     case 'initialize':
       return resultText(message, initialized(visit, message), 'legacy')
     case 'ping':
@@ -28,30 +39,31 @@ export async function answerJointly(visit: Visit, message: Message, era: Era, si
     case 'server/discover':
       if (era === 'legacy') break
       return resultText(message, discovered(visit), era)
-    case 'tools/list':
-      return listJointly(visit, message, era)
     case 'tools/call':
+    case 'prompts/get':
+    case 'resources/read':
+    case 'completion/complete':
       return callJointly(visit, message, era, sink)
   }
-  throw new Refusal('unknown-method', { method: message.method })
+  throw new Refusal('unknown-method', { method })
 }
 
-function initialized({ snapshot, agent }: Visit, { params }: Message): object {
+function initialized(visit: Visit, { params }: Message): object {
   const asked = String(params.protocolVersion)
   const protocolVersion = legacyVersions.includes(asked) ? asked : newestLegacy
   return {
     protocolVersion,
-    capabilities: { tools: {} },
+    capabilities: offerOf(visit),
     serverInfo: self,
-    instructions: instructionsFor(snapshot, agent),
+    instructions: instructionsFor(visit),
   }
 }
 
-function discovered({ snapshot, agent }: Visit): object {
+function discovered(visit: Visit): object {
   return {
     supportedVersions: [modernVersion],
-    capabilities: { tools: {} },
-    instructions: instructionsFor(snapshot, agent),
+    capabilities: offerOf(visit),
+    instructions: instructionsFor(visit),
     ttlMs: 0,
     cacheScope: 'private',
   }
@@ -65,13 +77,17 @@ function resultText({ id }: Message, result: object, era: Era): string {
 /** What a list says beside its tools: it depends on the token, so no one else may keep it. */
 const listExtras = `"resultType":"complete","ttlMs":0,"cacheScope":"private","_meta":${JSON.stringify({ [metaKeys.server]: self })}`
 
-async function listJointly(visit: Visit, message: Message, era: Era): Promise<string> {
+async function listJointly(
+  visit: Visit,
+  message: Message,
+  { listing, era }: { readonly listing: Listing; readonly era: Era },
+): Promise<string> {
   if (message.params.cursor !== undefined) throw new Refusal('params', { why: 'this list has one page, and no cursor' })
   const exchange = openExchange(visit, (table) => holds(table, visit.hash, Date.now()))
   try {
-    const tools = await listTools(visit, era, exchange.signal)
+    const entries = await listJoint(visit, listing, { era, signal: exchange.signal })
     const extras = era === 'modern' ? `,${listExtras}` : ''
-    return `{"jsonrpc":"2.0","id":${message.id},"result":{"tools":[${tools.join(',')}]${extras}}}`
+    return `{"jsonrpc":"2.0","id":${message.id},"result":{"${listing.member}":[${entries.join(',')}]${extras}}}`
   } finally {
     exchange.close()
   }
@@ -79,15 +95,14 @@ async function listJointly(visit: Visit, message: Message, era: Era): Promise<st
 
 async function callJointly(visit: Visit, message: Message, era: Era, sink: Sink): Promise<string> {
   const since = performance.now()
-  const { name } = message.params
-  if (typeof name !== 'string') throw new Refusal('params', { why: 'name must be a string' })
-  const owner = await resolveTool(visit, name)
-  const line = { server: owner.server, method: message.method, tool: owner.tool, since }
+  const owner = await ownerOf({ visit, era, signal: AbortSignal.timeout(lookLimit) }, message)
+  const line = { server: owner.server, method: message.method, tool: owner.named.value, since }
   try {
     const { text, code, result } = await callOwner(visit, message, { owner, era, sink })
     const outcome = code === undefined ? (result.isError === true ? 'tool-error' : 'ok') : `error ${code}`
     audit(visit, { ...line, outcome, bytes: text.length })
-    return text
+    const shown = relabel(text, owner.lead)
+    return era === 'modern' && message.method === 'resources/read' ? keepPrivate(shown) : shown
   } catch (error) {
     audit(visit, { ...line, outcome: error instanceof Refusal ? error.refusal : 'failed', bytes: 0 })
     throw error
@@ -102,11 +117,11 @@ interface Call {
 
 async function callOwner(visit: Visit, message: Message, { owner, era, sink }: Call): Promise<Answer> {
   const { gateway, agent } = visit
-  const { server, tool } = owner
+  const { server, kind, named } = owner
   const timeout = visit.snapshot.servers.get(server)?.timeout ?? 0
   const exchange = openExchange(visit, (table) => {
     const grant = grantOf(table, agent, server)
-    return holds(table, visit.hash, Date.now()) && grant !== undefined && allows(grant, 'tools', tool)
+    return holds(table, visit.hash, Date.now()) && grant !== undefined && allows(grant, kind, named.value)
   })
   const { signal } = exchange
   try {
@@ -116,7 +131,7 @@ async function callOwner(visit: Visit, message: Message, { owner, era, sink }: C
       patience.progress()
       sink.note(text)
     }
-    const asked = { agent, era, message, name: tool, headers: paramHeaders(visit.request.headers), signal, note }
+    const asked = { agent, era, message, named, headers: paramHeaders(visit.request.headers), signal, note }
     return await withTarget(
       first,
       () => reach(gateway, server, signal),

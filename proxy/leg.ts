@@ -1,4 +1,4 @@
-import { toClient } from './bridge.ts'
+import { type Named, toClient } from './bridge.ts'
 import { Ended } from './exchange.ts'
 import type { Gateway } from './gateway.ts'
 import type { Era } from './inquire.ts'
@@ -16,8 +16,8 @@ export interface Question {
   /** The client's era. */
   readonly era: Era
   readonly message: Message
-  /** What the tool is called there, if that differs. */
-  readonly name?: string
+  /** What is asked for as it is called there, if that differs. */
+  readonly named?: Named
   /** `Mcp-Param-*` of a modern client. */
   readonly headers?: Readonly<Record<string, string>>
   readonly signal: AbortSignal

@@ -1,103 +1,124 @@
 import { ask } from './ask.ts'
 import { allows } from './grant.ts'
+import type { Listing } from './listing.ts'
 import { isRecord, type Message } from './message.ts'
 import { jointName } from './names.ts'
 import { reach } from './reach.ts'
+import { find, renamed } from './relabel.ts'
 import { elements, members, objectOf } from './splice.ts'
 import { grantedServers, grantOf } from './table.ts'
+import { uriLead } from './uri.ts'
 import type { Visit } from './visit.ts'
 
 /** How long a list waits for one server, ms. */
 const serverLimit = 5_000
 const pageLimit = 64
 
-/** JSON texts of the tools that an agent may use, named as on the joint endpoint, by server and then as the server has them. A server that does not answer in time is left out. */
-export async function listTools(
-  visit: Visit,
-  era: 'modern' | 'legacy',
-  signal: AbortSignal,
-): Promise<readonly string[]> {
-  const servers = grantedServers(visit.snapshot, visit.agent)
-  const lists = await Promise.all(
-    servers.map((server) =>
-      listServer(visit, server, era, AbortSignal.any([signal, AbortSignal.timeout(serverLimit)])).catch(
-        (err: unknown) => {
-          signal.throwIfAborted()
-          visit.gateway.counters.errors++
-          visit.gateway.log.warn({ err, server }, 'left out of a list of tools')
-          return []
-        },
-      ),
-    ),
-  )
-  return [...new Map(lists.flat().map(({ name, text }) => [name, text])).values()]
-}
+type Era = 'modern' | 'legacy'
 
-interface Listed {
-  readonly name: string
+/** One entry of a server's list that the agent may use. */
+export interface Listed {
+  /** As the server calls it. */
+  readonly own: string
+  /** JSON text of the entry as the server wrote it. */
   readonly text: string
 }
 
-async function listServer(
+/** JSON texts of what an agent may use, named as on the joint endpoint, by server and then as the server has them. A server that does not answer in time is left out. */
+export async function listJoint(
   visit: Visit,
-  server: string,
-  era: 'modern' | 'legacy',
-  signal: AbortSignal,
-): Promise<readonly Listed[]> {
+  listing: Listing,
+  { era, signal }: { readonly era: Era; readonly signal: AbortSignal },
+): Promise<readonly string[]> {
+  const lists = await Promise.all(
+    grantedServers(visit.snapshot, visit.agent).map(async (server) => {
+      const limited = AbortSignal.any([signal, AbortSignal.timeout(serverLimit)])
+      try {
+        const listed = await listServer(visit, { server, listing, era }, limited)
+        return listed.map((entry) => shown(visit, { server, listing, era }, entry))
+      } catch (err) {
+        signal.throwIfAborted()
+        visit.gateway.counters.errors++
+        visit.gateway.log.warn({ err, server }, `left out of a list of ${listing.member}`)
+        return []
+      }
+    }),
+  )
+  return [...new Map(lists.flat()).values()]
+}
+
+/** What is asked of which server. */
+export interface Inquiry {
+  readonly server: string
+  readonly listing: Listing
+  readonly era: Era
+}
+
+/** Entries of one server's list that the agent may use; empty where the server has no such list. */
+export async function listServer(visit: Visit, inquiry: Inquiry, signal: AbortSignal): Promise<readonly Listed[]> {
+  const { server, listing } = inquiry
   const grant = grantOf(visit.snapshot, visit.agent, server)
-  const prefix = visit.snapshot.servers.get(server)?.prefix ?? ''
-  if (grant === undefined || grant.tools.length === 0) return []
-  const texts = await listPages(visit, server, era, signal)
+  if (grant === undefined || grant[listing.kind].length === 0) return []
+  const texts = await listPages(visit, inquiry, signal)
   return texts.flatMap((text) => {
-    const tool: unknown = JSON.parse(text)
-    if (!isRecord(tool) || typeof tool.name !== 'string' || !allows(grant, 'tools', tool.name)) return []
-    const name = jointName(prefix, tool.name)
-    return [{ name, text: renamed(text, name, era) }]
+    const entry: unknown = JSON.parse(text)
+    const own = isRecord(entry) ? entry[listing.key] : undefined
+    return typeof own === 'string' && allows(grant, listing.kind, own) ? [{ own, text }] : []
   })
 }
 
 async function listPages(
   visit: Visit,
-  server: string,
-  era: 'modern' | 'legacy',
+  { server, listing, era }: Inquiry,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
-  const target = await reach(visit.gateway, server, signal)
+  const { gateway, agent } = visit
+  const target = await reach(gateway, server, signal)
+  if (lacks(visit, target.generation, listing)) return []
   const texts: string[] = []
   let cursor: unknown
   for (let page = 0; page < pageLimit; page++) {
-    const message = listMessage(cursor)
-    const { text, code, result } = await ask(visit.gateway, {
-      target,
-      agent: visit.agent,
-      era,
-      message,
-      signal,
-      note: () => undefined,
-    })
+    const message = listMessage(listing.method, cursor)
+    const { text, code, result } = await ask(gateway, { target, agent, era, message, signal, note: () => undefined })
     if (code === -32601) return texts
-    if (!Array.isArray(result.tools)) throw new Error(`tools/list answered ${text.slice(0, 200)}`)
-    texts.push(...toolTexts(text))
+    if (!Array.isArray(result[listing.member])) throw new Error(`${listing.method} answered ${text.slice(0, 200)}`)
+    const list = find(text, ['result', listing.member])
+    if (list !== undefined) texts.push(...elements(text, list.at))
     if (typeof result.nextCursor !== 'string') return texts
     cursor = result.nextCursor
   }
   return texts
 }
 
-function listMessage(cursor: unknown): Message {
-  const params = cursor === undefined ? {} : { cursor }
-  const text = JSON.stringify({ jsonrpc: '2.0', id: 0, method: 'tools/list', params })
-  return { text, kind: 'request', id: '0', method: 'tools/list', params }
+/** A server need not be asked for what it does not say that it has; tools it may have without saying so. */
+function lacks({ gateway }: Visit, generation: string, { kind }: Listing): boolean {
+  const found = gateway.probes.known(generation)
+  return kind !== 'tools' && found !== undefined && found.capabilities[kind] === undefined
 }
 
-function toolTexts(text: string): readonly string[] {
-  const result = members(text).find(({ key }) => key === 'result')
-  const tools = result && members(text, result.at).find(({ key }) => key === 'tools')
-  return tools === undefined ? [] : elements(text, tools.at)
+function listMessage(method: string, cursor: unknown): Message {
+  const params = cursor === undefined ? {} : { cursor }
+  return { text: JSON.stringify({ jsonrpc: '2.0', id: 0, method, params }), kind: 'request', id: '0', method, params }
+}
+
+/** An entry as the joint endpoint shows it, beside what it is called there. */
+function shown(visit: Visit, { server, listing, era }: Inquiry, { own, text }: Listed): readonly [string, string] {
+  const prefix = visit.snapshot.servers.get(server)?.prefix ?? ''
+  if (listing.kind === 'resources') {
+    const entry = renamed(text, [listing.key], uriLead(server, prefix))
+    return [String(JSON.parse(entry)[listing.key]), entry]
+  }
+  const name = jointName(prefix, own)
+  return [name, listing.kind === 'tools' ? shownTool(text, name, era) : shownPrompt(text, name)]
+}
+
+function shownPrompt(text: string, name: string): string {
+  const kept = members(text).filter(({ key }) => key !== 'name')
+  return objectOf(text, kept, [`"name":${JSON.stringify(name)}`])
 }
 
 /** Tasks are not offered here, so what tools say of them goes; a legacy client takes only objects as structured output. */
-function renamed(text: string, name: string, era: 'modern' | 'legacy'): string {
+function shownTool(text: string, name: string, era: Era): string {
   const found = members(text)
   const output = found.find(({ key }) => key === 'outputSchema')
   const schema = output && text.slice(output.at, output.to)

@@ -1,15 +1,11 @@
 import type { Grant } from '#manifests/table.ts'
-import { allows, type Kind } from './grant.ts'
+import { allows } from './grant.ts'
+import { listings } from './listing.ts'
 import { isRecord } from './message.ts'
 import { elements, type Member, members, splice } from './splice.ts'
 
-/** Which member of an entry says what it is, by the list's name in a result. */
-const lists = {
-  tools: { kind: 'tools', key: 'name' },
-  prompts: { kind: 'prompts', key: 'name' },
-  resources: { kind: 'resources', key: 'uri' },
-  resourceTemplates: { kind: 'resources', key: 'uriTemplate' },
-} as const satisfies Record<string, { readonly kind: Kind; readonly key: string }>
+/** By the list's name in a result. */
+const lists = new Map([...listings.values()].map((listing) => [listing.member, listing]))
 
 /**
  * A message of an upstream without what a grant leaves out of its lists; unchanged where nothing is left out. Lists are told by their
@@ -32,7 +28,7 @@ export function sift(grant: Grant, text: string): string {
 }
 
 function siftList(grant: Grant, text: string, { key, at, to }: Member): string | undefined {
-  const list = isList(key) ? lists[key] : undefined
+  const list = lists.get(key)
   const value: unknown = list && JSON.parse(text.slice(at, to))
   if (list === undefined || !Array.isArray(value)) return undefined
   const kept = elements(text, at).filter((_, i) => {
@@ -41,8 +37,4 @@ function siftList(grant: Grant, text: string, { key, at, to }: Member): string |
     return typeof name === 'string' && allows(grant, list.kind, name)
   })
   return kept.length === value.length ? undefined : `[${kept.join(',')}]`
-}
-
-function isList(key: string): key is keyof typeof lists {
-  return Object.hasOwn(lists, key)
 }

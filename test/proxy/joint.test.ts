@@ -42,7 +42,7 @@ describe('the joint endpoint', () => {
     proxy.use({ agents, servers: servers() })
     const first = await names()
     expect(first.map((name: string) => name.split('__')[0])).toEqual([
-      ...Array(5).fill('fresh'),
+      ...Array(6).fill('fresh'),
       ...Array(7).fill('old'),
     ])
     expect(await names()).toEqual(first)
@@ -141,7 +141,7 @@ describe('the joint endpoint', () => {
     expect(
       (await proxy.post('/mcp', rpc('ping'), { ...as('a'), 'mcp-protocol-version': '2030-01-01' })).json.error.code,
     ).toBe(-32000)
-    expect((await proxy.post('/mcp', rpc('resources/list'), as('a'))).json.error.code).toBe(-32601)
+    expect((await proxy.post('/mcp', rpc('roots/list'), as('a'))).json.error.code).toBe(-32601)
   })
 
   test('gives a session of an upstream a second chance when the upstream lost it', async () => {

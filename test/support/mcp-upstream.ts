@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { toNodeHandler } from '@modelcontextprotocol/node'
 import { McpServer as LegacyServer } from '@modelcontextprotocol/sdk/server/mcp.js'
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js'
-import { createMcpHandler, McpServer } from '@modelcontextprotocol/server'
+import { completable, createMcpHandler, McpServer, ResourceTemplate } from '@modelcontextprotocol/server'
 import { z } from 'zod'
 
 /** A real MCP server on a port of its own, and what it has been sent. */
@@ -180,5 +180,27 @@ function modernServer(): McpServer {
     })
     return text(`hello ${JSON.stringify(answer)}`)
   })
+  server.registerTool('link', { description: 'points to a resource' }, () => ({
+    content: [
+      { type: 'resource_link' as const, uri: 'demo://one', name: 'one' },
+      { type: 'resource' as const, resource: { uri: 'demo://item/1', text: 'item 1' } },
+    ],
+  }))
+  const word = completable(z.string(), (begun) => ['red', 'green'].filter((colour) => colour.startsWith(begun)))
+  server.registerPrompt(
+    'paint',
+    { description: 'in a colour', argsSchema: z.object({ word }) },
+    ({ word: colour }) => ({
+      messages: [{ role: 'user', content: { type: 'text', text: colour } }],
+    }),
+  )
+  server.registerResource('one', 'demo://one', {}, (uri) => ({ contents: [{ uri: uri.href, text: 'new one' }] }))
+  const template = new ResourceTemplate('demo://item/{id}', {
+    list: undefined,
+    complete: { id: (begun) => ['17', '4'].filter((id) => id.startsWith(begun)) },
+  })
+  server.registerResource('item', template, {}, (uri, { id }) => ({
+    contents: [{ uri: uri.href, text: `item ${String(id)}` }],
+  }))
   return server
 }
