@@ -22,7 +22,8 @@ export async function answerEach(
       `[${(await Promise.all(requests.map((message) => settled(visit, message, answer)))).join(',')}]`,
     )
   else {
-    const sink = createSink(response, takesStream(request.headers.accept))
+    const streams = takesStream(request.headers.accept)
+    const sink = visit.session?.sink(response, streams) ?? createSink(response, streams)
     try {
       sink.end(200, await answer(first, sink))
     } catch (error) {
@@ -33,7 +34,7 @@ export async function answerEach(
   }
 }
 
-const silent: Sink = { note: () => undefined, end: () => undefined }
+const silent: Sink = { ask: undefined, note: () => undefined, end: () => undefined }
 
 async function settled(
   visit: Visit,

@@ -1,13 +1,16 @@
 import { orAbort } from './abort.ts'
-import { restoreToken, toUpstream } from './bridge.ts'
+import { envelopeFor } from './asker.ts'
+import { type Named, restoreToken, toUpstream } from './bridge.ts'
 import { legacyHeaders, modernHeaders } from './envelope.ts'
 import type { Gateway } from './gateway.ts'
 import type { Finding } from './inquire.ts'
 import { type Answer, type Leg, type Question, SessionLost, tell, walk } from './leg.ts'
 import { isRecord, type Message } from './message.ts'
+import { overhear } from './overhear.ts'
 import { checkParams, writeParams } from './params.ts'
-import type { PooledSession } from './pool.ts'
+import { openSession, type PooledSession } from './pool.ts'
 import { Refusal } from './refusal.ts'
+import { respond, roundLimit, sealed, unsealed } from './round.ts'
 import type { Target } from './table.ts'
 
 let lastId = 0
@@ -21,12 +24,17 @@ export async function ask(gateway: Gateway, question: Question): Promise<Answer>
   if (era === 'modern') checkParams(declared, message.params.arguments, question.headers ?? {})
   const answer =
     finding.era === 'modern'
-      ? await askModern(gateway, question, writeParams(declared, message.params.arguments))
+      ? await askInRounds(gateway, question, writeParams(declared, message.params.arguments))
       : await askLegacy(gateway, question)
-  if (answer.result.resultType === 'input_required' || answer.code === -32021) throw new Refusal('input', { server })
+  if (answer.code === -32021) throw new Refusal(era === 'modern' ? 'capability' : 'input', { server }, dataOf(answer))
   if (answer.code === -32020 || answer.code === -32022)
     throw new Refusal('answer', { server, why: `error ${answer.code}` })
   return answer
+}
+
+function dataOf({ text }: Answer): { readonly data: unknown } {
+  const parsed: unknown = JSON.parse(text)
+  return { data: isRecord(parsed) && isRecord(parsed.error) ? parsed.error.data : undefined }
 }
 
 async function find({ probes }: Gateway, { target, signal }: Question): Promise<Finding> {
@@ -35,23 +43,72 @@ async function find({ probes }: Gateway, { target, signal }: Question): Promise<
   })
 }
 
-function askModern(gateway: Gateway, question: Question, params: Readonly<Record<string, string>>): Promise<Answer> {
-  const { message, named } = question
+type Headers = Readonly<Record<string, string>>
+
+/** Asks until the server needs nothing more of the client; a modern client is asked by its answer, and comes again. */
+async function askInRounds(gateway: Gateway, question: Question, params: Headers): Promise<Answer> {
+  const { era, asker, target } = question
+  const state = era === 'modern' ? unsealed(gateway.seal, question) : []
+  let added: readonly string[] = []
+  for (let round = 0; round < roundLimit; round++) {
+    const answer = await askModern(gateway, question, { params, state, added })
+    if (answer.result.resultType !== 'input_required') return answer
+    if (era === 'modern') return sealed(gateway.seal, question, answer)
+    if (asker?.ask === undefined) throw new Refusal('input', { server: target.server })
+    added = await respond(question, answer)
+  }
+  throw new Refusal('answer', { server: target.server, why: `it asked for input more than ${roundLimit} times` })
+}
+
+interface Round {
+  readonly params: Headers
+  readonly state: readonly Named[]
+  readonly added: readonly string[]
+}
+
+function askModern(gateway: Gateway, question: Question, { params, state, added }: Round): Promise<Answer> {
+  const { message, named, asker } = question
   const headers = { ...params, ...modernHeaders(message.method, calledOf(question)) }
-  const body = toUpstream(message, { era: 'modern', ...(named && { named }) })
-  return walk(gateway, question, { from: 'modern', headers, body, id: message.id ?? 'null' })
+  const id = String(++lastId)
+  const set = named === undefined ? state : [named, ...state]
+  const envelope = asker === undefined ? {} : { envelope: envelopeFor(asker) }
+  const body = toUpstream(message, { era: 'modern', id, set, added, ...envelope })
+  return walk(gateway, question, { from: 'modern', headers, body, id })
 }
 
 async function askLegacy(gateway: Gateway, question: Question): Promise<Answer> {
-  const open = () => orAbort(gateway.pool.session(question.target, question.agent), question.signal)
+  const open = () => orAbort(sessionFor(gateway, question), question.signal)
   const first = await open()
   try {
     return await askInSession(gateway, question, first)
   } catch (error) {
     if (!(error instanceof SessionLost)) throw error
-    gateway.pool.forget(first)
+    forget(gateway, question, first)
     return askInSession(gateway, question, await open())
   }
+}
+
+/** A client that can be asked something has sessions of its own; all others of an agent share one. */
+async function sessionFor(gateway: Gateway, { target, agent, asker }: Question): Promise<PooledSession> {
+  const session = asker?.session
+  if (session === undefined) return gateway.pool.session(target, agent)
+  const known = session.upstream.get(target.generation)
+  if (known !== undefined) return known
+  const opening = openSession(gateway.upstreams, target, { agent, capabilities: asker?.capabilities ?? {} })
+  session.upstream.set(target.generation, opening)
+  try {
+    const own = await opening
+    await overhear({ gateway, session, own })
+    return own
+  } catch (error) {
+    session.upstream.delete(target.generation)
+    throw error
+  }
+}
+
+function forget({ pool }: Gateway, { target, asker }: Question, lost: PooledSession): void {
+  if (asker?.session === undefined) pool.forget(lost)
+  else asker.session.upstream.delete(target.generation)
 }
 
 async function askInSession(gateway: Gateway, question: Question, session: PooledSession): Promise<Answer> {
@@ -59,7 +116,7 @@ async function askInSession(gateway: Gateway, question: Question, session: Poole
   const token = `"gateway-${id}"`
   const theirs = tokenOf(question.message)
   const { named } = question
-  const body = toUpstream(question.message, { era: 'legacy', id, token, ...(named && { named }) })
+  const body = toUpstream(question.message, { era: 'legacy', id, token, ...(named && { set: [named] }) })
   const note = (text: string) => question.note(theirs === undefined ? text : restoreToken(text, token, theirs))
   const leg = { from: 'legacy', headers: legacyHeaders(session), body, id, session } as const
   return walk(gateway, { ...question, note }, leg).catch((error: unknown) => {

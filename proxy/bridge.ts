@@ -10,8 +10,12 @@ export interface Rewording {
   readonly era: Era
   /** JSON text of another id. */
   readonly id?: string
-  /** What is asked for, as its upstream calls it. */
-  readonly named?: Named
+  /** What reads otherwise at its upstream. */
+  readonly set?: readonly Named[]
+  /** What a modern request says of its client; default: nothing can be asked of it. */
+  readonly envelope?: Readonly<Record<string, unknown>>
+  /** JSON texts of members that are added to the params. */
+  readonly added?: readonly string[]
   /** JSON text of another progress token, where there is one. */
   readonly token?: string
 }
@@ -34,36 +38,57 @@ export function toUpstream({ text }: Message, rewording: Rewording): string {
   const id = found.find(({ key }) => key === 'id')
   if (id !== undefined && rewording.id !== undefined) edits.push({ ...id, from: id.at, text: rewording.id })
   if (params !== undefined) edits.push(...paramsEdits(text, params, rewording))
-  else if (rewording.era === 'modern') edits.push(insert(found, `"params":{"_meta":${JSON.stringify(ownEnvelope)}}`))
+  else if (rewording.era === 'modern')
+    edits.push(insert(found, `"params":{"_meta":${JSON.stringify(rewording.envelope ?? ownEnvelope)}}`))
   return splice(text, edits)
 }
 
-function paramsEdits(text: string, params: Member, { era, named, token }: Rewording): readonly Edit[] {
+function paramsEdits(
+  text: string,
+  params: Member,
+  { era, set = [], token, envelope = ownEnvelope, added = [] }: Rewording,
+): readonly Edit[] {
   const inner = members(text, params.at)
   const edits: Edit[] = []
-  const own = named && find(text, named.at, params.at)
-  if (own !== undefined) edits.push({ ...own, from: own.at, text: JSON.stringify(named?.value) })
+  for (const { at, value } of set) {
+    const own = find(text, at, params.at)
+    if (own !== undefined) edits.push({ ...own, from: own.at, text: JSON.stringify(value) })
+  }
   const meta = inner.find(({ key }) => key === '_meta')
-  const metaText = metaFor(era, text, meta === undefined || text[meta.at] !== '{' ? [] : members(text, meta.at), token)
+  const found = meta === undefined || text[meta.at] !== '{' ? [] : members(text, meta.at)
+  const metaText = metaFor(text, found, { era, token, envelope })
+  const more = [...added]
   if (meta !== undefined) edits.push({ ...meta, from: meta.at, text: metaText })
-  else if (era === 'modern') edits.push(insertInto(text, params, inner, `"_meta":${metaText}`))
+  else if (era === 'modern') more.push(`"_meta":${metaText}`)
+  if (more.length > 0) edits.push(insertInto(text, params, inner, more.join(',')))
   return edits
 }
 
-/** Upstreams are offered no capability of the client here, so that they never ask it for something. */
-function metaFor(era: Era, text: string, found: readonly Member[], token: string | undefined): string {
+interface Metadata {
+  readonly era: Era
+  readonly token: string | undefined
+  readonly envelope: Readonly<Record<string, unknown>>
+}
+
+function metaFor(text: string, found: readonly Member[], { era, token, envelope }: Metadata): string {
   const kept = found.filter(({ key }) =>
     era === 'modern' ? !envelopeKeys.has(key) : !key.startsWith('io.modelcontextprotocol/'),
   )
   const tokens = kept.filter(({ key }) => token !== undefined && key === 'progressToken')
   const rest = kept.filter((member) => !tokens.includes(member))
   const added = tokens.map(() => `"progressToken":${token}`)
-  if (era === 'modern') added.push(...envelopeMembers(rest.some(({ key }) => key === metaKeys.client)))
+  if (era === 'modern')
+    added.push(
+      ...envelopeMembers(
+        envelope,
+        rest.some(({ key }) => key === metaKeys.client),
+      ),
+    )
   return objectOf(text, rest, added)
 }
 
-function envelopeMembers(named: boolean): readonly string[] {
-  return Object.entries(ownEnvelope)
+function envelopeMembers(envelope: Metadata['envelope'], named: boolean): readonly string[] {
+  return Object.entries(envelope)
     .filter(([key]) => !(named && key === metaKeys.client))
     .map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`)
 }

@@ -100,6 +100,10 @@ function openEntry({ open, count }: Register, purpose: Purpose): Exchange {
 function review({ purpose, controller, generation }: Entry, snapshot: Snapshot): void {
   if (!purpose.allowed(snapshot))
     controller.abort(new Ended('revoked', 'the access that it was made with was taken away'))
-  else if (purpose.kind === 'stream' && snapshot.targets.get(generation ?? '')?.role !== 'serving')
+  else if (
+    purpose.kind === 'stream' &&
+    generation !== undefined &&
+    snapshot.targets.get(generation)?.role !== 'serving'
+  )
     controller.abort(new Ended('draining', 'its server was replaced, connect again'))
 }

@@ -1,13 +1,18 @@
+import { randomBytes } from 'node:crypto'
 import type { Logger } from 'pino'
 import type { Config } from './config.ts'
 import { createExchanges, type Exchanges } from './exchange.ts'
 import { createHolder, type Holder } from './holder.ts'
+import { createHosting, type Hosting } from './hosting.ts'
 import { endSession } from './inquire.ts'
-import { createPool, type Pool } from './pool.ts'
+import { createNews, type News } from './news.ts'
+import { createPool, endPooled, type Pool } from './pool.ts'
 import { createProbes, type Probes } from './probe.ts'
+import { createSeal, type Seal, sealKeyBytes } from './seal.ts'
 import { createSessions, type Session, type Sessions } from './session.ts'
 import type { Snapshot } from './table.ts'
 import { createUpstreams, type Upstreams } from './upstream.ts'
+import { createViews } from './view.ts'
 
 /** What a proxy is made of. */
 export interface Gateway {
@@ -18,6 +23,9 @@ export interface Gateway {
   readonly upstreams: Upstreams
   readonly probes: Probes
   readonly pool: Pool
+  readonly hosting: Hosting
+  readonly news: News
+  readonly seal: Seal
   readonly counters: Record<'requests' | 'refusals' | 'errors', number>
   readonly log: Logger
 }
@@ -29,11 +37,13 @@ export interface GatewayOptions {
   readonly log: Logger
   /** Called when the controller should hear something at once. */
   readonly speakUp: () => void
+  /** 32 bytes that the proxies of an instance share; default: its own, so that nobody else can go on where it was. */
+  readonly sealKey?: Buffer
   readonly signal: AbortSignal
 }
 
 /** Joins the parts, and makes each look at every new table, and at the clock once a minute. */
-export function createGateway({ config, log, speakUp, signal }: GatewayOptions): Gateway {
+export function createGateway({ config, log, speakUp, sealKey, signal }: GatewayOptions): Gateway {
   const holder = createHolder()
   const idle = (generation: string) => {
     if (holder.current?.targets.get(generation)?.role === 'draining') speakUp()
@@ -41,8 +51,17 @@ export function createGateway({ config, log, speakUp, signal }: GatewayOptions):
   const upstreams = createUpstreams()
   const exchanges = createExchanges(idle)
   const sessions = createSessions(idle)
-  const probes = createProbes(upstreams, speakUp, signal)
+  const probes = createProbes(
+    upstreams,
+    () => {
+      speakUp()
+      news.stir()
+    },
+    signal,
+  )
   const pool = createPool(upstreams)
+  const news = createNews(createViews(probes, () => holder.current))
+  const hosting = createHosting(news, (session) => void endPooled(upstreams, session))
   const gateway = {
     config,
     holder,
@@ -51,6 +70,9 @@ export function createGateway({ config, log, speakUp, signal }: GatewayOptions):
     upstreams,
     probes,
     pool,
+    hosting,
+    news,
+    seal: createSeal(sealKey ?? randomBytes(sealKeyBytes)),
     counters: { requests: 0, refusals: 0, errors: 0 },
     log,
   }
@@ -58,7 +80,9 @@ export function createGateway({ config, log, speakUp, signal }: GatewayOptions):
     exchanges.review(snapshot)
     for (const session of sessions.review(snapshot)) void end(gateway, snapshot, session)
     pool.review(snapshot, Date.now())
+    hosting.review(snapshot, Date.now())
     probes.review(snapshot)
+    news.stir()
   }
   holder.onReplace(review)
   const clock = setInterval(() => holder.current && review(holder.current), reviewPause)
@@ -76,6 +100,8 @@ export async function closeGateway(gateway: Gateway): Promise<void> {
   const snapshot = gateway.holder.current
   if (snapshot !== undefined)
     await Promise.all(gateway.sessions.clear().map((session) => end(gateway, snapshot, session)))
+  gateway.hosting.clear()
+  gateway.news[Symbol.dispose]()
   await gateway.pool[Symbol.asyncDispose]()
   await gateway.upstreams[Symbol.asyncDispose]()
 }

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import { legacyHeaders, modernHeaders, newestLegacy, ownEnvelope, self } from './envelope.ts'
 import { isRecord } from './message.ts'
 import { type ParamHeader, paramHeadersOf } from './params.ts'
@@ -17,6 +18,8 @@ export interface Finding {
   /** Whether it answers a legacy request that belongs to no session. */
   readonly bare: boolean
   readonly tools: readonly string[]
+  /** Hash of the tools as they were listed. */
+  readonly digest: string
   /** Of the tools that have any. */
   readonly params: ReadonlyMap<string, readonly ParamHeader[]>
 }
@@ -127,7 +130,7 @@ export async function endSession(
 async function listTools(
   list: (params: object) => Promise<Asked>,
   declared: boolean,
-): Promise<Pick<Finding, 'tools' | 'params'>> {
+): Promise<Pick<Finding, 'tools' | 'params' | 'digest'>> {
   const found: Readonly<Record<string, unknown>>[] = []
   let params: object | undefined = {}
   for (let page = 0; page < pageLimit && params !== undefined; page++) {
@@ -142,6 +145,7 @@ async function listTools(
   const headers = found.map(({ name, inputSchema }) => [String(name), paramHeadersOf(inputSchema)] as const)
   return {
     tools: found.map(({ name }) => String(name)),
+    digest: hash('sha256', JSON.stringify(found)),
     params: new Map(headers.filter(([, declared]) => declared.length > 0)),
   }
 }

@@ -1,4 +1,5 @@
 import { ask } from './ask.ts'
+import { type Asker, askerOf } from './asker.ts'
 import { audit } from './audit.ts'
 import { keepPrivate } from './bridge.ts'
 import { legacyVersions, metaKeys, modernVersion, newestLegacy, self } from './envelope.ts'
@@ -8,12 +9,12 @@ import { instructionsFor } from './instructions.ts'
 import type { Answer } from './leg.ts'
 import { listJoint } from './list.ts'
 import { type Listing, listings } from './listing.ts'
-import type { Message } from './message.ts'
+import { isRecord, type Message } from './message.ts'
 import { offerOf, offers } from './offer.ts'
 import { paramHeaders } from './pass.ts'
-import { createPatience, endWithClient, reach, refusalOf, withTarget } from './reach.ts'
+import { createPatience, endWithClient, type Patience, reach, refusalOf, withTarget } from './reach.ts'
 import { Refusal } from './refusal.ts'
-import { relabel } from './relabel.ts'
+import { relabel, signNote, signQuestion } from './relabel.ts'
 import type { Sink } from './reply.ts'
 import { type Owner, ownerOf } from './resolve.ts'
 import { grantOf, holds } from './table.ts'
@@ -48,11 +49,15 @@ export async function answerJointly(visit: Visit, message: Message, era: Era, si
   throw new Refusal('unknown-method', { method })
 }
 
-function initialized(visit: Visit, { params }: Message): object {
+/** What a legacy client asks for if that is known, else the newest. */
+export function versionFor({ params }: Message): string {
   const asked = String(params.protocolVersion)
-  const protocolVersion = legacyVersions.includes(asked) ? asked : newestLegacy
+  return legacyVersions.includes(asked) ? asked : newestLegacy
+}
+
+function initialized(visit: Visit, message: Message): object {
   return {
-    protocolVersion,
+    protocolVersion: versionFor(message),
     capabilities: offerOf(visit),
     serverInfo: self,
     instructions: instructionsFor(visit),
@@ -83,7 +88,7 @@ async function listJointly(
   { listing, era }: { readonly listing: Listing; readonly era: Era },
 ): Promise<string> {
   if (message.params.cursor !== undefined) throw new Refusal('params', { why: 'this list has one page, and no cursor' })
-  const exchange = openExchange(visit, (table) => holds(table, visit.hash, Date.now()))
+  const exchange = openExchange(visit, message, (table) => holds(table, visit.hash, Date.now()))
   try {
     const entries = await listJoint(visit, listing, { era, signal: exchange.signal })
     const extras = era === 'modern' ? `,${listExtras}` : ''
@@ -119,7 +124,7 @@ async function callOwner(visit: Visit, message: Message, { owner, era, sink }: C
   const { gateway, agent } = visit
   const { server, kind, named } = owner
   const timeout = visit.snapshot.servers.get(server)?.timeout ?? 0
-  const exchange = openExchange(visit, (table) => {
+  const exchange = openExchange(visit, message, (table) => {
     const grant = grantOf(table, agent, server)
     return holds(table, visit.hash, Date.now()) && grant !== undefined && allows(grant, kind, named.value)
   })
@@ -129,9 +134,11 @@ async function callOwner(visit: Visit, message: Message, { owner, era, sink }: C
     using patience = createPatience(exchange, timeout)
     const note = (text: string) => {
       patience.progress()
-      sink.note(text)
+      if (isHeard(visit, message, text)) sink.note(signNote(text, server, owner.lead))
     }
-    const asked = { agent, era, message, named, headers: paramHeaders(visit.request.headers), signal, note }
+    const asker = askerFor(visit, message, { server, sink, patience })
+    if (asker.ask !== undefined) visit.session?.callers.set(server, asker.ask)
+    const asked = { agent, era, message, named, asker, headers: paramHeaders(visit.request.headers), signal, note }
     return await withTarget(
       first,
       () => reach(gateway, server, signal),
@@ -143,12 +150,44 @@ async function callOwner(visit: Visit, message: Message, { owner, era, sink }: C
   } catch (error) {
     throw refusalOf(gateway, error, { server, timeout })
   } finally {
+    visit.session?.callers.delete(server)
     exchange.close()
   }
 }
 
-function openExchange(visit: Visit, allowed: (table: Visit['snapshot']) => boolean): Exchange {
+/** Log messages are for whoever asked for them. */
+function isHeard({ session }: Visit, { params }: Message, text: string): boolean {
+  const said: unknown = JSON.parse(text)
+  if (!isRecord(said) || said.method !== 'notifications/message') return true
+  return session !== undefined || (isRecord(params._meta) && params._meta[metaKeys.level] !== undefined)
+}
+
+/** The joint endpoint hides which server asks, so that its question says it; while a person thinks, the call is not late. */
+function askerFor(
+  visit: Visit,
+  message: Message,
+  { server, sink, patience }: { readonly server: string; readonly sink: Sink; readonly patience: Patience },
+): Asker {
+  const asker = askerOf(message, sink, visit.session)
+  const { ask: put } = asker
+  if (put === undefined) return asker
+  return {
+    ...asker,
+    ask: (method, params, signal) => patience.during(put(method, signQuestion(server, method, params), signal)),
+  }
+}
+
+/** A session's client can cancel what it asked, by its id. */
+function openExchange(visit: Visit, { id = '' }: Message, allowed: (table: Visit['snapshot']) => boolean): Exchange {
+  const { session } = visit
   const exchange = visit.gateway.exchanges.open({ agent: visit.agent, kind: 'call', allowed })
   endWithClient(visit, exchange)
-  return exchange
+  session?.inFlight.set(id, exchange)
+  return {
+    ...exchange,
+    close: () => {
+      session?.inFlight.delete(id)
+      exchange.close()
+    },
+  }
 }

@@ -1,11 +1,14 @@
+import { type Asker, putTo } from './asker.ts'
 import { type Named, toClient } from './bridge.ts'
+import { replyTo } from './demand.ts'
 import { Ended } from './exchange.ts'
 import type { Gateway } from './gateway.ts'
+import { NotAnswered } from './hosted.ts'
 import type { Era } from './inquire.ts'
 import { isRecord, type Message } from './message.ts'
 import type { PooledSession } from './pool.ts'
 import { post, type Reply } from './post.ts'
-import { errorText, Refusal } from './refusal.ts'
+import { Refusal } from './refusal.ts'
 import type { Target } from './table.ts'
 import { type Sending, UpstreamFailed } from './upstream.ts'
 
@@ -20,6 +23,8 @@ export interface Question {
   readonly named?: Named
   /** `Mcp-Param-*` of a modern client. */
   readonly headers?: Readonly<Record<string, string>>
+  /** Who wants to know; absent where nobody can be asked anything. */
+  readonly asker?: Asker
   readonly signal: AbortSignal
   /** Takes each notification that comes before the answer. */
   readonly note: (text: string) => void
@@ -87,16 +92,17 @@ function readAnswer(text: string, { era, message }: Question, { from, id }: Leg)
   return { text: toClient(text, { from, to: era }, message.id ?? 'null'), code, result }
 }
 
-/** What comes before the answer: a notification goes on, a request of the server's is declined, as nobody was offered to it. */
-function hear(gateway: Gateway, { target, note, signal }: Question, { headers }: Leg, text: string): void {
+/** What comes before the answer: a notification goes on, a request of the server's is put to the client. */
+function hear(gateway: Gateway, question: Question, { headers }: Leg, text: string): void {
   const parsed: unknown = JSON.parse(text)
-  if (!isRecord(parsed) || parsed.method === undefined) return
-  if (parsed.id === undefined) {
-    note(text)
-    return
-  }
-  const error = { code: -32601, message: 'Not offered by this client' }
-  tell(gateway, { target, method: 'POST', headers, body: errorText(JSON.stringify(parsed.id), error), signal })
+  if (!isRecord(parsed) || typeof parsed.method !== 'string') return
+  const { target, signal } = question
+  if (parsed.id === undefined) question.note(text)
+  else
+    void replyTo(text, async (method, params) => {
+      if (question.asker === undefined) throw new NotAnswered('nobody can be asked')
+      return putTo(question.asker, method, params, signal)
+    }).then((body) => body && tell(gateway, { target, method: 'POST', headers, body, signal }))
 }
 
 /** Says something to a server that nobody waits for. */

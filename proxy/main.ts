@@ -9,12 +9,14 @@ import { type Keep, openKeep } from './keep.ts'
 import { prepareLeaving } from './leave.ts'
 import { createPoll } from './poll.ts'
 import { reportOf } from './report.ts'
+import { readSealKey } from './seal.ts'
 
 /** Runs a proxy until it is told to leave. */
 async function main(config: Config, log: Logger): Promise<void> {
   const stop = new AbortController()
   using keep = await openKeep(config.state)
-  const gateway = createGateway({ config, log, speakUp: () => poll.speakUp(), signal: stop.signal })
+  const sealKey = await readSealKey(config.state)
+  const gateway = createGateway({ config, log, sealKey, speakUp: () => poll.speakUp(), signal: stop.signal })
   const poll = createPoll({
     socket: config.socket,
     report: () => reportOf(gateway),

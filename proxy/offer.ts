@@ -21,7 +21,9 @@ export function offerOf(visit: Visit): Offer {
     for (const kind of ['prompts', 'resources'] as const) if (kind in found && grant[kind].length > 0) has.add(kind)
     if ('completions' in found && grant.prompts.length + grant.resources.length > 0) has.add('completions')
   }
-  return { tools: {}, ...Object.fromEntries([...has].sort().map((name) => [name, {}])) }
+  const listed = { listChanged: true }
+  const more = [...has].sort().map((name) => [name, name === 'completions' ? {} : listed] as const)
+  return { tools: listed, ...Object.fromEntries(more) }
 }
 
 const needed: Readonly<Record<string, keyof Offer>> = {

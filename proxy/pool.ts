@@ -73,7 +73,7 @@ function sessionOf({ upstreams, slots, target, agent }: Opening): Promise<Pooled
     known.usedAt = Date.now()
     return known.opening
   }
-  const slot: Slot = { opening: openSession(upstreams, target, agent), usedAt: Date.now() }
+  const slot: Slot = { opening: openSession(upstreams, target, { agent, capabilities: {} }), usedAt: Date.now() }
   slots.set(key, slot)
   slot.opening.catch(() => {
     if (slots.get(key) === slot) slots.delete(key)
@@ -81,9 +81,14 @@ function sessionOf({ upstreams, slots, target, agent }: Opening): Promise<Pooled
   return slot.opening
 }
 
-async function openSession(upstreams: Upstreams, target: Target, agent: string): Promise<PooledSession> {
+/** Opens a session at an upstream for one agent, who can be asked what the capabilities say. Throws `Refusal` or `UpstreamFailed`. */
+export async function openSession(
+  upstreams: Upstreams,
+  target: Target,
+  { agent, capabilities }: { readonly agent: string; readonly capabilities: Readonly<Record<string, unknown>> },
+): Promise<PooledSession> {
   const signal = AbortSignal.timeout(openLimit)
-  const params = { protocolVersion: newestLegacy, capabilities: {}, clientInfo: self }
+  const params = { protocolVersion: newestLegacy, capabilities, clientInfo: self }
   const body = JSON.stringify({ jsonrpc: '2.0', id: 0, method: 'initialize', params })
   let version: string | undefined
   const opened = await post(upstreams, { target, method: 'POST', headers: legacyHeaders(), body, signal }, (text) => {
@@ -99,6 +104,7 @@ async function openSession(upstreams: Upstreams, target: Target, agent: string):
   return session
 }
 
-async function endPooled(upstreams: Upstreams, session: PooledSession): Promise<void> {
+/** Ends a session at its upstream, as well as that can be done. */
+export async function endPooled(upstreams: Upstreams, session: PooledSession): Promise<void> {
   if (session.id !== undefined) await endSession(upstreams, session.target, legacyHeaders(session))
 }

@@ -9,6 +9,8 @@ export interface Probes {
   /** Starts asking what is new, stops asking what is gone. */
   review(snapshot: Snapshot): void
   probe(generation: string): Probe | undefined
+  /** Asks a generation at once: it says that something changed. */
+  again(generation: string): void
   /** What a generation speaks, as far as it is known. */
   known(generation: string): Finding | undefined
   /** The same; asks it if that is not known. Throws if it does not answer. */
@@ -50,6 +52,7 @@ export function createProbes(upstreams: Upstreams, changed: () => void, signal: 
       }
     },
     probe: (generation) => watches.get(generation)?.probe,
+    again: (generation) => watches.get(generation)?.wake.abort(),
     known: (generation) => watches.get(generation)?.finding,
     finding: (target) => {
       const known = watches.get(target.generation)?.finding
@@ -87,9 +90,10 @@ async function keepAsking(watch: Watch, { upstreams, changed, signal }: Watching
     watch.wake = new AbortController()
     const interval = intervals[watch.target.asked]
     if (interval !== undefined) {
-      const before = watch.probe
+      const { probe: before, finding } = watch
       await askOnce(watch, upstreams, signal)
-      if (!signal.aborted && verdictChanged(before, watch.probe)) changed()
+      const differs = finding?.digest !== watch.finding?.digest || verdictChanged(before, watch.probe)
+      if (!signal.aborted && differs) changed()
     }
     const woken = AbortSignal.any([signal, watch.wake.signal])
     await sleep(interval ?? legacyLasts, undefined, { signal: woken, ref: false }).catch(() => undefined)

@@ -49,14 +49,23 @@ export async function withTarget<T>(
 /** The end of a call that makes no progress, or takes too long with it. */
 export interface Patience extends Disposable {
   progress(): void
+  /** Waits for somebody without being late for it. */
+  during<T>(wait: Promise<T>): Promise<T>
 }
 
 export function createPatience(exchange: Exchange, timeout: number): Patience {
   const give = () => exchange.end(new Ended('timeout', `no progress within ${timeout / 1000} s`))
-  const idle = setTimeout(give, timeout)
+  let idle = setTimeout(give, timeout)
   const whole = setTimeout(give, Math.max(callLimit, timeout))
   return {
     progress: () => void idle.refresh(),
+    during: (wait) => {
+      clearTimeout(idle)
+      return wait.finally(() => {
+        clearTimeout(idle)
+        idle = setTimeout(give, timeout)
+      })
+    },
     [Symbol.dispose]: () => {
       clearTimeout(idle)
       clearTimeout(whole)
@@ -65,8 +74,10 @@ export function createPatience(exchange: Exchange, timeout: number): Patience {
 }
 
 /** Ends an exchange when its client goes away before it has the answer. */
-export function endWithClient({ response }: Visit, exchange: Exchange): void {
+export function endWithClient({ response, session }: Visit, exchange: Exchange): void {
   response.once('close', () => {
+    // A session's client that has begun to read a stream may come back for the rest of it.
+    if (session !== undefined && response.headersSent) return
     if (!response.writableFinished) exchange.end(new Ended('left', 'the client went away'))
   })
 }

@@ -59,6 +59,13 @@ export const refusals = {
   'header-mismatch': { status: 400, code: -32020, words: 'Header mismatch: {why}' },
   version: { status: 400, code: -32022, words: 'Unsupported protocol version: {requested}' },
   'version-header': { status: 400, code: -32000, words: 'Bad Request: unsupported MCP-Protocol-Version {requested}' },
+  'not-acceptable': {
+    status: 406,
+    code: -32000,
+    words: 'Not Acceptable: a stream is asked for with Accept: text/event-stream',
+  },
+  event: { status: 400, code: -32000, words: 'Bad Request: there is no stream with this Last-Event-ID' },
+  'stream-taken': { status: 409, code: -32000, words: 'Conflict: this stream is open already; a session has one' },
   session: { status: 404, code: -32001, words: 'Session not found' },
   'unknown-method': { status: 200, code: -32601, words: 'Method not found: {method}' },
   'unknown-tool': { status: 200, code: -32602, words: 'Unknown tool: {name}' },
@@ -73,8 +80,9 @@ export const refusals = {
     status: 200,
     code: -32603,
     words:
-      '{server} asks for input from a person for this call, which is not passed on here; connect to /mcp/{server} instead',
+      '{server} asks for input for this call, which this client does not offer or did not give; connect with a session and offer elicitation, sampling or roots',
   },
+  capability: { status: 400, code: -32021, words: '{server} needs a capability that this client does not offer' },
   ended: { status: 200, code: -32603, words: 'The call was ended: {why}' },
   internal: { status: 500, code: -32603, words: 'Internal error of the gateway' },
 } as const satisfies Record<string, { readonly status: number; readonly code: number; readonly words: string }>

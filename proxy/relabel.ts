@@ -60,3 +60,25 @@ export function renamed(text: string, path: readonly string[], lead: string): st
   if (found === undefined || typeof uri !== 'string') return text
   return splice(text, [{ ...found, from: found.at, text: JSON.stringify(jointUri(lead, uri)) }])
 }
+
+/** A question of one server that says whose it is: the joint endpoint hides it, and people must know. */
+export function signQuestion(server: string, method: string, params: string): string {
+  if (method !== 'elicitation/create') return params
+  return splice(
+    params,
+    within(params, ['message'], (text) => worded(text, (words) => `${server}: ${words}`)),
+  )
+}
+
+/** A notification of one server as the joint endpoint says it. */
+export function signNote(text: string, server: string, lead: string): string {
+  return splice(text, [
+    ...within(text, ['params', 'uri'], (uri) => worded(uri, (own) => jointUri(lead, own))),
+    ...within(text, ['params', 'logger'], (logger) => worded(logger, (own) => `${server}/${own}`)),
+  ])
+}
+
+function worded(text: string, change: (words: string) => string): string {
+  const words: unknown = JSON.parse(text)
+  return typeof words === 'string' ? JSON.stringify(change(words)) : text
+}

@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http'
+import type { Message } from './message.ts'
 import type { Refusal, RefusalName } from './refusal.ts'
 import { eventOf, streamHeaders } from './sse.ts'
 
@@ -45,11 +46,14 @@ export function startStream(response: ServerResponse, status: number): void {
 /** Where the answer to one request goes: JSON, unless a message has to come before it and the client takes a stream. */
 export interface Sink {
   note(text: string): void
+  /** Asks the client something before the answer; undefined where it takes no stream, or has no session to answer in. */
+  readonly ask: ((method: string, params: string, signal: AbortSignal) => Promise<Message>) | undefined
   end(status: number, text: string): void
 }
 
 export function createSink(response: ServerResponse, streams: boolean): Sink {
   return {
+    ask: undefined,
     note: (text) => {
       if (!streams || response.writableEnded) return
       if (!response.headersSent) startStream(response, 200)

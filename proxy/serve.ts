@@ -1,15 +1,19 @@
+import { once } from 'node:events'
 import { answerEach, refuseBody } from './answer.ts'
 import { answerBare, answersBare } from './bare.ts'
 import { readBytes } from './body.ts'
 import { legacyVersions, modernVersion } from './envelope.ts'
 import { type Errand, forwardPost, forwardSession } from './forward.ts'
-import { answerJointly } from './joint.ts'
+import { type HostedSession, readClient } from './hosted.ts'
+import { answerJointly, versionFor } from './joint.ts'
 import { judge } from './judge.ts'
+import { serveListen } from './listen.ts'
 import { type Body, claimedVersion, type Message, readBody } from './message.ts'
 import { checkModern, checkNames, eraOf, textOf } from './modern.ts'
 import { Refusal } from './refusal.ts'
+import { sendRefusal, takesStream } from './reply.ts'
 import type { Session } from './session.ts'
-import { grantOf } from './table.ts'
+import { grantOf, holds } from './table.ts'
 import type { Visit } from './visit.ts'
 
 /** `/mcp/<server>`: one server, names untouched, any version of the protocol. */
@@ -79,17 +83,75 @@ function sessionOf(visit: Visit, server: string): Session | undefined {
 /** `/mcp`: every granted server behind one endpoint. */
 export async function serveJoint(visit: Visit): Promise<void> {
   const { headers, method } = visit.request
-  const named = headers['mcp-session-id'] !== undefined
-  if (method !== 'POST') throw new Refusal(named && (method === 'GET' || method === 'DELETE') ? 'session' : 'method')
+  if (method !== 'POST') return serveHosted(visit, method)
   const body = readBody(await readBytes(visit.request))
   const era = eraOf(body, headers)
   const [message] = body.messages
-  if (era === 'modern' && message !== undefined) checkModern(message, headers)
-  if (era === 'legacy') {
-    if (named) throw new Refusal('session')
-    checkLegacyVersion(textOf(headers['mcp-protocol-version']))
+  if (era === 'modern' && message !== undefined) {
+    checkModern(message, headers)
+    if (message.method === 'subscriptions/listen' && message.kind === 'request') return listening(visit, message)
+    return answerEach(visit, { body, era }, (each, sink) => answerJointly(visit, each, era, sink))
   }
-  await answerEach(visit, { body, era }, (each, sink) => answerJointly(visit, each, era, sink))
+  checkLegacyVersion(textOf(headers['mcp-protocol-version']))
+  const session = hostedOf(visit) ?? beginSession(visit, body)
+  if (session === undefined)
+    return answerEach(visit, { body, era }, (each, sink) => answerJointly(visit, each, era, sink))
+  for (const each of body.messages) session.hear(each)
+  const within = { ...visit, session }
+  return answerEach(within, { body, era }, (each, sink) => answerJointly(within, each, era, sink))
+}
+
+async function listening(visit: Visit, message: Message): Promise<void> {
+  try {
+    await serveListen(visit, message)
+  } catch (error) {
+    if (!(error instanceof Refusal) || visit.response.headersSent) throw error
+    sendRefusal(visit.response, error, error.body(message.id))
+  }
+}
+
+/** The session that a legacy request names; refuses alike one that does not exist and another agent's. */
+function hostedOf({ gateway, agent, request }: Visit): HostedSession | undefined {
+  const id = textOf(request.headers['mcp-session-id'])
+  if (id === undefined) return undefined
+  const session = gateway.hosting.find(id, agent)
+  if (session === undefined) throw new Refusal('session')
+  return session
+}
+
+function beginSession({ gateway, agent, response }: Visit, { batch, messages }: Body): HostedSession | undefined {
+  const [message] = messages
+  if (batch || message?.kind !== 'request' || message.method !== 'initialize') return undefined
+  const session = gateway.hosting.open(agent, readClient(versionFor(message), message.params))
+  response.setHeader('mcp-session-id', session.id)
+  return session
+}
+
+/** A session's stream of what no request waits for, or of what a client was cut off from; or its end. */
+async function serveHosted(visit: Visit, method: string | undefined): Promise<void> {
+  const { gateway, agent, hash, request, response } = visit
+  const session = hostedOf(visit)
+  if (session === undefined || (method !== 'GET' && method !== 'DELETE')) throw new Refusal('method')
+  if (method === 'DELETE') {
+    gateway.hosting.drop(session)
+    response.writeHead(204).end()
+    return
+  }
+  if (!takesStream(request.headers.accept)) throw new Refusal('not-acceptable')
+  const last = textOf(request.headers['last-event-id'])
+  const found = last === undefined ? { stream: session.standing } : session.lookUp(last)
+  if (found === undefined) throw new Refusal('event')
+  if (found.stream.isOpen) throw new Refusal('stream-taken')
+  const exchange = gateway.exchanges.open({
+    agent,
+    kind: 'stream',
+    allowed: (table) => holds(table, hash, Date.now()),
+  })
+  const closed = once(response, 'close', { signal: exchange.signal }).catch(() => undefined)
+  found.stream.attach(response, { ...found, primed: session.primed && last === undefined })
+  await closed
+  response.end()
+  exchange.close()
 }
 
 function checkLegacyVersion(requested: string | undefined): void {

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Gateway } from './gateway.ts'
+import type { HostedSession } from './hosted.ts'
 import type { Snapshot } from './table.ts'
 
 /** One request of an agent that was let in, and the table that it sees. */
@@ -11,4 +12,6 @@ export interface Visit {
   readonly hash: string
   readonly request: IncomingMessage
   readonly response: ServerResponse
+  /** The legacy session at the joint endpoint that it belongs to. */
+  readonly session?: HostedSession
 }

@@ -79,12 +79,6 @@ describe.each(kinds)('in front of %s', (kind) => {
       })
       expect(steps).toEqual([1, 2, 3])
     })
-
-    test('is told at /mcp that a tool which asks for input cannot do so here', async () => {
-      await using client = await connect(`${proxy.url}/mcp`)
-      const answer = await client.call('s__ask', {}).catch((error: unknown) => error)
-      expect(String(JSON.stringify(answer)) + String(answer)).toMatch(/elicitation|asks for input from a person/i)
-    })
   })
 })
 

@@ -63,12 +63,12 @@ describe.each(['legacy', 'modern'] as const)('a %s client of the joint endpoint'
     const method = era === 'legacy' ? 'initialize' : 'server/discover'
     const params = era === 'legacy' ? { protocolVersion: '2025-11-25', capabilities: {} } : {}
     expect((await ask(era, method, params)).capabilities).toEqual({
-      tools: {},
-      prompts: {},
-      resources: {},
+      tools: { listChanged: true },
+      prompts: { listChanged: true },
+      resources: { listChanged: true },
       completions: {},
     })
-    expect((await ask(era, method, params, 'c')).capabilities).toEqual({ tools: {} })
+    expect((await ask(era, method, params, 'c')).capabilities).toEqual({ tools: { listChanged: true } })
     expect((await ask(era, 'prompts/list', {}, 'c')).code).toBe(-32601)
   })
 

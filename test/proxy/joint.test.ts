@@ -42,7 +42,7 @@ describe('the joint endpoint', () => {
     proxy.use({ agents, servers: servers() })
     const first = await names()
     expect(first.map((name: string) => name.split('__')[0])).toEqual([
-      ...Array(6).fill('fresh'),
+      ...Array(7).fill('fresh'),
       ...Array(7).fill('old'),
     ])
     expect(await names()).toEqual(first)
@@ -121,22 +121,23 @@ describe('the joint endpoint', () => {
     ).toEqual(['down', 'hanging', 'third'])
   })
 
-  test('is stateless for legacy clients: no session id, and one that is sent is unknown', async () => {
+  test('serves legacy clients with and without a session', async () => {
     proxy.use({ agents, servers: servers() })
     const answer = await proxy.post(
       '/mcp',
       rpc('initialize', { protocolVersion: '2099-01-01', capabilities: {} }),
       as('a'),
     )
-    expect(answer.headers.get('mcp-session-id')).toBeNull()
+    const session = answer.headers.get('mcp-session-id') ?? expect.fail('no session')
     expect(answer.json.result).toMatchObject({
       protocolVersion: '2025-11-25',
-      capabilities: { tools: {} },
+      capabilities: { tools: { listChanged: true } },
       instructions: expect.stringContaining('## fresh'),
     })
     expect((await proxy.post('/mcp', { jsonrpc: '2.0', method: 'notifications/initialized' }, as('a'))).status).toBe(
       202,
     )
+    expect((await proxy.post('/mcp', rpc('ping'), { ...as('a'), 'mcp-session-id': session })).json.result).toEqual({})
     expect((await proxy.post('/mcp', rpc('ping'), { ...as('a'), 'mcp-session-id': 'x' })).json.error.code).toBe(-32001)
     expect(
       (await proxy.post('/mcp', rpc('ping'), { ...as('a'), 'mcp-protocol-version': '2030-01-01' })).json.error.code,

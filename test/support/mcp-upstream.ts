@@ -4,7 +4,14 @@ import type { AddressInfo } from 'node:net'
 import { toNodeHandler } from '@modelcontextprotocol/node'
 import { McpServer as LegacyServer } from '@modelcontextprotocol/sdk/server/mcp.js'
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js'
-import { completable, createMcpHandler, McpServer, ResourceTemplate } from '@modelcontextprotocol/server'
+import {
+  acceptedContent,
+  completable,
+  createMcpHandler,
+  inputRequired,
+  McpServer,
+  ResourceTemplate,
+} from '@modelcontextprotocol/server'
 import { z } from 'zod'
 
 /** A real MCP server on a port of its own, and what it has been sent. */
@@ -179,6 +186,15 @@ function modernServer(): McpServer {
       requestedSchema: { type: 'object', properties: { name: { type: 'string' } } },
     })
     return text(`hello ${JSON.stringify(answer)}`)
+  })
+  server.registerTool('form', { description: 'asks a person by its answer' }, (ctx) => {
+    const given = acceptedContent<{ name: string }>(ctx.mcpReq.inputResponses, 'who')
+    if (given !== undefined) return text(`hello ${given.name}, ${String(ctx.mcpReq.requestState())}`)
+    const requestedSchema = { type: 'object' as const, properties: { name: { type: 'string' as const } } }
+    return inputRequired({
+      inputRequests: { who: inputRequired.elicit({ message: 'name?', requestedSchema }) },
+      requestState: 'state of the server',
+    })
   })
   server.registerTool('link', { description: 'points to a resource' }, () => ({
     content: [

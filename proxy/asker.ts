@@ -1,0 +1,47 @@
+import { metaKeys, ownEnvelope } from './envelope.ts'
+import { type HostedSession, NotAnswered } from './hosted.ts'
+import { isRecord, type Message } from './message.ts'
+import type { Sink } from './reply.ts'
+
+/** Who wants an answer, as far as the server may ask them something. */
+export interface Asker {
+  /** What they can be asked, by the protocol's names of capabilities. */
+  readonly capabilities: Readonly<Record<string, unknown>>
+  /** Puts a server's question to them; undefined where nothing reaches them before their answer. */
+  readonly ask: Sink['ask']
+  /** Their legacy session at the gateway. */
+  readonly session?: HostedSession
+}
+
+const known = ['elicitation', 'sampling', 'roots']
+
+/** Who sent a request, in either era. */
+export function askerOf(message: Message, sink: Sink, session?: HostedSession): Asker {
+  if (session !== undefined) return { capabilities: pick(session.client.capabilities), ask: sink.ask, session }
+  const meta = message.params._meta
+  const declared = isRecord(meta) ? meta[metaKeys.capabilities] : undefined
+  return { capabilities: isRecord(declared) ? pick(declared) : {}, ask: undefined }
+}
+
+/** Extensions are not offered: nothing here could carry them. */
+function pick(capabilities: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(Object.entries(capabilities).filter(([name]) => known.includes(name)))
+}
+
+/** The envelope of a modern request in the name of a client. */
+export function envelopeFor({ capabilities, session }: Asker): Readonly<Record<string, unknown>> {
+  return {
+    ...ownEnvelope,
+    [metaKeys.capabilities]: capabilities,
+    ...(session !== undefined && isRecord(session.client.info) && 'name' in session.client.info
+      ? { [metaKeys.client]: session.client.info }
+      : {}),
+    ...(session?.level === undefined ? {} : { [metaKeys.level]: session.level }),
+  }
+}
+
+/** Puts a server's question to a client; throws `NotAnswered` where that cannot be done. */
+export function putTo({ ask }: Asker, method: string, params: string, signal: AbortSignal): Promise<Message> {
+  if (ask === undefined) throw new NotAnswered('nothing reaches the client before the answer')
+  return ask(method, params, signal)
+}

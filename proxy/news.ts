@@ -1,0 +1,47 @@
+import type { Kind } from './grant.ts'
+
+/** What an agent sees of each kind, in a text that differs where what it sees differs. */
+export type View = Readonly<Record<Kind, string>>
+
+/** Somebody who wants to know when an agent's view changes. */
+export interface Listener {
+  readonly agent: string
+  tell(kind: Kind): void
+}
+
+/** Tells exactly those whose view changed, whatever changed it: grants, servers, or what a server has. */
+export interface News extends Disposable {
+  /** Returns what ends it. */
+  listen(listener: Listener): () => void
+  /** Something may have changed. */
+  stir(): void
+}
+
+/** What comes in so short a time is one change, ms. */
+const pause = 100
+const kinds: readonly Kind[] = ['tools', 'prompts', 'resources']
+
+export function createNews(viewOf: (agent: string) => View): News {
+  const seen = new Map<Listener, View>()
+  let timer: NodeJS.Timeout | undefined
+  const look = () => {
+    timer = undefined
+    const views = new Map<string, View>()
+    for (const [listener, before] of seen) {
+      const after = views.get(listener.agent) ?? viewOf(listener.agent)
+      views.set(listener.agent, after)
+      seen.set(listener, after)
+      for (const kind of kinds) if (before[kind] !== after[kind]) listener.tell(kind)
+    }
+  }
+  return {
+    listen: (listener) => {
+      seen.set(listener, viewOf(listener.agent))
+      return () => void seen.delete(listener)
+    },
+    stir: () => {
+      timer ??= setTimeout(look, pause)
+    },
+    [Symbol.dispose]: () => clearTimeout(timer),
+  }
+}

@@ -1,0 +1,88 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { replyTo } from './demand.ts'
+import { legacyHeaders } from './envelope.ts'
+import type { Gateway } from './gateway.ts'
+import type { HostedSession } from './hosted.ts'
+import { isRecord } from './message.ts'
+import type { PooledSession } from './pool.ts'
+import { post, streamReceiver, textReceiver } from './post.ts'
+import { signNote, signQuestion } from './relabel.ts'
+import { uriLead } from './uri.ts'
+
+/** A server that opens its stream late is not waited for any longer, ms; what it says before is lost. */
+const openLimit = 1_000
+const pauses = [500, 1_000, 2_000, 5_000, 10_000]
+
+interface Line {
+  readonly gateway: Gateway
+  readonly session: HostedSession
+  /** The session at the server. */
+  readonly own: PooledSession
+}
+
+/**
+ * Listens to what a legacy server says beside its answers, for as long as the session there lasts, and hands it on to the client's.
+ * Resolves once the server takes note of it, has no such stream, or is late.
+ */
+export async function overhear(line: Line): Promise<void> {
+  if (line.own.id === undefined) return
+  const { promise: opened, resolve } = Promise.withResolvers<void>()
+  void keepListening(line, resolve).finally(resolve)
+  await Promise.race([opened, sleep(openLimit, undefined, { ref: false })])
+}
+
+async function keepListening(line: Line, opened: () => void): Promise<void> {
+  const { session, own, gateway } = line
+  for (let round = 0; await session.has(own); round++) {
+    const status = await listenOnce(line, opened).catch((err: unknown) => {
+      gateway.log.debug({ err, generation: own.target.generation }, 'a stream of a server broke off')
+      return 0
+    })
+    // It has no stream, or does not know the session any more, which the next call will show.
+    if (status >= 400) return
+    const pause = pauses[Math.min(round, pauses.length - 1)]
+    await sleep(pause, undefined, { ref: false, signal: session.signal }).catch(() => undefined)
+  }
+}
+
+async function listenOnce(line: Line, opened: () => void): Promise<number> {
+  const { gateway, session, own } = line
+  let seen = 0
+  const headers = legacyHeaders(own)
+  const { signal } = session
+  await gateway.upstreams.send({ target: own.target, method: 'GET', headers, signal }, ({ status, type }) => {
+    seen = status
+    opened()
+    return type === 'text/event-stream' ? streamReceiver((text) => take(line, text)) : textReceiver(() => undefined)
+  })
+  return seen
+}
+
+function take(line: Line, text: string): void {
+  const parsed: unknown = JSON.parse(text)
+  if (!isRecord(parsed) || typeof parsed.method !== 'string') return
+  if (parsed.id === undefined) note(line, parsed.method, text)
+  else demand(line, text).catch((err: unknown) => line.gateway.log.debug({ err }, 'an answer did not reach its server'))
+}
+
+const noted: ReadonlySet<string> = new Set(['notifications/message', 'notifications/resources/updated'])
+
+function note({ gateway, session, own: { target } }: Line, method: string, text: string): void {
+  if (method.endsWith('/list_changed')) gateway.probes.again(target.generation)
+  const prefix = gateway.holder.current?.servers.get(target.server)?.prefix ?? ''
+  if (noted.has(method)) session.standing.send(signNote(text, target.server, uriLead(target.server, prefix)))
+}
+
+/** What a server asks outside of any answer is taken to belong to a call of it that is on its way. */
+async function demand({ gateway, session, own }: Line, text: string): Promise<void> {
+  const { target } = own
+  const { signal } = session
+  const put = session.callers.get(target.server)
+  const body = await replyTo(text, (method, params) =>
+    put === undefined
+      ? session.ask(() => session.standing, { method, params: signQuestion(target.server, method, params) }, signal)
+      : put(method, params, signal),
+  )
+  if (body === undefined) return
+  await post(gateway.upstreams, { target, method: 'POST', headers: legacyHeaders(own), body, signal }, () => undefined)
+}
