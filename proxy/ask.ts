@@ -5,6 +5,7 @@ import { legacyHeaders, modernHeaders } from './envelope.ts'
 import type { Gateway } from './gateway.ts'
 import type { Finding } from './inquire.ts'
 import { type Answer, type Leg, type Question, SessionLost, tell, walk } from './leg.ts'
+import { passLevel } from './level.ts'
 import { isRecord, type Message } from './message.ts'
 import { overhear } from './overhear.ts'
 import { checkParams, writeParams } from './params.ts'
@@ -98,6 +99,7 @@ async function sessionFor(gateway: Gateway, { target, agent, asker }: Question):
   session.upstream.set(target.generation, opening)
   try {
     const own = await opening
+    passLevel(gateway, session, own)
     await overhear({ gateway, session, own })
     return own
   } catch (error) {

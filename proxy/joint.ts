@@ -5,6 +5,7 @@ import { keepPrivate } from './bridge.ts'
 import { legacyVersions, metaKeys, modernVersion, newestLegacy, self } from './envelope.ts'
 import type { Exchange } from './exchange.ts'
 import { allows } from './grant.ts'
+import { change } from './in-session.ts'
 import { instructionsFor } from './instructions.ts'
 import type { Answer } from './leg.ts'
 import { listJoint } from './list.ts'
@@ -40,6 +41,12 @@ export async function answerJointly(visit: Visit, message: Message, era: Era, si
     case 'server/discover':
       if (era === 'legacy') break
       return resultText(message, discovered(visit), era)
+    case 'logging/setLevel':
+    case 'resources/subscribe':
+    case 'resources/unsubscribe':
+      if (visit.session === undefined) break
+      await change(visit, visit.session, message)
+      return resultText(message, {}, era)
     case 'tools/call':
     case 'prompts/get':
     case 'resources/read':

@@ -4,14 +4,20 @@ import type { Kind } from './grant.ts'
 import { isRecord, type Message } from './message.ts'
 import { offers } from './offer.ts'
 import { Refusal } from './refusal.ts'
+import { find } from './relabel.ts'
 import { startStream, takesStream } from './reply.ts'
+import { ownerOfUri } from './resolve.ts'
+import { members, objectOf, splice } from './splice.ts'
 import { eventOf } from './sse.ts'
+import { Subscriptions } from './subscriptions.ts'
 import { holds } from './table.ts'
 import type { Visit } from './visit.ts'
 
 /** Streams of one agent at once. */
 const mostOfAgent = 32
 const keepAlive = 15_000
+/** How long may be looked for whose a resource is, and a server take to note it, ms. */
+const lookLimit = 10_000
 
 /** What a client asks to hear of, by kind. */
 const filters = {
@@ -22,6 +28,38 @@ const filters = {
 const listed: readonly Kind[] = ['tools', 'prompts', 'resources']
 
 const open = new Map<string, number>()
+
+/** Those of the resources that a client asks for of which a server took note. */
+async function subscribe(
+  visit: Visit,
+  { params }: Message,
+  { take, signal }: { readonly take: (text: string) => void; readonly signal: AbortSignal },
+): Promise<readonly string[]> {
+  const asked = isRecord(params.notifications) ? (params.notifications.resourceSubscriptions ?? []) : []
+  if (!Array.isArray(asked)) throw new Refusal('params', { why: 'resourceSubscriptions must be a list' })
+  const subscriptions = new Subscriptions({ gateway: visit.gateway, agent: visit.agent, take, signal })
+  const limited = AbortSignal.any([signal, AbortSignal.timeout(lookLimit)])
+  const taken = await Promise.allSettled(
+    asked.filter(isText).map(async (uri) => {
+      await subscriptions.add(await ownerOfUri({ visit, era: 'modern', signal: limited }, uri))
+      return uri
+    }),
+  )
+  return taken.flatMap((one) => (one.status === 'fulfilled' ? one.value : []))
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string'
+}
+
+/** A server's notification with the id of the stream that it goes to, and of no other. */
+function tagged(text: string, id: string): string {
+  const meta = `"_meta":{"io.modelcontextprotocol/subscriptionId":${id}}`
+  const params = find(text, ['params'])
+  if (params === undefined) return text
+  const kept = members(text, params.at).filter(({ key }) => key !== '_meta')
+  return splice(text, [{ ...params, from: params.at, text: objectOf(text, kept, [meta]) }])
+}
 
 /** Tells a modern client what changes, until it goes or loses its token (2026-07-28, basic/patterns/subscriptions). */
 export async function serveListen(visit: Visit, message: Message): Promise<void> {
@@ -39,8 +77,13 @@ export async function serveListen(visit: Visit, message: Message): Promise<void>
   const exchange = gateway.exchanges.open({ agent, kind: 'stream', allowed: (t) => holds(t, hash, Date.now()) })
   open.set(agent, count + 1)
   startStream(response, 200)
+  const tag = (text: string) => response.write(eventOf(tagged(text, message.id ?? 'null')))
+  const uris = await subscribe(visit, message, { take: tag, signal: exchange.signal })
   send('notifications/subscriptions/acknowledged', {
-    notifications: Object.fromEntries(kinds.map((kind) => [filters[kind], true])),
+    notifications: {
+      ...Object.fromEntries(kinds.map((kind) => [filters[kind], true])),
+      ...(uris.length > 0 && { resourceSubscriptions: uris }),
+    },
   })
   const pulse = setInterval(() => response.write(': \n\n'), keepAlive)
   const unlisten = gateway.news.listen({

@@ -1,3 +1,5 @@
+import type { Grant } from '#manifests/table.ts'
+import { isRecord } from './message.ts'
 import { grantedServers, grantOf, servingTarget } from './table.ts'
 import type { Visit } from './visit.ts'
 
@@ -6,24 +8,42 @@ export interface Offer {
   readonly tools: object
   readonly prompts?: object
   readonly resources?: object
+  readonly logging?: object
   readonly completions?: object
 }
 
 /** What some server that the agent may use has, as far as that is known, and the grant covers. */
 export function offerOf(visit: Visit): Offer {
   const { snapshot, agent } = visit
-  const has = new Set<string>()
-  for (const server of grantedServers(snapshot, agent)) {
-    const target = servingTarget(snapshot, server)
-    const grant = grantOf(snapshot, agent, server)
-    const found = target && visit.gateway.probes.known(target.generation)?.capabilities
-    if (grant === undefined || found === undefined) continue
-    for (const kind of ['prompts', 'resources'] as const) if (kind in found && grant[kind].length > 0) has.add(kind)
-    if ('completions' in found && grant.prompts.length + grant.resources.length > 0) has.add('completions')
-  }
+  const has = new Set(
+    grantedServers(snapshot, agent).flatMap((server) => {
+      const target = servingTarget(snapshot, server)
+      const grant = grantOf(snapshot, agent, server)
+      const found = target && visit.gateway.probes.known(target.generation)?.capabilities
+      return grant === undefined || found === undefined ? [] : partsOf(found, grant)
+    }),
+  )
   const listed = { listChanged: true }
-  const more = [...has].sort().map((name) => [name, name === 'completions' ? {} : listed] as const)
-  return { tools: listed, ...Object.fromEntries(more) }
+  return {
+    tools: listed,
+    ...(has.has('prompts') && { prompts: listed }),
+    ...(has.has('resources') && { resources: has.has('subscribe') ? { ...listed, subscribe: true } : listed }),
+    ...(has.has('completions') && { completions: {} }),
+    ...(has.has('logging') && { logging: {} }),
+  }
+}
+
+function partsOf(found: Readonly<Record<string, unknown>>, grant: Grant): readonly string[] {
+  const { prompts, resources, completions, logging } = found
+  const mayRead = grant.resources.length > 0
+  const parts = {
+    prompts: prompts !== undefined && grant.prompts.length > 0,
+    resources: resources !== undefined && mayRead,
+    subscribe: isRecord(resources) && resources.subscribe === true && mayRead,
+    completions: completions !== undefined && (grant.prompts.length > 0 || mayRead),
+    logging: logging !== undefined,
+  }
+  return Object.entries(parts).flatMap(([part, is]) => (is ? part : []))
 }
 
 const needed: Readonly<Record<string, keyof Offer>> = {
@@ -32,7 +52,10 @@ const needed: Readonly<Record<string, keyof Offer>> = {
   'resources/list': 'resources',
   'resources/templates/list': 'resources',
   'resources/read': 'resources',
+  'resources/subscribe': 'resources',
+  'resources/unsubscribe': 'resources',
   'completion/complete': 'completions',
+  'logging/setLevel': 'logging',
 }
 
 /** Whether a method is one of what is offered: what is not advertised is not there. */

@@ -35,6 +35,8 @@ export async function ownerOf(look: Look, { method, params }: Message): Promise<
     case 'prompts/get':
       return byName(look, 'prompts', { at: ['name'], value: textIn(params, 'name') })
     case 'resources/read':
+    case 'resources/subscribe':
+    case 'resources/unsubscribe':
       return byUri(look, { at: ['uri'], value: textIn(params, 'uri') })
   }
   const { ref } = params
@@ -96,6 +98,11 @@ function presumed(visit: Visit, server: string, name: string): string | undefine
   const prefix = prefixOf(visit, server)
   const rest = name.slice(leadOf(prefix).length)
   return prefix !== '' && rest !== '' && jointName(prefix, rest) === name ? rest : undefined
+}
+
+/** Whose a resource is. Throws a `Refusal` as `ownerOf` does. */
+export function ownerOfUri(look: Look, uri: string): Promise<Owner> {
+  return byUri(look, { at: ['uri'], value: uri })
 }
 
 /** A URI that names its server is that server's; any other is whose list has it, or a template that may have made it. */

@@ -65,8 +65,9 @@ describe.each(['legacy', 'modern'] as const)('a %s client of the joint endpoint'
     expect((await ask(era, method, params)).capabilities).toEqual({
       tools: { listChanged: true },
       prompts: { listChanged: true },
-      resources: { listChanged: true },
+      resources: { listChanged: true, subscribe: true },
       completions: {},
+      logging: {},
     })
     expect((await ask(era, method, params, 'c')).capabilities).toEqual({ tools: { listChanged: true } })
     expect((await ask(era, 'prompts/list', {}, 'c')).code).toBe(-32601)

@@ -43,7 +43,7 @@ describe('the joint endpoint', () => {
     const first = await names()
     expect(first.map((name: string) => name.split('__')[0])).toEqual([
       ...Array(7).fill('fresh'),
-      ...Array(7).fill('old'),
+      ...Array(8).fill('old'),
     ])
     expect(await names()).toEqual(first)
   })

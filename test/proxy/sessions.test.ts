@@ -1,7 +1,12 @@
 import { Client as ModernClient, StreamableHTTPClientTransport as ModernTransport } from '@modelcontextprotocol/client'
 import { Client as LegacyClient } from '@modelcontextprotocol/sdk/client/index.js'
 import { StreamableHTTPClientTransport as LegacyTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
-import { ElicitRequestSchema, ToolListChangedNotificationSchema } from '@modelcontextprotocol/sdk/types.js'
+import {
+  ElicitRequestSchema,
+  LoggingMessageNotificationSchema,
+  ResourceUpdatedNotificationSchema,
+  ToolListChangedNotificationSchema,
+} from '@modelcontextprotocol/sdk/types.js'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { openUpstream, type Upstream } from '../support/mcp-upstream.ts'
 import { agentWith, as, type OpenProxy, openProxy, rpc, serverAt, wholeGrant } from '../support/proxy.ts'
@@ -195,6 +200,104 @@ class Stop implements Disposable {
   }
 }
 
+describe('a client that wants to hear more', () => {
+  const ready = () =>
+    until('both are known', () =>
+      Object.values(servers()).every(({ generation }) => proxy.gateway.probes.known(generation)),
+    )
+
+  test.each(['old', 'fresh'] as const)('hears of a resource of %s that changed', async (name) => {
+    await ready()
+    await using session = await legacy()
+    const updated: string[] = []
+    session.client.setNotificationHandler(
+      ResourceUpdatedNotificationSchema,
+      ({ params }) => void updated.push(params.uri),
+    )
+    const uri = `${name}+demo://one`
+    await session.client.subscribeResource({ uri })
+    const upstream = { old, fresh }[name]
+    await until('it is told', () => {
+      upstream.update('demo://one')
+      return updated.includes(uri)
+    })
+    await session.client.unsubscribeResource({ uri })
+    const count = updated.length
+    upstream.update('demo://one')
+    await session.client.ping()
+    expect(updated.length).toBe(count)
+    await expect(session.client.subscribeResource({ uri: 'nobody+demo://one' })).rejects.toThrow('Resource not found')
+  })
+
+  test('hears no more of what is no longer granted', async () => {
+    await ready()
+    await using session = await legacy()
+    const updated: string[] = []
+    session.client.setNotificationHandler(
+      ResourceUpdatedNotificationSchema,
+      ({ params }) => void updated.push(params.uri),
+    )
+    await session.client.subscribeResource({ uri: 'fresh+demo://one' })
+    await session.client.subscribeResource({ uri: 'old+demo://one' })
+    proxy.use({ agents: { a: agentWith('a', { old: wholeGrant }) }, servers: servers() })
+    await until('the other is told', () => {
+      fresh.update('demo://one')
+      old.update('demo://one')
+      return updated.length > 2
+    })
+    expect(new Set(updated)).toEqual(new Set(['old+demo://one']))
+  })
+
+  test.each(['old', 'fresh'] as const)('in the newer era, of %s too', async (name) => {
+    await ready()
+    const listen = listenModern('a', { resourceSubscriptions: [`${name}+demo://one`, 'nobody+demo://one'] })
+    await until('it is acknowledged', () => listen.said.includes('acknowledged'))
+    expect(listen.said).toContain(`"resourceSubscriptions":["${name}+demo://one"]`)
+    await until('it is told', () => {
+      ;({ old, fresh })[name].update('demo://one')
+      return listen.said.includes('notifications/resources/updated')
+    })
+    expect(listen.said).toContain(`"uri":"${name}+demo://one","_meta":{"io.modelcontextprotocol/subscriptionId":"l"}`)
+  })
+
+  test('hears what a server logs in the levels that it wants', async () => {
+    await ready()
+    await using session = await legacy()
+    const heard: unknown[] = []
+    session.client.setNotificationHandler(LoggingMessageNotificationSchema, ({ params }) => void heard.push(params))
+    await session.client.setLoggingLevel('error')
+    await until('the server knows', async () => {
+      await session.client.callTool({ name: 'old__talk' })
+      return old.seen.some(({ body }) => body.includes('logging/setLevel')) && heard.length > 0
+    })
+    heard.length = 0
+    await session.client.callTool({ name: 'old__talk' })
+    await until('it is heard', () => heard.length > 0)
+    expect(heard).toEqual([{ level: 'error', logger: 'old/db', data: 'error' }])
+    await expect(proxy.post('/mcp', rpc('logging/setLevel', { level: 'error' }), as('a'))).resolves.toMatchObject({
+      json: { error: { code: -32601 } },
+    })
+  })
+})
+
+function listenModern(agent: string, notifications: object = { toolsListChanged: true }) {
+  const heard = { said: '' }
+  const headers = {
+    ...as(agent),
+    'content-type': 'application/json',
+    accept: 'application/json, text/event-stream',
+    'mcp-protocol-version': version,
+    'mcp-method': 'subscriptions/listen',
+  }
+  const body = JSON.stringify(rpc('subscriptions/listen', { notifications, _meta: meta() }, 'l'))
+  void fetch(`${proxy.url}/mcp`, { method: 'POST', headers, body })
+    .then(async ({ body: stream }) => {
+      for await (const chunk of stream?.pipeThrough(new TextDecoderStream()) ?? []) heard.said += chunk
+    })
+    .catch(() => undefined)
+  return heard
+}
+
 describe('a change', () => {
   test('reaches exactly those whose view changed (F10)', async () => {
     await until('both are known', () =>
@@ -219,21 +322,4 @@ describe('a change', () => {
     await a.session[Symbol.asyncDispose]()
     await b.session[Symbol.asyncDispose]()
   })
-
-  function listenModern(agent: string) {
-    const heard = { said: '' }
-    const notifications = { toolsListChanged: true }
-    const headers = {
-      ...as(agent),
-      'content-type': 'application/json',
-      accept: 'application/json, text/event-stream',
-      'mcp-protocol-version': version,
-      'mcp-method': 'subscriptions/listen',
-    }
-    const body = JSON.stringify(rpc('subscriptions/listen', { notifications, _meta: meta() }, 'l'))
-    void fetch(`${proxy.url}/mcp`, { method: 'POST', headers, body }).then(async ({ body: stream }) => {
-      for await (const chunk of stream?.pipeThrough(new TextDecoderStream()) ?? []) heard.said += chunk
-    })
-    return heard
-  }
 })

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { toNodeHandler } from '@modelcontextprotocol/node'
 import { McpServer as LegacyServer } from '@modelcontextprotocol/sdk/server/mcp.js'
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js'
+import { SubscribeRequestSchema, UnsubscribeRequestSchema } from '@modelcontextprotocol/sdk/types.js'
 import {
   acceptedContent,
   completable,
@@ -21,6 +22,8 @@ export interface Upstream extends AsyncDisposable {
   readonly seen: readonly Seen[]
   /** Sessions that are open, where it keeps any. */
   readonly sessions: number
+  /** Says to whoever subscribed that a resource changed. */
+  update(uri: string): void
   /** Lets every call of `pause` end, and says how many there were. */
   release(): number
 }
@@ -38,12 +41,19 @@ export type UpstreamKind = 'v1-sessions' | 'v1-stateless' | 'v2' | 'v2-strict'
 export async function openUpstream(kind: UpstreamKind): Promise<Upstream> {
   const transports = new Map<string, StreamableHTTPServerTransport>()
   const paused = new Set<() => void>()
-  const make = () => legacyServer(paused)
+  const made: LegacyServer[] = []
+  const make = () => {
+    const server = legacyServer(paused)
+    made.push(server)
+    return server
+  }
+  const modern = createMcpHandler(modernServer)
+  const strict = createMcpHandler(modernServer, { legacy: 'reject' })
   const listeners = {
     'v1-sessions': sessionful(transports, make),
     'v1-stateless': stateless(make),
-    v2: toNodeHandler(createMcpHandler(modernServer)),
-    'v2-strict': toNodeHandler(createMcpHandler(modernServer, { legacy: 'reject' })),
+    v2: toNodeHandler(modern),
+    'v2-strict': toNodeHandler(strict),
   } as const satisfies Record<UpstreamKind, (...parts: Parameters<RequestListener>) => unknown>
   const serve = listeners[kind]
   const open = await openListener((request, response) => void serve(request, response))
@@ -52,6 +62,10 @@ export async function openUpstream(kind: UpstreamKind): Promise<Upstream> {
     seen: open.seen,
     get sessions() {
       return transports.size
+    },
+    update: (uri) => {
+      for (const { notify } of [modern, strict]) notify.resourceUpdated(uri)
+      for (const server of made) if (server.isConnected()) void server.server.sendResourceUpdated({ uri })
     },
     release: () => {
       const count = paused.size
@@ -81,6 +95,7 @@ export async function openListener(listener: RequestListener): Promise<Upstream>
     origin: `http://127.0.0.1:${port}`,
     seen,
     sessions: 0,
+    update: () => undefined,
     release: () => 0,
     [Symbol.asyncDispose]: async () => {
       server.closeAllConnections()
@@ -100,7 +115,17 @@ const text = (words: string) => ({ content: [{ type: 'text' as const, text: word
 
 /** echo, count (three steps of progress), ask (a form for a person), secret, and a name that needs changing. */
 function legacyServer(paused: Set<() => void>): LegacyServer {
-  const server = new LegacyServer({ name: 'old', version: '1' })
+  const server = new LegacyServer(
+    { name: 'old', version: '1' },
+    { capabilities: { logging: {}, resources: { subscribe: true } } },
+  )
+  server.server.setRequestHandler(SubscribeRequestSchema, () => ({}))
+  server.server.setRequestHandler(UnsubscribeRequestSchema, () => ({}))
+  server.registerTool('talk', { description: 'logs in two levels' }, async (extra) => {
+    for (const level of ['debug', 'error'] as const)
+      await server.sendLoggingMessage({ level, logger: 'db', data: level }, extra.sessionId)
+    return text('talked')
+  })
   server.registerTool('echo', { description: 'says it again', inputSchema: { text: z.string() } }, ({ text: words }) =>
     text(words),
   )
@@ -166,7 +191,7 @@ const stateless =
   }
 
 function modernServer(): McpServer {
-  const server = new McpServer({ name: 'new', version: '2' })
+  const server = new McpServer({ name: 'new', version: '2' }, { capabilities: { resources: { subscribe: true } } })
   const echo = { description: 'says it again', inputSchema: z.object({ text: z.string() }) }
   server.registerTool('echo', echo, ({ text: words }) => text(words))
   server.registerTool('secret', { description: 'not for all' }, () => text('secret'))
