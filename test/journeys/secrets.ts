@@ -188,6 +188,7 @@ export function secretsJourney(runtime: Runtime, { base, given, units: unitsOf, 
       test('(20) in what operators may read, but for what servers print themselves', { timeout: minutes }, async () => {
         const places = await faces(gateway, scene.all.GATEWAY_OPERATOR_TOKEN)
         none(places, quiet())
+        expect(places.find(({ where }) => where === '/status')?.content).toContain('"access":{"alpha"')
         const explained = places.find(({ where }) => where === '/explain/both')
         expect(explained?.content).toContain('the value of a secret changed')
         expect((await one('sour'))?.log).toContain(`its last answer: refused: ${scene.values.SOUR}`)
@@ -222,6 +223,8 @@ export function secretsJourney(runtime: Runtime, { base, given, units: unitsOf, 
 
       test('(20) at the forge, and in what people are told', async () => {
         const { site, stage, notices } = scene
+        expect(site.deliveries.map(({ status }) => status)).toContain(202)
+        expect(site.deliveries.filter(({ status }) => status >= 300)).toEqual([])
         const { comments, statuses } = site.repo(stage.repository)
         const told = JSON.stringify(
           [comments, statuses, site.requests].map((list) => list.map(({ user, ...row }) => row)),
