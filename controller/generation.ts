@@ -87,8 +87,9 @@ export function isExclusive(server: Server): boolean {
 function missingParts(server: Server, machine: Machine): string | undefined {
   const needed = Object.values(server.secrets)
   if (needed.length > 0 && machine.secretsFault !== undefined) return machine.secretsFault
-  const secrets = needed.filter((name) => !machine.secrets.has(name))
-  if (secrets.length > 0) return `${secrets.join(', ')} is not in the secrets file ${machine.secretsFile}`
+  const secrets = [...new Set(needed)].filter((name) => !machine.secrets.has(name))
+  if (secrets.length > 0)
+    return `${secrets.join(', ')} ${secrets.length === 1 ? 'is' : 'are'} not in the secrets file ${machine.secretsFile}`
   const mounts = server.mounts.filter(({ source }) => !machine.mounts.has(source))
   if (mounts.length > 0)
     return `this machine offers no folder named ${mounts.map(({ source }) => source).join(', ')} (GATEWAY_MOUNTS)`
