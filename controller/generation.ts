@@ -7,7 +7,7 @@ import type { Glass } from './trust/break-glass.ts'
 export interface Machine {
   readonly instance: string
   readonly secrets: ReadonlyMap<string, string>
-  /** Why the secrets file could not be read; every server that needs a secret is held. */
+  /** Why the secrets file cannot be read, and `secrets` are what it said before; every server that needs one is held. */
   readonly secretsFault?: string
   /** Who is let in whatever the repository says. */
   readonly glass?: Glass

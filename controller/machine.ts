@@ -11,6 +11,8 @@ const lookEvery = 1_000
 /** Who has just written a file, ms ago, may not have written all of it. */
 const settling = 500
 
+const gone = 'is no longer there; what runs goes on with what it was given'
+
 /** What the machine adds to a commit, read anew for each pass: a secrets file that cannot be read holds who needs it. */
 export async function openMachine({
   instance,
@@ -25,25 +27,28 @@ export async function openMachine({
   const read = createReader(file)
   return async () => {
     const glass = look === undefined ? {} : { glass: await look() }
-    try {
-      return { ...fixed, ...glass, secrets: await read() }
-    } catch (error) {
-      const secretsFault = error instanceof Error ? error.message : String(error)
-      return { ...fixed, ...glass, secrets: new Map(), secretsFault }
-    }
+    return { ...fixed, ...glass, ...(await read()) }
   }
 }
 
-/** Reads the file as whoever writes it has left it: while it is being written, the half of a value would pass for the value. */
-function createReader(file: string): () => Promise<ReadonlyMap<string, string>> {
-  let last: { readonly stamp: string; readonly secrets: ReadonlyMap<string, string> } | undefined
+/**
+ * Reads the file as whoever writes it has left it: the half of a value would pass for the value. What was read last is kept beside
+ * the reason why it cannot be read now.
+ */
+function createReader(file: string): () => Promise<Pick<Machine, 'secrets' | 'secretsFault'>> {
+  let last: { readonly stamp: string; readonly secrets: Machine['secrets'] } = { stamp: absent, secrets: new Map() }
   return async () => {
     const { stamp, age } = await lookAt(file)
-    if (last !== undefined && stamp !== last.stamp && age >= 0 && age < settling) return last.secrets
-    const secrets = await readSecrets(file)
-    if ((await lookAt(file)).stamp !== stamp) return last?.secrets ?? secrets
-    if (stamp !== absent) last = { stamp, secrets }
-    return secrets
+    const { secrets, stamp: before } = last
+    if (before !== absent && stamp !== before && age >= 0 && age < settling) return { secrets }
+    if (before !== absent && stamp === absent) return { secrets, secretsFault: `${file}: ${gone}` }
+    try {
+      const read = await readSecrets(file)
+      if ((await lookAt(file)).stamp === stamp) last = { stamp, secrets: read }
+      return { secrets: before === absent ? read : last.secrets }
+    } catch (error) {
+      return { secrets, secretsFault: error instanceof Error ? error.message : String(error) }
+    }
   }
 }
 

@@ -58,6 +58,21 @@ describe('a secrets file that is being written', () => {
     },
   )
 
+  test('is what it was, with the reason, while it is gone or broken', async () => {
+    await written(`A='${value}'\n`, 60_000)
+    const machine = await open()
+    await machine()
+    await rm(file)
+    const secrets = new Map([['A', value]])
+    const secretsFault = `${file}: is no longer there; what runs goes on with what it was given`
+    expect(await machine()).toMatchObject({ secrets, secretsFault })
+    await written(`A='${value}`, 60_000)
+    expect(await machine()).toMatchObject({ secrets, secretsFault: `${file}:1: the quote of A is never closed` })
+    await written('B=2\n', 60_000)
+    expect(await machine()).not.toHaveProperty('secretsFault')
+    expect((await machine()).secrets).toEqual(new Map([['B', '2']]))
+  })
+
   test('is believed at once where its clock is ahead, or a whole older one was put in its place', async () => {
     await written('A=one\n', 60_000)
     const machine = await open()
