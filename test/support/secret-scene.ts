@@ -67,6 +67,9 @@ export const gets: Readonly<Record<string, Readonly<Record<string, string>>>> = 
   lost: { LOST: 'LOST' },
 }
 
+/** Lines of manifests beside the usual ones: `one` has a volume, so that it stops before its successor starts. */
+const more: Readonly<Record<string, string>> = { one: 'volumes: ["notes:/data"]', sour: 'start: 3s' }
+
 const programs: Readonly<Record<string, string>> = {
   loud: `${smallProgram}\nsetInterval(() => console.log('my key is ' + process.env.LOUD), 500)\n`,
   sour: smallProgram.replace(
@@ -77,7 +80,7 @@ const programs: Readonly<Record<string, string>> = {
 
 export function server(name: string, base: string, list = lists[name] ?? '[]'): Record<string, Change> {
   const program = programs[name] === undefined ? {} : { program: programs[name] }
-  const manifest = [`secrets: ${list}`, ...(name === 'sour' ? ['start: 3s'] : [])].join('\n')
+  const manifest = [`secrets: ${list}`, ...(more[name] === undefined ? [] : [more[name]])].join('\n')
   const files = smallServer(name, { word: name, manifest, ...program })
   const command = name === 'lost' ? '/nowhere/program' : 'node'
   const path = `manifests/servers/${name}.yaml`
