@@ -46,7 +46,7 @@ export type Given = 'variables' | 'files'
 
 /** Servers with what each lists of the secrets file; `loud` prints its own, `sour` says it in place of an answer. */
 export const lists: Readonly<Record<string, string>> = {
-  both: '[ALPHA, { KEY: BETA }]',
+  both: '[ALPHA, { KEY: BETA }, PEM]',
   one: '[ALPHA]',
   none: '[]',
   late: '[LATE]',
@@ -58,7 +58,7 @@ export const lists: Readonly<Record<string, string>> = {
 
 /** What each server's environment has of the secrets file: its variable, and the name that it has there. */
 export const gets: Readonly<Record<string, Readonly<Record<string, string>>>> = {
-  both: { ALPHA: 'ALPHA', KEY: 'BETA' },
+  both: { ALPHA: 'ALPHA', KEY: 'BETA', PEM: 'PEM' },
   one: { ALPHA: 'ALPHA' },
   none: {},
   late: { LATE: 'LATE' },
@@ -130,14 +130,16 @@ async function open(
     GATEWAY_WEBHOOK_SECRET: randomToken(),
   }
   const paths = { HOOK: randomToken(), NTFY: randomToken() }
+  const lines = [randomToken(), randomToken()]
   const values: Record<string, string> = {
     ...Object.fromEntries(['ALPHA', 'BETA', 'LOUD', 'SOUR', 'LOST', 'UNUSED'].map((name) => [name, randomSecret()])),
     HOOK_URL: `${post.url}/${paths.HOOK}`,
     NTFY_URL: `${post.url}/${paths.NTFY}`,
     NTFY_TOKEN: randomToken(),
+    PEM: `-----BEGIN KEY-----\n${lines.join('\n')}\n-----END KEY-----\n`,
   }
   const { HOOK_URL, NTFY_URL, ...others } = values
-  const all: Record<string, string> = { ...own, ...paths, ...others }
+  const all: Record<string, string> = { ...own, ...paths, ...others, ...{ LINE: lines[0] ?? '', END: lines[1] ?? '' } }
   const file = join(folder, '.env')
   await writeFile(file, envFile(values))
   await stage.work.commit(filesOf(agent.hash, base))
