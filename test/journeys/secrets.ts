@@ -275,6 +275,28 @@ export function secretsJourney(runtime: Runtime, { base, given, units: unitsOf, 
         )
         none(places, quiet())
       })
+
+      test('(20) in why a token is refused', { timeout: minutes }, async () => {
+        const { tokens } = scene.site.state
+        const revoke = (name: string) => {
+          const at = tokens.findIndex(({ text }) => text === scene.all[name])
+          tokens.splice(at, 1)
+        }
+        revoke('GATEWAY_FORGE_TOKEN')
+        await scene.publish({ 'README.md': 'words that the forge is told nothing of' })
+        const forge = await until('the forge refuses', async () => {
+          const { forge: now } = await gateway.status()
+          return now?.ok === false && now
+        })
+        revoke('GATEWAY_GIT_TOKEN')
+        const source = await until('the repository refuses', async () => {
+          const { source: now } = await gateway.status()
+          return !now.ok && now
+        })
+        expect(source.reason).toContain('the server refuses GATEWAY_GIT_TOKEN')
+        expect(forge.reason).toContain('GATEWAY_FORGE_TOKEN')
+        none([...(await faces(gateway)), { where: 'log', content: gateway.output() }], scene.all)
+      })
     })
   })
 }
