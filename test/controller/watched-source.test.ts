@@ -64,6 +64,7 @@ describe('while the repository is left alone', () => {
   beforeEach(async () => {
     core = await openCore()
     await core.becomes(await core.publish(files))
+    await core.rests()
     await rename(core.repository.bare, `${core.repository.bare}.away`)
     core.rounds().ask()
     await until('it is down', async () => !(await source()).ok)
