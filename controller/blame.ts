@@ -26,12 +26,19 @@ export async function recordFailure(
   signal: AbortSignal,
 ): Promise<void> {
   const { spec, origin } = generation
-  const log =
+  const tail =
     error instanceof BuildFailed ? error.tail : await lastLines(server.name, spec, world, signal).catch(() => '')
+  const said = saidOf(error)
+  const log = [tail, ...(said === '' ? [] : [`its last answer: ${said}`])].filter((part) => part !== '').join('\n')
   const reason = error instanceof Error ? error.message : String(error)
   world.journal.fail({ server: server.name, spec, commit: origin, kind: kindOf(error), reason, log })
   const failed = find(await world.host.observe(signal), server.name, spec)
   if (failed !== undefined && failed.state !== 'running') await world.host.remove(failed.id, signal)
+}
+
+function saidOf(error: unknown): string {
+  if (error instanceof NotReady) return error.said
+  return error instanceof Error ? saidOf(error.cause) : ''
 }
 
 export function kindOf(error: unknown): FailureKind {

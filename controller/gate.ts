@@ -10,6 +10,13 @@ const lookEvery = 1_000
 /** The author's fault: the generation runs, but does not answer as a server must. */
 export class NotReady extends Error {
   override readonly name = 'NotReady'
+  /** The generation's own words, for operators alone. */
+  readonly said: string
+
+  constructor(message: string, said = '') {
+    super(message)
+    this.said = said
+  }
 }
 
 export interface Witness {
@@ -42,7 +49,7 @@ export async function passGate(
     const live = liveReports(sight, publisher.heard)
     const verdict = verdictOf(key, live, { since: generation.startedAt, ...server })
     if (verdict.kind === 'ready') return
-    if (left <= 0) throw new NotReady(`not ready within ${server.start / 1_000} s: ${verdict.because}`)
+    if (left <= 0) throw new NotReady(`not ready within ${server.start / 1_000} s: ${verdict.because}`, verdict.said)
     await stirred(witness, lookEvery, signal)
     if (live.length > 0) left -= Date.now() - began
   }
@@ -72,7 +79,7 @@ export async function lasts(
     const bad = badProbe(generationKey(server, spec), liveReports(sight, publisher.heard), generation.startedAt)
     badSince = bad === undefined ? undefined : (badSince ?? Date.now())
     if (badSince !== undefined && Date.now() - badSince >= hiccup)
-      throw new NotReady(`it no longer answers: ${bad?.error ?? 'a probe failed'}`)
+      throw new NotReady(`it no longer answers: ${bad?.error ?? 'a probe failed'}`, bad?.said)
     await stirred(witness, Math.min(lookEvery, until - Date.now()), signal)
   }
 }
@@ -143,7 +150,9 @@ function mustRun(generation: ObservedGeneration | undefined, restarts: number | 
   return generation
 }
 
-type Verdict = { readonly kind: 'ready' } | { readonly kind: 'pending'; readonly because: string }
+type Verdict =
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'pending'; readonly because: string; readonly said?: string | undefined }
 
 /** What the live proxies' probes say together. */
 function verdictOf(
@@ -154,7 +163,7 @@ function verdictOf(
   if (live.length === 0) return { kind: 'pending', because: 'no proxy is there to ask it' }
   const probes = probesOf(key, live, since)
   const bad = badProbe(key, live, since)
-  if (bad !== undefined) return { kind: 'pending', because: bad.error ?? 'a probe failed' }
+  if (bad !== undefined) return { kind: 'pending', because: bad.error ?? 'a probe failed', said: bad.said }
   return probes.some(({ good }) => good >= answers) ? { kind: 'ready' } : { kind: 'pending', because: 'no answer yet' }
 }
 

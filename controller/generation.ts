@@ -7,7 +7,7 @@ import type { Glass } from './trust/break-glass.ts'
 export interface Machine {
   readonly instance: string
   readonly secrets: ReadonlyMap<string, string>
-  /** Why the secrets file could not be read; every server that needs a secret is held. */
+  /** Why the secrets file cannot be read, and `secrets` are what it said before; every server that needs one is held. */
   readonly secretsFault?: string
   /** Who is let in whatever the repository says. */
   readonly glass?: Glass
@@ -87,8 +87,9 @@ export function isExclusive(server: Server): boolean {
 function missingParts(server: Server, machine: Machine): string | undefined {
   const needed = Object.values(server.secrets)
   if (needed.length > 0 && machine.secretsFault !== undefined) return machine.secretsFault
-  const secrets = needed.filter((name) => !machine.secrets.has(name))
-  if (secrets.length > 0) return `${secrets.join(', ')} is not in the secrets file ${machine.secretsFile}`
+  const secrets = [...new Set(needed)].filter((name) => !machine.secrets.has(name))
+  if (secrets.length > 0)
+    return `${secrets.join(', ')} ${secrets.length === 1 ? 'is' : 'are'} not in the secrets file ${machine.secretsFile}`
   const mounts = server.mounts.filter(({ source }) => !machine.mounts.has(source))
   if (mounts.length > 0)
     return `this machine offers no folder named ${mounts.map(({ source }) => source).join(', ')} (GATEWAY_MOUNTS)`

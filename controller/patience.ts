@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { Generation } from './host.ts'
 import type { FailureKind } from './journal/failures.ts'
 import { span } from './span.ts'
@@ -20,6 +21,7 @@ const slowRetries = 3
 const soon = [2 * second, 10 * second]
 
 export interface Failed {
+  readonly spec: string
   readonly kind: FailureKind
   readonly attempts: number
   /** ms since the epoch */
@@ -30,7 +32,18 @@ export interface Failed {
  * When a generation that failed is tried again by itself, ms since the epoch; undefined for not before its inputs change. What an
  * author must put right is not tried in vain; what the world may have caused is tried again, ever more slowly.
  */
-export function retryAt({ kind, attempts, at }: Failed): number | undefined {
+export function retryAt(failed: Failed): number | undefined {
+  const wait = waitOf(failed)
+  return wait === undefined ? undefined : failed.at + Math.round(wait * (1 - jitterOf(failed)))
+}
+
+/** Up to a fifth, so that what failed together is not tried again together; the same whenever it is asked, for plans are pure. */
+function jitterOf({ spec, attempts, at }: Failed): number {
+  return createHash('sha256').update(`${spec} ${attempts} ${at}`).digest().readUInt32BE() / 2 ** 32 / 5
+}
+
+/** ms; undefined for not before its inputs change. */
+function waitOf({ kind, attempts }: Failed): number | undefined {
   switch (kind) {
     case 'build':
     case 'rolled-back':
@@ -39,13 +52,11 @@ export function retryAt({ kind, attempts, at }: Failed): number | undefined {
     case 'refused':
       return undefined
     case 'build-transient':
-      return attempts === 1 ? at + second : at + hour
-    case 'odd': {
-      const wait = soon[attempts - 1]
-      return wait === undefined ? slowly(attempts - soon.length, at) : at + wait
-    }
+      return attempts === 1 ? second : hour
+    case 'odd':
+      return soon[attempts - 1] ?? slowly(attempts - soon.length)
     case 'unhealthy':
-      return slowly(attempts, at)
+      return slowly(attempts)
     default:
       return kind satisfies never
   }
@@ -58,8 +69,8 @@ export function nextRetry(failures: readonly Failed[], now: number): number | un
 }
 
 /** After 10, 20 and 40 minutes, then no more. */
-function slowly(attempts: number, at: number): number | undefined {
-  return attempts > slowRetries ? undefined : at + Math.min(6 * hour, 10 * minute * 2 ** (attempts - 1))
+function slowly(attempts: number): number | undefined {
+  return attempts > slowRetries ? undefined : Math.min(6 * hour, 10 * minute * 2 ** (attempts - 1))
 }
 
 /** Whether it is tried again so soon that nobody need be told that it stalled. */

@@ -38,7 +38,7 @@ export async function settleIn(target: RunTarget, time: number, world: World, pr
   } catch (error) {
     if (!(error instanceof NotReady)) throw error
     await switchBack(target, previous, world, progress)
-    throw new RolledBack(`rolled back: ${error.message}`)
+    throw new RolledBack(`rolled back: ${error.message}`, { cause: error })
   }
 }
 

@@ -91,8 +91,19 @@ function serverOf(
     ...(origin === undefined ? {} : { commit: origin }),
     ...probed(serving?.generation, facts),
     ...(standing.aim.pinned?.has(name) ? { pinned: true } : {}),
-    ...(view === 'operator' && failure !== undefined && failure.log !== '' ? { log: failure.log } : {}),
+    ...(view === 'operator' ? logOf(failure?.log || saidBy(serving?.generation, facts)) : {}),
   }
+}
+
+/** What it says itself in place of a good answer. */
+function saidBy(key: string | undefined, { look, heard }: Facts & { look: NonNullable<Facts['look']> }): string {
+  const probes = liveReports(look.sight, heard).flatMap(({ report }) => report.generations[key ?? '']?.probe ?? [])
+  const said = probes.find((probe) => probe.said !== undefined)?.said
+  return said === undefined ? '' : `its last answer: ${said}`
+}
+
+function logOf(log: string): Pick<ServerStatus, 'log'> {
+  return log === '' ? {} : { log }
 }
 
 /** Servers that the commit no longer names, while something of them is still there. */

@@ -67,6 +67,8 @@ export const Probe = z.strictObject({
   era: z.enum(['modern', 'legacy']).optional(),
   tools: z.array(z.string()).optional(),
   error: z.string().optional(),
+  /** The server's own words in its bad answer: for operators alone, for a server may say its secrets. */
+  said: z.string().optional(),
 })
 export type Probe = Readonly<z.infer<typeof Probe>>
 

@@ -24,6 +24,19 @@ export interface Finding {
   readonly params: ReadonlyMap<string, readonly ParamHeader[]>
 }
 
+/** An answer that is not good. Its own words are the server's, and may hold what only operators may see. */
+export class NotGood extends Error {
+  override readonly name = 'NotGood'
+  readonly said: string
+
+  constructor(message: string, said: string) {
+    super(message)
+    this.said = said.slice(0, mostSaid)
+  }
+}
+
+const mostSaid = 200
+
 type Asked = Reply & { readonly message: Readonly<Record<string, unknown>> | undefined }
 type Ask = (method: string, params: object, headers: Readonly<Record<string, string>>) => Promise<Asked>
 
@@ -45,7 +58,7 @@ export async function inquire(
     let message: Asked['message']
     const body = JSON.stringify({ jsonrpc: '2.0', id: method, method, params })
     const reply = await post(upstreams, { target, method: 'POST', headers, body, signal }, (text) => {
-      const parsed: unknown = JSON.parse(text)
+      const parsed = parse(method, text)
       if (isRecord(parsed) && parsed.id === method) message = parsed
     })
     return { ...reply, message }
@@ -150,7 +163,16 @@ async function listTools(
   }
 }
 
-function notGood(method: string, { status, text, message }: Asked): Error {
-  const said = isRecord(message?.error) ? String(message.error.message) : text
-  return new Error(`${method} answered HTTP ${status}: ${said.slice(0, 200)}`)
+function notGood(method: string, { status, text, message }: Asked): NotGood {
+  const error = isRecord(message?.error) ? message.error : undefined
+  const code = typeof error?.code === 'number' ? ` with error ${error.code}` : ''
+  return new NotGood(`${method} answered HTTP ${status}${code}`, error === undefined ? text : String(error.message))
+}
+
+function parse(method: string, text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw new NotGood(`${method} answered what is not JSON`, text)
+  }
 }

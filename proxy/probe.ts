@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Probe } from '#manifests/table.ts'
-import { type Finding, inquire } from './inquire.ts'
+import { type Finding, inquire, NotGood } from './inquire.ts'
 import type { Snapshot, Target } from './table.ts'
 import { UpstreamFailed, type Upstreams } from './upstream.ts'
 
@@ -111,7 +111,8 @@ async function askOnce(watch: Watch, upstreams: Upstreams, signal: AbortSignal):
     watch.probe = { ok: true, good, at, era: finding.era, tools: [...finding.tools] }
   } catch (error) {
     if (watch.probe?.ok === false) watch.finding = undefined
-    watch.probe = { ok: false, good: 0, at, error: wordsOf(error, watch.target) }
+    const said = error instanceof NotGood && error.said !== '' ? { said: error.said } : {}
+    watch.probe = { ok: false, good: 0, at, error: wordsOf(error, watch.target), ...said }
   }
 }
 

@@ -5,6 +5,7 @@ import { suggestion } from '../compile/nearest.ts'
 import { forgeFaults, forgeOf, type OnForge } from '../forge/address.ts'
 import { readRepository } from '../source/repository.ts'
 import type { SourceOptions } from '../source/source.ts'
+import { debuggingFaults } from './debugging.ts'
 import * as read from './variable.ts'
 
 /** The controller's environment, parsed. */
@@ -97,7 +98,7 @@ const allNames = [...variableNames, ...inFiles.map((name) => `${name}_FILE`)]
 /** Reads the whole environment of the controller. An empty variable is one that is not given. Throws `ConfigError`. */
 export function readConfig(env: NodeJS.ProcessEnv): Config {
   const given = new Map(Object.entries(env).flatMap(([name, text]) => (text ? [[name, text] as const] : [])))
-  const lines = [...strangers(given.keys()), ...fromFiles(given), ...debugging(given.get('DEBUG'))]
+  const lines = [...strangers(given.keys()), ...fromFiles(given), ...debuggingFaults(given)]
   if (given.get('GATEWAY_RUNTIME') === 'process') given.delete('DOCKER_HOST')
   const parsed = Environment.safeParse(Object.fromEntries(given))
   if (parsed.success) lines.push(...conflicts(parsed.data))
@@ -167,15 +168,6 @@ function fromFiles(given: Map<string, string>): readonly string[] {
       return [`${variable}: ${file} cannot be read (${reason(error)})`]
     }
   })
-}
-
-/** The git library prints the environment of its processes, and the token with it, if it is told to debug. */
-function debugging(pattern: string | undefined): readonly string[] {
-  const parts = pattern?.split(/[\s,]+/) ?? []
-  const wakes = (part: string) =>
-    part.startsWith('simple-git') || (part.includes('*') && 'simple-git'.startsWith(part.replace(/\*.*$/s, '')))
-  if (parts.includes('-simple-git*') || !parts.some(wakes)) return []
-  return [`DEBUG: found ${read.quoted(pattern ?? '')}, which prints the token for git, allowed is *,-simple-git*`]
 }
 
 function conflicts(env: Environment): readonly string[] {

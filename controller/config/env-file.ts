@@ -30,8 +30,11 @@ const restAfterQuote = /[ \t]*(?:#[^\n]*)?(?=\n|$)/y
 export function parseEnvFile(text: string): ReadonlyMap<string, string> {
   const values = new Map<string, string>()
   for (const { name, text: raw, quote, line } of statements(text.replace(/^\uFEFF/, '').replaceAll('\r\n', '\n'))) {
-    if (quote === "'") values.set(name, raw.replaceAll("\\'", "'"))
-    else values.set(name, interpolate(quote === '"' ? unescaped(raw) : raw, values, line))
+    const value =
+      quote === "'" ? raw.replaceAll("\\'", "'") : interpolate(quote === '"' ? unescaped(raw) : raw, values, line)
+    // Whoever is asked to start a program with one refuses, and repeats the value.
+    if (value.includes('\0')) throw new EnvFileFault(line, `${name} holds a NUL, which no variable can`)
+    values.set(name, value)
   }
   return values
 }

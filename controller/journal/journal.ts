@@ -1,3 +1,4 @@
+import { chmodSync, closeSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { type Accepted, keepAccepted } from './accepted.ts'
@@ -29,10 +30,15 @@ export interface Journal
     NoticeKeep,
     Disposable {}
 
-/** Opens `journal.db` in the state folder, made on first use. Throws one line for a file that is damaged. */
+/**
+ * Opens `journal.db` in the state folder, made on first use, for its owner alone: it has the last words of what failed. Throws one
+ * line for a file that is damaged.
+ */
 export function openJournal(state: string): Journal {
   const file = join(state, 'journal.db')
   try {
+    closeSync(openSync(file, 'a', 0o600))
+    chmodSync(file, 0o600)
     const db = new DatabaseSync(file)
     db.exec('pragma journal_mode = wal; pragma synchronous = normal; pragma busy_timeout = 5000;')
     return {

@@ -172,6 +172,12 @@ describe('the environment', () => {
     ['LOG_LEVEL', 'loud', 'found "loud", allowed is trace, debug, info, warn, error, fatal, silent'],
     ['DEBUG', 'simple-git:*', 'allowed is *,-simple-git*'],
     ['DEBUG', 'express,*', 'allowed is *,-simple-git*'],
+    ['DEBUG', 'modem', 'allowed is *,-simple-git*,-modem*'],
+    ['DEBUG', '*,-simple-git*', 'allowed is *,-simple-git*,-modem*'],
+    ['NODE_DEBUG', 'child_process', 'which prints secrets'],
+    ['NODE_DEBUG', 'http,NET', 'which prints secrets'],
+    ['NODE_DEBUG', '*', 'which prints secrets'],
+    ['NODE_DEBUG', 'child*', 'which prints secrets'],
   ])('is refused with one line: %s=%j', (name, text, expected) => {
     const lines = faults({ ...repo, [name]: text })
     expect(lines).toEqual([expect.stringContaining(expected)])
@@ -222,7 +228,8 @@ describe('the environment', () => {
   })
 
   test('may let others debug', () => {
-    for (const DEBUG of ['express:*', '*,-simple-git*', 'simple']) expect(faults({ ...repo, DEBUG })).toEqual([])
+    for (const DEBUG of ['express:*', '*,-simple-git*,-modem*', 'simple', 'mode'])
+      expect(faults({ ...repo, DEBUG, NODE_DEBUG: 'http,undici' })).toEqual([])
   })
 })
 

@@ -115,6 +115,13 @@ test('holds a server whose secret the machine lacks, and goes on with the others
 1 to build, 1 to create, 0 to replace, 0 to remove, 1 held`)
 })
 
+test('names each secret that is missing once', () => {
+  const needy = make.server('wiki', { secrets: { KEY: 'WIKI_KEY', SAME: 'WIKI_KEY', URL: 'WIKI_URL' } })
+  expect(picture(make.aim([needy]), make.observed([]))).toContain(
+    '!   wiki   WIKI_KEY, WIKI_URL are not in the secrets file /opt/gateway/.env',
+  )
+})
+
 test('does not try again what failed for this commit', () => {
   const { spec } = make.runTarget(outline).generation
   const failures = new Map([['outline', make.failure({ spec, reason: 'the build failed' })]])

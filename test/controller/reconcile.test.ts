@@ -334,11 +334,12 @@ test('(3) gives calls back when a proxy says for a while that the new generation
   const before = serving('wiki')
   const head = await core.publish({ [wiki]: imageServer('2') })
   await until('it bakes', async () => (await core.server('wiki'))?.reason.startsWith('bakes until'))
-  core.proxy().seen = (generation) => (generation === before ? good() : bad('HTTP 500'))
+  core.proxy().seen = (generation) => (generation === before ? good() : bad('HTTP 500', 'no key'))
   core.proxy().speakUp()
   expect(await core.becomes(head, 'degraded')).toMatchObject({
     servers: { wiki: { reason: 'rolled back: it no longer answers: HTTP 500' } },
   })
+  expect((await core.server('wiki'))?.log).toMatch(/\nits last answer: no key$/)
   expect(serving('wiki')).toBe(before)
 })
 

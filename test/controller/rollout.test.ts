@@ -206,10 +206,10 @@ test('does not blame the commit for files that cannot be read', async () => {
 
 test('stops a new one that is not ready, with the reason and its last words, and serves on', async () => {
   stand(before)
-  proxy.seen = (generation) => (generation === keyOf(after) ? bad('HTTP 500') : { calls: 0, sessions: 0 })
+  proxy.seen = (generation) => (generation === keyOf(after) ? bad('HTTP 500', 'no key') : { calls: 0, sessions: 0 })
   await go(after)
   await settled()
-  const log = `last words of gateway-wiki-${specOf(after).slice(0, 8)}`
+  const log = `last words of gateway-wiki-${specOf(after).slice(0, 8)}\nits last answer: no key`
   expect(failures).toMatchObject([
     {
       server: 'wiki',

@@ -67,6 +67,8 @@ describe('a secrets file', () => {
     ['B="hidden"hidden', ':1: something follows the closing quote of B'],
     ['A=1\n\nB=hid$den', ':3: a $ begins what is no name that is defined above; write $$ or use single quotes'],
     ['B=${hidden:-${A}}', ':1: a $ begins'],
+    ['A=1\nB="hidden\\0000"', ':2: B holds a NUL, which no variable can'],
+    ["B='hidden\0'", ':1: B holds a NUL, which no variable can'],
   ])('has its fault named by line, and no value: %j', async (text, expected) => {
     const error = await secrets(text).catch((reason: unknown) => reason)
     expect(error).toBeInstanceOf(SecretsFault)

@@ -71,6 +71,15 @@ test('tells that a server does not answer, though the table has it', () => {
   expect(server).toMatchObject({ phase: 'waiting', reason: 'does not answer: ECONNREFUSED' })
 })
 
+test('tells operators alone what a server says in a bad answer', () => {
+  const words = facts({ heard: heard(bad('initialize answered HTTP 401', 'no such key: its own')) })
+  expect(JSON.stringify(summarise(words, 'public'))).not.toContain('its own')
+  expect(summarise(words, 'operator').servers[0]).toMatchObject({
+    reason: 'does not answer: initialize answered HTTP 401',
+    log: 'its last answer: no such key: its own',
+  })
+})
+
 test('(15) says what it costs where the kernel does not hand connections on', () => {
   const remark = 'proxies are replaced with a few reset connections: the kernel is older'
   const { look, ...rest } = facts()

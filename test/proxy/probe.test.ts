@@ -47,9 +47,28 @@ test.each([401, 403, 500, 503])('HTTP %i says nothing of the era', async (status
   await using upstream = await openListener((_, response) => void response.writeHead(status).end())
   proxy.use({ starting: starting(upstream.origin) })
   const bad = await until('a bad answer', () => probe())
-  expect(bad).toMatchObject({ ok: false, good: 0, error: `server/discover answered HTTP ${status}: ` })
+  expect(bad).toMatchObject({ ok: false, good: 0, error: `server/discover answered HTTP ${status}` })
   expect(bad.era).toBeUndefined()
   expect(upstream.seen.every(({ body }) => body.includes('server/discover'))).toBe(true)
+})
+
+test.each([
+  [
+    'an error',
+    (id: string) => JSON.stringify({ jsonrpc: '2.0', id, error: { code: -32603, message: 'my own words' } }),
+  ],
+  ['no JSON', () => 'my own words'],
+])('what a server says in %s is kept apart from why its answer is bad', async (_, words) => {
+  await using upstream = await openListener(async (request, response) => {
+    const { id } = JSON.parse(Buffer.concat(await request.toArray()).toString())
+    response.writeHead(200, { 'content-type': 'application/json' }).end(words(id))
+  })
+  proxy.use({ starting: starting(upstream.origin) })
+  const bad = await until('a bad answer', () => probe())
+  expect(bad).toMatchObject({ ok: false, said: 'my own words' })
+  expect(bad.error).toMatch(
+    /^(initialize answered HTTP 200 with error -32603|server\/discover answered what is not JSON)$/,
+  )
 })
 
 test('one bad answer starts the count again', async () => {

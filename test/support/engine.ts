@@ -58,6 +58,11 @@ export async function inspect<T>(path: string, shape: z.ZodType<T>): Promise<T> 
   return shape.parse(JSON.parse(String(await ask('GET', path))))
 }
 
+/** The same as it comes: a log, a tar. */
+export function read(path: string): Promise<Buffer> {
+  return ask('GET', path)
+}
+
 /** Pushes an image to a registry; its answer is a stream of JSON that tells an error, too. */
 export async function push(ref: string, { user, password, name }: Registry): Promise<void> {
   const auth = { username: user, password, serveraddress: name }

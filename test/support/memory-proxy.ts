@@ -20,8 +20,10 @@ export function good(): GenerationReport {
   return { calls: 0, sessions: 0, probe: probe() }
 }
 
-export function bad(error: string): GenerationReport {
-  return { calls: 0, sessions: 0, probe: { ok: false, good: 0, at: Date.now(), error } }
+/** `said` is what the generation itself had to say. */
+export function bad(error: string, said?: string): GenerationReport {
+  const words = said === undefined ? {} : { said }
+  return { calls: 0, sessions: 0, probe: { ok: false, good: 0, at: Date.now(), error, ...words } }
 }
 
 /** Polls until the signal ends it; `have` is the revision that it comes with. */

@@ -4,7 +4,8 @@ import type { Change } from './repository.ts'
 
 /**
  * An MCP server without packages, so that every host has it running in a moment: `word` gives WORD of its environment,
- * `note` adds a line to a file in the folder NOTES, and `notes` gives that file; `slow` gives WORD after some seconds.
+ * `note` adds a line to a file in the folder NOTES, and `notes` gives that file; `slow` gives WORD after some seconds; `variables`
+ * gives its whole environment.
  */
 export const smallProgram = `
 import { appendFileSync, readFileSync } from 'node:fs'
@@ -16,6 +17,7 @@ const tools = {
   note: ({ text }) => appendFileSync(NOTES + '/notes', text + '\\n') ?? 'noted',
   slow: ({ seconds }) => new Promise((done) => setTimeout(done, seconds * 1000, WORD)),
   notes: () => readFileSync(NOTES + '/notes', 'utf8'),
+  variables: () => JSON.stringify(process.env),
 }
 
 async function answer({ method, params }) {
