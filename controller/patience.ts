@@ -14,10 +14,10 @@ export const healLimit = { times: 5, within: 5 * minute }
 /** The same generation may come to serve twice within so long, ms, for one commit; a third time is a loop. */
 const loopLimit = { times: 2, within: 10 * minute }
 
-/** A failure that may pass, tried again so many times. */
+/** What does not answer as it must is tried again so many times. */
 const slowRetries = 3
 
-/** What may be our own fault is tried again so soon, ms, before it is taken for the author's. */
+/** What may be our own fault is tried again so soon, ms, and then without end, ever more slowly. */
 const soon = [2 * second, 10 * second]
 
 export interface Failed {
@@ -54,9 +54,9 @@ function waitOf({ kind, attempts }: Failed): number | undefined {
     case 'build-transient':
       return attempts === 1 ? second : hour
     case 'odd':
-      return soon[attempts - 1] ?? slowly(attempts - soon.length)
+      return soon[attempts - 1] ?? ever(attempts - soon.length)
     case 'unhealthy':
-      return slowly(attempts)
+      return attempts > slowRetries ? undefined : ever(attempts)
     default:
       return kind satisfies never
   }
@@ -68,9 +68,9 @@ export function nextRetry(failures: readonly Failed[], now: number): number | un
   return Number.isFinite(next) ? next - now : undefined
 }
 
-/** After 10, 20 and 40 minutes, then no more. */
-function slowly(attempts: number): number | undefined {
-  return attempts > slowRetries ? undefined : Math.min(6 * hour, 10 * minute * 2 ** (attempts - 1))
+/** 10, 20, 40 minutes and so on, up to six hours. */
+function ever(attempts: number): number {
+  return Math.min(6 * hour, 10 * minute * 2 ** (attempts - 1))
 }
 
 /** Whether it is tried again so soon that nobody need be told that it stalled. */

@@ -10,7 +10,21 @@ const wait = (one: Failed) => (retryAt(one) ?? Number.NaN) - one.at
 
 test.each<readonly [Failed['kind'], readonly number[]]>([
   ['build-transient', [second, 60 * minute, 60 * minute]],
-  ['odd', [2 * second, 10 * second, 10 * minute, 20 * minute, 40 * minute]],
+  [
+    'odd',
+    [
+      2 * second,
+      10 * second,
+      10 * minute,
+      20 * minute,
+      40 * minute,
+      80 * minute,
+      160 * minute,
+      320 * minute,
+      360 * minute,
+      360 * minute,
+    ],
+  ],
   ['unhealthy', [10 * minute, 20 * minute, 40 * minute]],
 ])('%s is tried again, ever more slowly, each wait up to a fifth shorter', (kind, waits) => {
   for (const [index, most] of waits.entries()) {
@@ -27,7 +41,6 @@ test.each<Failed>([
   failed('loop', 1),
   failed('refused', 1),
   failed('unhealthy', 4),
-  failed('odd', 6),
 ])('$kind after $attempts is left to its author', (one) => {
   expect(retryAt(one)).toBeUndefined()
 })
