@@ -4,10 +4,12 @@ import { type Carriage, carry } from './carry.ts'
 import type { Exchange } from './exchange.ts'
 import { isWhole } from './grant.ts'
 import { judge } from './judge.ts'
+import { SessionLost } from './leg.ts'
 import type { Body, Message } from './message.ts'
 import { sessionHeaders, upstreamHeaders } from './pass.ts'
 import { createPatience, endWithClient, reach, refusalOf, withTarget } from './reach.ts'
 import { Refusal } from './refusal.ts'
+import { rehome } from './rehome.ts'
 import { takesStream } from './reply.ts'
 import type { Session } from './session.ts'
 import { grantOf, holds, type Target } from './table.ts'
@@ -80,20 +82,37 @@ async function run(errand: Errand, { first, exchange, body, bytes, progress }: R
   const opens = body.messages.some(({ method }) => method === 'initialize')
   const again = () => targetOf(errand, exchange.signal)
   let status = 0
-  const headers = upstreamHeaders(request.headers, session)
   const streams = takesStream(request.headers.accept)
-  await withTarget(first, again, (target) => {
+  await withSession(errand, first, again, (target) => {
     exchange.move(target.generation)
+    const headers = upstreamHeaders(request.headers, session)
     const sending: Sending = { target, method: 'POST', headers, body: bytes, signal: exchange.signal }
     return gateway.upstreams.send(sending, (head) => {
       status = head.status
       checkHead(errand, head)
       const given = opens && status < 300 ? head.header('mcp-session-id') : undefined
-      const bound = given === undefined ? session : gateway.sessions.bind(visit.agent, target, given)
+      const place = given === undefined ? undefined : { generation: target.generation, upstreamId: given }
+      const begun = place && { opening: body.messages[0]?.text ?? '', place }
+      const bound = begun === undefined ? session : gateway.sessions.bind(visit.agent, errand.server, begun)
       return carry(head, { response, grant, session: bound, streams, batch: body.batch, progress })
     })
   })
   return status
+}
+
+/** Does something with a target, once more where it never came to it: it was not reached, or does not know the session any more. */
+async function withSession(
+  { visit, session }: Errand,
+  first: Target,
+  again: () => Promise<Target>,
+  act: (target: Target) => Promise<void>,
+): Promise<void> {
+  try {
+    return await withTarget(first, again, act)
+  } catch (error) {
+    if (!(error instanceof SessionLost) || session === undefined) throw error
+  }
+  return act(await rehome(visit.gateway, session))
 }
 
 /** Opens a session's stream, or ends it. */
@@ -112,7 +131,6 @@ export async function forwardSession(
   try {
     const target = await targetOf(errand, exchange.signal)
     exchange.move(target.generation)
-    const headers = sessionHeaders(request.headers, session)
     const carriage: Carriage = {
       response,
       grant,
@@ -121,10 +139,14 @@ export async function forwardSession(
       batch: false,
       progress: () => undefined,
     }
-    await gateway.upstreams.send({ target, method, headers, signal: exchange.signal }, (head): Receiver => {
-      checkHead(errand, head)
-      if (method === 'DELETE' && head.status < 300) gateway.sessions.drop(session)
-      return carry(head, carriage)
+    const again = () => targetOf(errand, exchange.signal)
+    await withSession(errand, target, again, (there) => {
+      const headers = sessionHeaders(request.headers, session)
+      return gateway.upstreams.send({ target: there, method, headers, signal: exchange.signal }, (head): Receiver => {
+        checkHead(errand, head)
+        if (method === 'DELETE' && head.status < 300) gateway.sessions.drop(session)
+        return carry(head, carriage)
+      })
     })
   } catch (error) {
     throw refusalOf(gateway, error, { server, timeout: 0 })
@@ -135,20 +157,15 @@ export async function forwardSession(
 
 async function targetOf({ visit, server, session }: Errand, signal: AbortSignal): Promise<Target> {
   if (session === undefined) return reach(visit.gateway, server, signal)
-  const target = visit.gateway.holder.current?.targets.get(session.generation)
-  if (target === undefined) throw new Refusal('session')
-  return target
+  return visit.gateway.holder.current?.targets.get(session.place.generation) ?? rehome(visit.gateway, session)
 }
 
 const types: ReadonlySet<string> = new Set(['', 'application/json', 'text/event-stream'])
 
 /** What an upstream says to the gateway alone, of credentials, of other addresses or as a page for people, is not for the client. */
-function checkHead({ visit, server, session }: Errand, { status, type, header }: Head): void {
+function checkHead({ server, session }: Errand, { status, type, header }: Head): void {
   const encoding = header('content-encoding') ?? 'identity'
-  if (status === 404 && session !== undefined) {
-    visit.gateway.sessions.drop(session)
-    throw new Refusal('session')
-  }
+  if (status === 404 && session !== undefined) throw new SessionLost()
   const page =
     status === 405 || status === 202 ? false : !types.has(type) || (status >= 400 && type !== 'application/json')
   if (status === 401 || status === 403 || (status >= 300 && status < 400) || page)

@@ -10,6 +10,7 @@ import { createPool, endPooled, type Pool } from './pool.ts'
 import { createProbes, type Probes } from './probe.ts'
 import { createSeal, type Seal, sealKeyBytes } from './seal.ts'
 import { createSessions, type Session, type Sessions } from './session.ts'
+import { openSessionStore, type SessionStore } from './session-store.ts'
 import type { Snapshot } from './table.ts'
 import { createUpstreams, type Upstreams } from './upstream.ts'
 import { createViews } from './view.ts'
@@ -24,6 +25,8 @@ export interface Gateway {
   readonly probes: Probes
   readonly pool: Pool
   readonly hosting: Hosting
+  /** Whether its clients' sessions end with it. */
+  readonly endsSessions: boolean
   readonly news: News
   readonly seal: Seal
   readonly counters: Record<'requests' | 'refusals' | 'errors', number>
@@ -39,18 +42,21 @@ export interface GatewayOptions {
   readonly speakUp: () => void
   /** 32 bytes that the proxies of an instance share; default: its own, so that nobody else can go on where it was. */
   readonly sealKey?: Buffer
+  /** Where sessions outlive this proxy; default: they end with it. */
+  readonly store?: SessionStore
   readonly signal: AbortSignal
 }
 
 /** Joins the parts, and makes each look at every new table, and at the clock once a minute. */
-export function createGateway({ config, log, speakUp, sealKey, signal }: GatewayOptions): Gateway {
+export function createGateway({ config, log, speakUp, sealKey, store, signal }: GatewayOptions): Gateway {
   const holder = createHolder()
   const idle = (generation: string) => {
     if (holder.current?.targets.get(generation)?.role === 'draining') speakUp()
   }
   const upstreams = createUpstreams()
   const exchanges = createExchanges(idle)
-  const sessions = createSessions(idle)
+  const keptSessions = store ?? openSessionStore(':memory:')
+  const sessions = createSessions(keptSessions, idle)
   const probes = createProbes(
     upstreams,
     () => {
@@ -61,7 +67,7 @@ export function createGateway({ config, log, speakUp, sealKey, signal }: Gateway
   )
   const pool = createPool(upstreams)
   const news = createNews(createViews(probes, () => holder.current))
-  const hosting = createHosting(news, (session) => void endPooled(upstreams, session))
+  const hosting = createHosting({ news, store: keptSessions }, (session) => void endPooled(upstreams, session))
   const gateway = {
     config,
     holder,
@@ -71,34 +77,38 @@ export function createGateway({ config, log, speakUp, sealKey, signal }: Gateway
     probes,
     pool,
     hosting,
+    endsSessions: store === undefined,
     news,
     seal: createSeal(sealKey ?? randomBytes(sealKeyBytes)),
     counters: { requests: 0, refusals: 0, errors: 0 },
     log,
   }
-  const review = (snapshot: Snapshot) => {
-    exchanges.review(snapshot)
-    for (const session of sessions.review(snapshot)) void end(gateway, snapshot, session)
-    pool.review(snapshot, Date.now())
-    hosting.review(snapshot, Date.now())
-    probes.review(snapshot)
-    news.stir()
-  }
-  holder.onReplace(review)
-  const clock = setInterval(() => holder.current && review(holder.current), reviewPause)
+  holder.onReplace((snapshot) => review(gateway, snapshot))
+  const clock = setInterval(() => holder.current && review(gateway, holder.current), reviewPause)
   signal.addEventListener('abort', () => clearInterval(clock), { once: true })
   return gateway
 }
 
-async function end({ upstreams }: Gateway, snapshot: Snapshot, { generation, upstreamId }: Session): Promise<void> {
-  const target = snapshot.targets.get(generation)
-  if (target !== undefined) await endSession(upstreams, target, { 'mcp-session-id': upstreamId })
+function review(gateway: Gateway, snapshot: Snapshot): void {
+  const { exchanges, sessions, pool, hosting, probes, news } = gateway
+  const now = Date.now()
+  exchanges.review(snapshot)
+  for (const session of sessions.review(snapshot, now)) void end(gateway, snapshot, session)
+  pool.review(snapshot, now)
+  hosting.review(snapshot, now)
+  probes.review(snapshot)
+  news.stir()
 }
 
-/** Leaves nothing behind at the servers: no session outlives the proxy that knows it. */
+async function end({ upstreams }: Gateway, snapshot: Snapshot, { place }: Session): Promise<void> {
+  const target = snapshot.targets.get(place.generation)
+  if (target !== undefined) await endSession(upstreams, target, { 'mcp-session-id': place.upstreamId })
+}
+
+/** Leaves nothing behind at the servers but the sessions that another proxy may go on with. */
 export async function closeGateway(gateway: Gateway): Promise<void> {
   const snapshot = gateway.holder.current
-  if (snapshot !== undefined)
+  if (snapshot !== undefined && gateway.endsSessions)
     await Promise.all(gateway.sessions.clear().map((session) => end(gateway, snapshot, session)))
   gateway.hosting.clear()
   gateway.news[Symbol.dispose]()

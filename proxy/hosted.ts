@@ -41,6 +41,8 @@ export class HostedSession implements Listener {
   readonly client: Client
   /** Least severe log messages that it takes. */
   level: string | undefined
+  /** Resources that it wants to hear of, by their names at the joint endpoint. */
+  readonly uris = new Set<string>()
   usedAt = Date.now()
   /** What no request waits for. */
   readonly standing = new EventStream('0')

@@ -1,6 +1,8 @@
+import { z } from 'zod'
 import { type Client, HostedSession } from './hosted.ts'
 import type { News } from './news.ts'
 import type { PooledSession } from './pool.ts'
+import type { SessionStore, StoredSession } from './session-store.ts'
 import { grantOf, type Snapshot } from './table.ts'
 
 /** The legacy sessions of the joint endpoint. */
@@ -11,7 +13,9 @@ export interface Hosting {
   drop(session: HostedSession): void
   /** Drops those of agents that are gone and those that were long idle, and ends what they have at servers that no longer serve. */
   review(snapshot: Snapshot, now: number): void
-  /** Drops all. */
+  /** Stores what became of one. */
+  save(session: HostedSession): void
+  /** Forgets all that others may find where they are stored. */
   clear(): void
 }
 
@@ -21,15 +25,26 @@ const idleLimit = 24 * 3_600_000
 const mostOfAgent = 1_000
 
 /** `end` is called for each session at a server that is no longer needed. */
-export function createHosting(news: News, end: (session: PooledSession) => void): Hosting {
+export function createHosting(
+  { news, store }: { readonly news: News; readonly store: SessionStore },
+  end: (session: PooledSession) => void,
+): Hosting {
   const held = new Map<string, HostedSession>()
   const unlisten = new Map<HostedSession, () => void>()
-  const drop = (session: HostedSession) => {
+  const keep = (session: HostedSession) => {
+    held.set(session.id, session)
+    unlisten.set(session, news.listen(session))
+  }
+  const release = (session: HostedSession) => {
     held.delete(session.id)
     unlisten.get(session)?.()
     unlisten.delete(session)
     session.close()
     for (const [generation] of session.upstream) leave(session, generation, end)
+  }
+  const drop = (session: HostedSession) => {
+    store.drop(session.id)
+    release(session)
   }
   return {
     open: (agent, client) => {
@@ -37,13 +52,14 @@ export function createHosting(news: News, end: (session: PooledSession) => void)
       const [oldest] = own.toSorted((a, b) => a.usedAt - b.usedAt)
       if (own.length >= mostOfAgent && oldest !== undefined) drop(oldest)
       const session = new HostedSession(agent, client)
-      held.set(session.id, session)
-      unlisten.set(session, news.listen(session))
+      keep(session)
+      store.save(stored(session))
       return session
     },
     find: (id, agent) => {
-      const session = held.get(id)
+      const session = held.get(id) ?? recall(store, id)
       if (session?.agent !== agent) return undefined
+      if (!held.has(id)) keep(session)
       session.usedAt = Date.now()
       return session
     },
@@ -52,12 +68,39 @@ export function createHosting(news: News, end: (session: PooledSession) => void)
       for (const session of held.values()) {
         if (isOver(session, snapshot, now)) drop(session)
         else settle(session, snapshot, { now, end })
+        store.touch([session.id], session.usedAt)
       }
+      store.dropOlder(now - idleLimit)
     },
+    save: (session) => store.save(stored(session)),
     clear: () => {
-      for (const session of held.values()) drop(session)
+      for (const session of held.values()) release(session)
     },
   }
+}
+
+const Content = z.object({
+  client: z.object({
+    version: z.string(),
+    capabilities: z.record(z.string(), z.unknown()),
+    info: z.record(z.string(), z.unknown()),
+  }),
+  level: z.string().optional(),
+  uris: z.array(z.string()).default([]),
+})
+
+function stored({ id, agent, client, level, uris, usedAt }: HostedSession): StoredSession {
+  return { id, agent, server: null, usedAt, content: JSON.stringify({ client, level, uris: [...uris] }) }
+}
+
+function recall(store: SessionStore, id: string): HostedSession | undefined {
+  const row = store.find(id)
+  if (row === undefined || row.server !== null) return undefined
+  const { client, level, uris } = Content.parse(JSON.parse(row.content))
+  const session = new HostedSession(row.agent, client, id)
+  session.level = level
+  for (const uri of uris) session.uris.add(uri)
+  return session
 }
 
 function isOver(session: HostedSession, snapshot: Snapshot, now: number): boolean {

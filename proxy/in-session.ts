@@ -3,7 +3,7 @@ import type { HostedSession } from './hosted.ts'
 import { passLevel } from './level.ts'
 import type { Message } from './message.ts'
 import { Refusal } from './refusal.ts'
-import { ownerOf } from './resolve.ts'
+import { ownerOf, ownerOfUri } from './resolve.ts'
 import { Subscriptions } from './subscriptions.ts'
 import type { Visit } from './visit.ts'
 
@@ -19,7 +19,26 @@ export async function change(visit: Visit, session: HostedSession, message: Mess
   const signal = AbortSignal.timeout(lookLimit)
   const owner = await ownerOf({ visit, era: 'legacy', signal }, message)
   const own = subscriptions.get(session) ?? subscribing(visit, session)
-  return message.method === 'resources/subscribe' ? own.add(owner) : own.remove(owner)
+  const uri = String(message.params.uri)
+  if (message.method === 'resources/subscribe') {
+    await own.add(owner)
+    session.uris.add(uri)
+  } else {
+    await own.remove(owner)
+    session.uris.delete(uri)
+  }
+  visit.gateway.hosting.save(session)
+}
+
+/** Subscribes again to what a session wanted at a proxy before this one. */
+export async function resume(visit: Visit, session: HostedSession): Promise<void> {
+  if (session.uris.size === 0 || subscriptions.has(session)) return
+  const own = subscribing(visit, session)
+  const signal = AbortSignal.timeout(lookLimit)
+  for (const uri of session.uris)
+    await ownerOfUri({ visit, era: 'legacy', signal }, uri)
+      .then((owner) => own.add(owner))
+      .catch((err: unknown) => visit.gateway.log.debug({ err, uri }, 'could not subscribe again'))
 }
 
 function subscribing({ gateway, agent }: Visit, session: HostedSession): Subscriptions {
@@ -33,6 +52,7 @@ async function setLevel(gateway: Gateway, session: HostedSession, level: unknown
   if (typeof level !== 'string' || !levels.includes(level))
     throw new Refusal('params', { why: `level must be one of ${levels.join(', ')}` })
   session.level = level
+  gateway.hosting.save(session)
   for (const own of await Promise.allSettled(session.upstream.values()))
     if (own.status === 'fulfilled') passLevel(gateway, session, own.value)
 }

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import type { Server } from 'node:http'
+import { join } from 'node:path'
 import { type Logger, pino } from 'pino'
 import type { Table } from '#manifests/table.ts'
 import { createApp } from './app.ts'
@@ -10,13 +11,15 @@ import { prepareLeaving } from './leave.ts'
 import { createPoll } from './poll.ts'
 import { reportOf } from './report.ts'
 import { readSealKey } from './seal.ts'
+import { openSessionStore } from './session-store.ts'
 
 /** Runs a proxy until it is told to leave. */
 async function main(config: Config, log: Logger): Promise<void> {
   const stop = new AbortController()
   using keep = await openKeep(config.state)
   const sealKey = await readSealKey(config.state)
-  const gateway = createGateway({ config, log, sealKey, speakUp: () => poll.speakUp(), signal: stop.signal })
+  using store = openSessionStore(join(config.state, 'state.db'))
+  const gateway = createGateway({ config, log, sealKey, store, speakUp: () => poll.speakUp(), signal: stop.signal })
   const poll = createPoll({
     socket: config.socket,
     report: () => reportOf(gateway),

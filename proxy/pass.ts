@@ -20,13 +20,13 @@ export function upstreamHeaders(
   const kept = pick(headers, (name) => passed.has(name) || name.startsWith(param))
   kept.accept = 'application/json, text/event-stream'
   kept['content-type'] = 'application/json'
-  return session === undefined ? kept : { ...kept, 'mcp-session-id': session.upstreamId }
+  return session === undefined ? kept : { ...kept, 'mcp-session-id': session.place.upstreamId }
 }
 
 /** Headers of a session's stream or its end. */
 export function sessionHeaders(headers: IncomingHttpHeaders, session: Session): Readonly<Record<string, string>> {
   const kept = pick(headers, (name) => name === 'last-event-id' || name === 'mcp-protocol-version')
-  return { ...kept, accept: 'text/event-stream', 'mcp-session-id': session.upstreamId }
+  return { ...kept, accept: 'text/event-stream', 'mcp-session-id': session.place.upstreamId }
 }
 
 /** The `Mcp-Param-*` of a request. */

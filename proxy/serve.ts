@@ -1,10 +1,12 @@
 import { once } from 'node:events'
+import type { ServerResponse } from 'node:http'
 import { answerEach, refuseBody } from './answer.ts'
 import { answerBare, answersBare } from './bare.ts'
 import { readBytes } from './body.ts'
 import { legacyVersions, modernVersion } from './envelope.ts'
 import { type Errand, forwardPost, forwardSession } from './forward.ts'
 import { type HostedSession, readClient } from './hosted.ts'
+import { resume } from './in-session.ts'
 import { answerJointly, versionFor } from './joint.ts'
 import { judge } from './judge.ts'
 import { serveListen } from './listen.ts'
@@ -13,6 +15,7 @@ import { checkModern, checkNames, eraOf, textOf } from './modern.ts'
 import { Refusal } from './refusal.ts'
 import { sendRefusal, takesStream } from './reply.ts'
 import type { Session } from './session.ts'
+import { eventOf } from './sse.ts'
 import { grantOf, holds } from './table.ts'
 import type { Visit } from './visit.ts'
 
@@ -56,10 +59,19 @@ async function forward(errand: Errand, { body, bytes, era }: Sent): Promise<void
   try {
     await forwardPost(errand, body, bytes)
   } catch (error) {
-    const inBand = error instanceof Refusal && error.status === 200
-    if (!inBand || errand.visit.response.headersSent) throw error
+    if (!(error instanceof Refusal) || error.status !== 200) throw error
+    const { response } = errand.visit
+    if (response.headersSent) return breakOff(response, body, error)
     refuseBody(errand.visit, body, new Map(body.messages.map((message) => [message, error])), era)
   }
+}
+
+/** Whoever reads a stream that is broken off would wait for its answer. */
+function breakOff(response: ServerResponse, { messages }: Body, refusal: Refusal): void {
+  const requests = messages.filter(({ kind }) => kind === 'request')
+  if (response.getHeader('content-type') !== 'text/event-stream' || response.writableEnded) throw refusal
+  // What was cut in the middle of an event is ended first.
+  response.end(`\n\n${requests.map(({ id }) => eventOf(refusal.body(id))).join('')}`)
 }
 
 function judged(body: Body, refuse: (message: Message) => Refusal | undefined): ReadonlyMap<Message, Refusal> {
@@ -142,6 +154,7 @@ async function serveHosted(visit: Visit, method: string | undefined): Promise<vo
   const found = last === undefined ? { stream: session.standing } : session.lookUp(last)
   if (found === undefined) throw new Refusal('event')
   if (found.stream.isOpen) throw new Refusal('stream-taken')
+  void resume(visit, session)
   const exchange = gateway.exchanges.open({
     agent,
     kind: 'stream',

@@ -90,7 +90,7 @@ describe('replacing a proxy', () => {
     expect(kernels.length).toBeLessThan(4)
   }, 90_000)
 
-  test('lets a call in flight finish, ends idle streams at once and leaves no session behind', async () => {
+  test('lets a call in flight finish, ends idle streams at once and hands its sessions over', async () => {
     const port = await freePort()
     const proxy = await open('p', port)
     const both = { ...as('a'), accept: 'application/json, text/event-stream' }
@@ -106,6 +106,11 @@ describe('replacing a proxy', () => {
     expect(upstream.release()).toBe(1)
     expect((await slow).text).toContain('paused')
     expect(await left).toBe(0)
-    expect(upstream.sessions).toBe(0)
+    expect(upstream.sessions).toBe(1)
+    const next = await open('q', port)
+    const echo = rpc('tools/call', { name: 'echo', arguments: { text: 'still here' } })
+    expect((await post(`${next.url}/mcp/s`, echo, { ...both, ...session })).text).toContain('still here')
+    expect(upstream.sessions).toBe(1)
+    expect(await next.leave()).toBe(0)
   }, 60_000)
 })

@@ -465,7 +465,7 @@ describe('sessions', () => {
     )
   })
 
-  test('stay on the generation that they began on, and count there', async () => {
+  test('stay on the generation that they began on as long as it runs, and count there', async () => {
     const session = await openSession('a')
     const before = tables.servers.one ?? serverAt('one', v1.origin)
     const { generation, path } = before
@@ -479,7 +479,8 @@ describe('sessions', () => {
     expect(next.seen.some(({ body }) => body.includes('still'))).toBe(false)
     expect(proxy.gateway.sessions.count(generation)).toBe(1)
     proxy.use({ ...tables, servers: { ...tables.servers, one: serverAt('one', next.origin) } })
-    expect((await proxy.post('/mcp/one', call, { ...as('a'), ...both, 'mcp-session-id': session })).status).toBe(404)
+    expect((await proxy.post('/mcp/one', call, { ...as('a'), ...both, 'mcp-session-id': session })).status).toBe(200)
+    expect(next.seen.some(({ body }) => body.includes('still'))).toBe(true)
   })
 })
 

@@ -2,7 +2,7 @@ import { hash } from 'node:crypto'
 import { pino } from 'pino'
 import type { Grant, Table, TableServer } from '#manifests/table.ts'
 import { createApp } from '../../proxy/app.ts'
-import { closeGateway, createGateway, type Gateway } from '../../proxy/gateway.ts'
+import { closeGateway, createGateway, type Gateway, type GatewayOptions } from '../../proxy/gateway.ts'
 import { listen } from './mcp-upstream.ts'
 
 /** A proxy in this process, with the table that a test puts in force. */
@@ -50,7 +50,7 @@ export function serverAt(name: string, origin: string | undefined, more: Partial
   }
 }
 
-export async function openProxy(): Promise<OpenProxy> {
+export async function openProxy(options: Pick<GatewayOptions, 'store' | 'sealKey'> = {}): Promise<OpenProxy> {
   const stop = new AbortController()
   const lines: Record<string, unknown>[] = []
   const log = pino({ level: 'debug' }, { write: (line) => void lines.push(JSON.parse(line)) })
@@ -66,7 +66,7 @@ export async function openProxy(): Promise<OpenProxy> {
   const speakUp = () => {
     spoken++
   }
-  const gateway = createGateway({ config, log, speakUp, signal: stop.signal })
+  const gateway = createGateway({ config, log, speakUp, signal: stop.signal, ...options })
   const app = createApp(gateway)
   await app.ready()
   const url = `http://127.0.0.1:${await listen(app.server)}`

@@ -1,0 +1,59 @@
+import { DatabaseSync } from 'node:sqlite'
+import { z } from 'zod'
+
+/** A legacy session as the proxies of an instance remember it, so that it outlives each of them. */
+const StoredSession = z.object({
+  id: z.string(),
+  agent: z.string(),
+  /** Of `/mcp/<server>`; null for the joint endpoint. */
+  server: z.string().nullable(),
+  /** What its kind of session needs beside, as JSON. */
+  content: z.string(),
+  /** ms since the epoch */
+  usedAt: z.number(),
+})
+export type StoredSession = z.infer<typeof StoredSession>
+
+export interface SessionStore extends Disposable {
+  /** Writes one anew, or what became of it. */
+  save(session: StoredSession): void
+  find(id: string): StoredSession | undefined
+  touch(ids: Iterable<string>, usedAt: number): void
+  drop(id: string): void
+  /** Forgets those that nobody used since. */
+  dropOlder(usedAt: number): void
+}
+
+const schema = `
+  CREATE TABLE IF NOT EXISTS session (
+    id TEXT PRIMARY KEY, agent TEXT NOT NULL, server TEXT, content TEXT NOT NULL, usedAt INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID`
+/** Another proxy may be writing, ms. */
+const busy = 2_000
+
+/** Opens the sessions in a file, or in memory where it is `:memory:`. */
+export function openSessionStore(file: string): SessionStore {
+  const database = new DatabaseSync(file, { timeout: busy })
+  database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; ${schema}`)
+  const save = database.prepare(
+    `INSERT INTO session (id, agent, server, content, usedAt) VALUES (:id, :agent, :server, :content, :usedAt)
+     ON CONFLICT (id) DO UPDATE SET content = :content, usedAt = :usedAt`,
+  )
+  const find = database.prepare('SELECT id, agent, server, content, usedAt FROM session WHERE id = ?')
+  const touch = database.prepare('UPDATE session SET usedAt = ? WHERE id = ?')
+  const drop = database.prepare('DELETE FROM session WHERE id = ?')
+  const dropOlder = database.prepare('DELETE FROM session WHERE usedAt < ?')
+  return {
+    save: (session) => void save.run({ ...session }),
+    find: (id) => {
+      const row = find.get(id)
+      return row === undefined ? undefined : StoredSession.parse(row)
+    },
+    touch: (ids, usedAt) => {
+      for (const id of ids) touch.run(usedAt, id)
+    },
+    drop: (id) => void drop.run(id),
+    dropOlder: (usedAt) => void dropOlder.run(usedAt),
+    [Symbol.dispose]: () => database.close(),
+  }
+}
