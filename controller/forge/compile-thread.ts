@@ -1,25 +1,58 @@
 import { parentPort, workerData } from 'node:worker_threads'
-import { z } from 'zod'
 import { compile } from '../compile/compile.ts'
-import { openBareTree } from '../source/bare-tree.ts'
+import type { Tree } from '../desired.ts'
+import { createBareGit, openBareTree } from '../source/bare-tree.ts'
+import { History } from '../source/history.ts'
+import { readLineage } from '../source/lineage.ts'
+import { Mirror } from '../source/mirror.ts'
+import { Notary } from '../trust/notary.ts'
+import { type Trusted, trusted } from '../trust/trusted.ts'
+import { Question, type Reading, type Readings } from './compile-apart.ts'
 
 // What strangers wrote is parsed in a thread of its own: it can take neither the controller's time nor its memory.
 
-const Task = z.object({
-  folder: z.string(),
-  path: z.string(),
-  inherited: z.record(z.string(), z.string()),
-  trees: z.array(z.object({ oid: z.string(), commit: z.string() })),
-})
+const { merged, tip, accepted, approved, signers, ...place } = Question.parse(workerData)
+const { folder, path } = place
+const signal = new AbortController().signal
+const git = createBareGit(place)
+const mirror = new Mirror(folder, git)
+const tree = (commit: string) => openBareTree(place, commit, commit)
+const notary = signers === undefined ? undefined : openNotary(signers)
+const unread: Reading = { whole: { ok: false, faults: [] }, trusted: { ok: false, faults: [] }, held: [] }
 
-const { trees, ...place } = Task.parse(workerData)
-const answers = []
-for (const [at, { oid, commit }] of trees.entries())
-  try {
-    answers.push(await compile(await openBareTree(place, oid, commit)))
-  } catch (error) {
-    // The first is what is asked about; the mirror may have lost what it is compared with.
-    if (at === 0) throw error
-    answers.push({ ok: false, faults: [] })
+parentPort?.postMessage(await readAll())
+
+/** The first is what is asked about; the mirror may have lost what it is compared with. */
+async function readAll(): Promise<Readings> {
+  return {
+    merged: await read(merged),
+    tip: await read(tip).catch(() => unread),
+    accepted: accepted === undefined ? undefined : await tree(accepted).then(compile, () => undefined),
   }
-parentPort?.postMessage(answers)
+}
+
+async function read(commit: string): Promise<Reading> {
+  const whole = await tree(commit)
+  const compiled = await compile(whole)
+  const seen = await trustedPart(whole)
+  return {
+    whole: compiled,
+    trusted: seen.tree === whole ? compiled : await compile(seen.tree),
+    held: seen.held,
+    lineage: accepted === undefined ? undefined : await readLineage(mirror, accepted, commit).catch(() => undefined),
+  }
+}
+
+/** As a pass does it, by what it remembers and has been told. */
+async function trustedPart(whole: Tree): Promise<Trusted> {
+  if (notary === undefined) return { tree: whole, held: [] }
+  const source = { vet: (head: Tree, base: string | undefined) => notary.vet({ head, base }) }
+  const journal = { accepted: () => accepted, approvals: () => approved }
+  return (await trusted({ source, journal }, whole, signal)) ?? { tree: whole, held: [] }
+}
+
+/** Its files lie with the heads, and go with them: the controller's own history has others. */
+function openNotary(file: string): Notary {
+  const history = new History({ folder, home: folder, git, below: path })
+  return new Notary({ path: file, history, tree, lacking: async () => '' })
+}

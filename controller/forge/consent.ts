@@ -9,6 +9,8 @@ import { consentToAll, opinionOf, type Recorded } from './reviews.ts'
 export interface Consents extends AsyncDisposable {
   /** From what is known now; what is not known yet is asked for, and a changed answer asks for a pass. */
   consent(commits: readonly string[], approvals: number): Consent
+  /** What the last pass that asked would hear now. */
+  standing(): Consent
 }
 
 export interface ConsentOptions {
@@ -54,6 +56,10 @@ class Records implements Consents {
     for (const commit of this.#known.keys()) if (!commits.includes(commit)) this.#known.delete(commit)
     if (isNews) this.#bell.ring()
     return this.#answer(commits, approvals)
+  }
+
+  standing(): Consent {
+    return this.#wanted === undefined ? { given: true } : this.#answer(this.#wanted.commits, this.#wanted.approvals)
   }
 
   #answer(commits: readonly string[], approvals: number): Consent {

@@ -24,6 +24,7 @@ import { until } from '../support/until.ts'
 const limit = () => AbortSignal.timeout(60_000)
 const log = pino({ level: 'silent' })
 const inherited = { PATH: process.env.PATH ?? '' }
+const given = { given: true } as const
 
 /** A controller's inspection of pull requests, on a real mirror of the forge's repository. */
 interface Inspection extends AsyncDisposable {
@@ -58,7 +59,8 @@ beforeEach(async () => {
   open = []
   main = await stage.work.commit(base)
   await stage.push('main')
-  footing = { accepted: main, approvals: undefined, tools: new Map(), secrets: new Set() }
+  const nobody = { base: undefined, approved: [], signers: undefined, approvals: undefined, consent: given }
+  footing = { ...nobody, accepted: main, tools: new Map(), secrets: new Set() }
 })
 afterEach(async () => {
   for (const one of open) await one[Symbol.asyncDispose]()
