@@ -1,13 +1,10 @@
 import { narrow } from '../admission.ts'
-import { aimAt } from '../aim.ts'
-import { usualSettings } from '../compile/gateway.ts'
 import type { Consent } from '../consent.ts'
 import { type Compiled, type Desired, describeFault } from '../desired.ts'
 import { explainLines } from '../explain.ts'
+import { foresee, nothing } from '../foresee.ts'
 import type { Verdict } from '../judge.ts'
-import { plan } from '../plan.ts'
 import { type Base, decide, wentBack } from '../ruling.ts'
-import { anyMachine, settled, wantedOf } from '../settled.ts'
 import { accessChanges, escalations, type KnownTools, loosenings } from './access.ts'
 import type { Reading, Readings } from './compile-apart.ts'
 
@@ -47,8 +44,6 @@ export interface Circumstances {
   readonly secrets?: ReadonlySet<string>
 }
 
-const nothing: Desired = { commit: '', agents: {}, servers: {}, settings: usualSettings, warnings: [] }
-
 /** Pure. No fact of the machine is in it but the names of what it lacks. */
 export function previewOf(readings: Readings, circumstances: Circumstances): Preview {
   const { merged, tip, accepted } = readings
@@ -63,8 +58,8 @@ export function previewOf(readings: Readings, circumstances: Circumstances): Pre
   const now = usable(merged.trusted, (compiled) => judged(merged, compiled, consent), inForce ?? nothing)
   const before = desiredOf(tip.whole) ?? inForce ?? nothing
   const changes = accessChanges(before.agents, desired.agents, circumstances.known)
-  const atOnce = planLines(inForce ?? nothing, now.desired)
-  const later = planLines(inForce ?? nothing, desired)
+  const atOnce = explainLines(foresee(inForce ?? nothing, now.desired))
+  const later = explainLines(foresee(inForce ?? nothing, desired))
   return {
     kind: 'valid',
     plan: atOnce,
@@ -113,12 +108,6 @@ function unnamed(text: string, { commit }: Desired): string {
 
 function desiredOf(compiled: Compiled | undefined): Desired | undefined {
   return compiled?.ok === true ? compiled.desired : undefined
-}
-
-function planLines(before: Desired, after: Desired): readonly string[] {
-  const machine = anyMachine(before, after)
-  const aim = aimAt(after, machine)
-  return explainLines(plan(aim, wantedOf(aim), settled(aimAt(before, machine))))
 }
 
 function lacksOf({ servers }: Desired, secrets: ReadonlySet<string> | undefined): readonly string[] {
