@@ -139,7 +139,7 @@ function accept({ url, repository }: Line, { call, need }: Question, { status, l
     )
   if (status >= 500 || status === 429 || status === 408 || status === 423 || status === 425)
     throw new ForgeDown(`the forge answers ${call} with ${status}`)
-  throw new ForgeRefusal(describeRefusal({ call, repository, need, status, said: messageOf(text) }), status)
+  throw new ForgeRefusal(describeRefusal({ call, url, repository, need, status, said: messageOf(text) }), status)
 }
 
 function readAnswer<T>(answer: z.ZodType<T>, text: string, { call }: Question): T {

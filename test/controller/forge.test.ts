@@ -145,7 +145,7 @@ test('says which right is missing, keeps what it has to tell, and does not hamme
   await told.core.becomes(head, 'applied')
   await until('the trouble is told', () => told.desk().state().forge?.ok === false)
   expect(told.desk().state().forge?.reason).toContain(
-    `POST status is forbidden (403 "user should have a permission to write to a repo"): GATEWAY_FORGE_TOKEN needs the scope write:repository, and its user the right to write ${told.stage.repository}`,
+    `POST status is forbidden (403 "user should have a permission to write to a repo"): the user of GATEWAY_FORGE_TOKEN needs the right to write ${told.stage.repository} (given at ${told.way.url}/${told.stage.repository}/settings/collaboration)`,
   )
   await told.core.rests()
   const before = told.way.requests
