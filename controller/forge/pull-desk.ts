@@ -1,5 +1,5 @@
 import type { Logger } from 'pino'
-import type { Status } from '#manifests/status.ts'
+import type { PullStatus, Status } from '#manifests/status.ts'
 import type { Config } from '../config/config.ts'
 import type { Consent } from '../consent.ts'
 import type { Machine } from '../generation.ts'
@@ -20,6 +20,8 @@ export interface PullDesk extends AsyncDisposable {
   consent(commits: readonly string[], approvals: number): Consent
   /** How the forge fares, with what hinders looking at pull requests. */
   forge(told: Status['forge']): Status['forge']
+  /** What was told of an open pull request; undefined before the first look. */
+  told(number: number): PullStatus | undefined
 }
 
 export interface PullDeskOptions {
@@ -60,6 +62,7 @@ export function openPullDesk({ instance, source, inherited }: Charge, options: P
       const trouble = pulls.trouble()
       return trouble === undefined || told?.ok === false ? told : { ok: false, reason: `pull requests: ${trouble}` }
     },
+    told: (number) => pulls.told(number),
     async [Symbol.asyncDispose]() {
       ending.abort(new Error('the controller stops'))
       await listening

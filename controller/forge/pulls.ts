@@ -1,4 +1,5 @@
 import type { Logger } from 'pino'
+import type { PullStatus } from '#manifests/status.ts'
 import { createBell } from '../bell.ts'
 import type { Consent } from '../consent.ts'
 import type { Base } from '../ruling.ts'
@@ -11,6 +12,7 @@ import { planComment } from './comment.ts'
 import { compileApart, type Readings } from './compile-apart.ts'
 import type { Notes } from './notes.ts'
 import { type Circumstances, type Preview, previewOf } from './preview.ts'
+import { pullStatus } from './pull-status.ts'
 import { consentOf, opinionOf } from './reviews.ts'
 import type { Said } from './statuses.ts'
 import { beingLookedAt, verdictOf } from './verdict.ts'
@@ -65,6 +67,8 @@ export interface Pulls extends AsyncDisposable {
   look(): void
   /** Why they cannot be looked at; undefined while all goes well. */
   trouble(): string | undefined
+  /** What was told of an open one; undefined before the first look. */
+  told(number: number): PullStatus | undefined
 }
 
 /** ms that one pull request may take, but for what the forge needs. */
@@ -78,6 +82,7 @@ interface Look {
   readonly head: string
   readonly by: string
   readonly base?: Base | undefined
+  readonly told?: PullStatus | undefined
 }
 
 class Inspector implements Pulls {
@@ -101,6 +106,10 @@ class Inspector implements Pulls {
 
   trouble(): string | undefined {
     return this.#trouble
+  }
+
+  told(number: number): PullStatus | undefined {
+    return this.#looked.get(number)?.told
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -167,16 +176,16 @@ class Inspector implements Pulls {
     const last = this.#looked.get(number)
     if (last?.by === by && last.base === base) return
     if (last?.head !== head && !isTold(head)) {
-      post(head, beingLookedAt)
+      post(head, beingLookedAt(number))
       notes.markStale(number, head)
     }
-    this.#looked.set(number, { head, by: '' })
+    this.#looked.set(number, { ...last, head, by: '' })
     const limit = AbortSignal.any([signal, AbortSignal.timeout(lookWithin)])
     const preview = await this.#preview(pull, ground, limit)
     if (preview === undefined) return
-    post(head, verdictOf(preview))
+    post(head, verdictOf(number, preview))
     notes.say(number, planComment({ of, branch, head, base: tip }, preview))
-    this.#looked.set(number, { head, by, base })
+    this.#looked.set(number, { head, by, base, told: pullStatus({ number, head, base: tip }, preview) })
   }
 
   /** What waits for others on the branch waits on, whatever is merged into it. */

@@ -55,6 +55,27 @@ test('shows a commit and each server that it changes, each transition once', asy
   expect(told.desk().state().forge).toEqual({ ok: true, reason: 'is told everything' })
 })
 
+test('shows a server that was rolled back as other than its commit says, until that is over', async () => {
+  told = await openToldCore()
+  const { core } = told
+  const old = await told.publish(first)
+  await core.becomes(old, 'applied')
+  const head = await told.publish({ [wiki]: imageServer('3') })
+  const good = ['gateway/deploy success', 'gateway/grants success', 'gateway/deploy/wiki success']
+  await becomesShown(head, ...good)
+  await core.rests()
+  await core.steward().rollback('wiki', undefined, AbortSignal.timeout(10_000))
+  await becomesShown(head, 'gateway/deploy warning', 'gateway/grants success', 'gateway/deploy/wiki warning')
+  expect(told.shown(head).map(({ context, description }) => `${context} ${description}`)).toEqual(
+    expect.arrayContaining([
+      'gateway/deploy all but wiki, rolled back on the machine, is as the commit says',
+      expect.stringMatching(`^gateway/deploy/wiki rolled back to ${old.slice(0, 12)}, until its next change or `),
+    ]),
+  )
+  core.steward().resume('wiki')
+  await becomesShown(head, ...good)
+})
+
 test('shows what is wrong with a rejected commit, and what is overtaken', async () => {
   told = await openToldCore()
   await told.core.becomes(await told.publish(first))

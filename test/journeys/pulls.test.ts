@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { z } from 'zod'
+import { PullStatus } from '#manifests/status.ts'
 import { type FixtureForge, openFixtureForge } from '../support/forge.ts'
 import { openStage, type Stage } from '../support/forge-stage.ts'
 import { type Gateway, startGateway, testToken } from '../support/gateway.ts'
@@ -11,6 +12,8 @@ const minutes = 60_000
 const alpha = testToken()
 const beta = testToken()
 const secret = randomBytes(24).toString('hex')
+const operator = randomBytes(24).toString('hex')
+const page = 'https://gateway.example'
 
 function permissions(servers: string): string {
   const agent = (name: string, hash: string, list: string) =>
@@ -38,6 +41,8 @@ describe('a pull request', () => {
       GATEWAY_FORGE_URL: site.url,
       GATEWAY_FORGE_TOKEN: stage.bot.token,
       GATEWAY_WEBHOOK_SECRET: secret,
+      GATEWAY_STATUS_URL: page,
+      GATEWAY_OPERATOR_TOKEN: operator,
     })
     expect(await gateway.becomes(commit)).toMatchObject({ phase: 'applied' })
     const hook = { url: `${gateway.face}/webhook/forgejo`, content_type: 'json', secret }
@@ -108,11 +113,19 @@ describe('a pull request', () => {
   test(
     'that widens access waits for others, also once it is merged',
     async () => {
-      await stage.work.commit({ 'manifests/permissions.yaml': permissions('[wiki]') })
+      const head = await stage.work.commit({ 'manifests/permissions.yaml': permissions('[wiki]') })
       const number = await propose('widen')
       await says(number, `pull request ${number} needs 1 more approval by someone else than ${stage.alice.login}`)
       const { body } = comments(number)[0] ?? { body: '' }
       expect(body).toContain('+ beta gains wiki')
+      expect(rows(head, 'gateway/validate').map(({ url }) => url)).toEqual(Array(2).fill(`${page}/pulls/${number}`))
+      const told = await fetch(`${gateway.face}/pulls/${number}`)
+      const { access, held, plan } = PullStatus.parse(await told.json())
+      expect({ access, plan }).toEqual({ access: undefined, plan: ['0 to build, 0 to replace, 0 to remove'] })
+      expect(held).toEqual([expect.stringContaining('beta gains wiki')])
+      const authorization = `Bearer ${operator}`
+      const whole = await fetch(`${gateway.face}/pulls/${number}`, { headers: { authorization } })
+      expect(PullStatus.parse(await whole.json()).access?.gains).toEqual([expect.stringMatching(/^beta gains wiki/)])
       const merged = await merge(number)
       expect(await gateway.becomes(merged)).toMatchObject({ phase: 'held' })
       await expect(word(beta.token)).rejects.toThrow()
