@@ -140,12 +140,14 @@ function cryTo(url: string): AsyncDisposable {
 }
 
 test('tells again what a forge in trouble did not take', async () => {
+  const html = { 'content-type': 'text/html' }
   told = await openToldCore()
   const faults = [
     { kind: 'answer', status: 500 },
     { kind: 'answer', status: 429, headers: { 'retry-after': '1' } },
+    { kind: 'answer', status: 404, headers: html, body: '<h1>' },
     { kind: 'half' },
-    { kind: 'answer', status: 200, headers: { 'content-type': 'text/html' }, body: '<h1>' },
+    { kind: 'answer', status: 200, headers: html, body: '<h1>' },
   ] as const
   let letter = 1
   for (const fault of faults) {

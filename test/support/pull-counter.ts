@@ -32,7 +32,7 @@ export interface Counter extends AsyncDisposable {
   /** The branch's head, and the last commit of which nothing was held back. */
   readonly main: string
   accepted: string
-  inspect(instance?: string, token?: string): Promise<Inspection>
+  inspect(instance?: string, token?: string, way?: string): Promise<Inspection>
   /** Commits on the branch, which is accepted whole and seen by every inspection. */
   moveMain(changes: Readonly<Record<string, Change>>): Promise<string>
   /** Pushes a branch of its own from what `main` is, and asks for the merge. */
@@ -69,10 +69,10 @@ export async function openCounter(site: FixtureForge): Promise<Counter> {
       return seen.main
     },
     accepted: '',
-    async inspect(instance = 'gateway', token = stage.bot.token) {
+    async inspect(instance = 'gateway', token = stage.bot.token, url = site.url) {
       const footing = async () => ({ ...counter.footing, accepted: counter.accepted, tip: seen.tip })
       const of = `${instance}/${stage.repository}`
-      const inspection = await openInspection({ site, stage, of, token, footing })
+      const inspection = await openInspection({ url, stage, of, token, footing })
       open.add(inspection)
       await look()
       inspection.pulls.look()
@@ -121,18 +121,19 @@ export async function openCounter(site: FixtureForge): Promise<Counter> {
 }
 
 interface Post {
-  readonly site: FixtureForge
+  /** Where the forge is reached; git reaches it by itself. */
+  readonly url: string
   readonly stage: Stage
   readonly of: string
   readonly token: string
   readonly footing: () => Promise<Footing>
 }
 
-async function openInspection({ site, stage, of, token, footing }: Post): Promise<Inspection & { source: Source }> {
+async function openInspection({ url, stage, of, token, footing }: Post): Promise<Inspection & { source: Source }> {
   const state = await mkdtemp(join(tmpdir(), 'pulls-'))
   const journal = openJournal(state)
   const outbox: Outbox = openOutbox(journal, log)
-  const forge: Forge = openForge({ url: site.url, token, repository: stage.repository, inherited: {} })
+  const forge: Forge = openForge({ url, token, repository: stage.repository, inherited: {} })
   const source = await openSource({
     repo: stage.url,
     branch: 'main',
