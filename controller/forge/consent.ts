@@ -9,8 +9,8 @@ import { consentToAll, opinionOf, type Recorded } from './reviews.ts'
 export interface Consents extends AsyncDisposable {
   /** From what is known now; what is not known yet is asked for, and a changed answer asks for a pass. */
   consent(commits: readonly string[], approvals: number): Consent
-  /** What the last pass that asked would hear now. */
-  standing(): Consent
+  /** What a pass would hear now that asks again about the commits up to this one; given where none asked. */
+  standing(head: string): Consent
 }
 
 export interface ConsentOptions {
@@ -58,8 +58,9 @@ class Records implements Consents {
     return this.#answer(commits, approvals)
   }
 
-  standing(): Consent {
-    return this.#wanted === undefined ? { given: true } : this.#answer(this.#wanted.commits, this.#wanted.approvals)
+  standing(head: string): Consent {
+    const { commits, approvals } = this.#wanted ?? { commits: [], approvals: 0 }
+    return commits.at(-1) === head ? this.#answer(commits, approvals) : { given: true }
   }
 
   #answer(commits: readonly string[], approvals: number): Consent {

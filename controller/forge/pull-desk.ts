@@ -8,7 +8,7 @@ import type { Outbox } from '../outbox.ts'
 import type { Rounds } from '../rounds.ts'
 import type { PullRefs } from '../source/pull-refs.ts'
 import { readSigners, type Signers } from '../trust/signers.ts'
-import { openConsents } from './consent.ts'
+import { type Consents, openConsents } from './consent.ts'
 import { type Desk, forgeKinds } from './desk.ts'
 import { openNotes } from './notes.ts'
 import { type Footing, openPulls } from './pulls.ts'
@@ -51,7 +51,7 @@ export function openPullDesk({ instance, source, inherited }: Charge, options: P
   const often = { ...(every === undefined ? {} : { every }), ...(checkEvery === undefined ? {} : { checkEvery }) }
   const place = { branch: source.branch, path: source.path, inherited, of }
   const onChange = () => rounds.bell.ring()
-  const footing = createFooting(options, source.signers, () => consents.standing())
+  const footing = createFooting(options, source.signers, (head) => consents.standing(head))
   const isTold = (sha: string) => outbox.lastSent(forgeKinds.status, `${sha} ${contexts.validate}`) !== undefined
   const consents = openConsents({ forge, branch: source.branch, hints, log, onChange: () => rounds.ask() })
   const pulls = openPulls({ forge, refs, notes, post, isTold, footing, hints, log, onChange, ...place, ...often })
@@ -85,7 +85,7 @@ async function follow({ news }: PullDeskOptions['rounds'], look: () => void, sig
 function createFooting(
   { rounds, journal, machine }: PullDeskOptions,
   signers: string | undefined,
-  standing: () => Consent,
+  standing: Consents['standing'],
 ): () => Promise<Footing> {
   const tools = new Map<string, readonly string[]>()
   return async () => {
@@ -96,7 +96,7 @@ function createFooting(
       ...{ tip, accepted, base: rounds.base, approved: journal.approvals() },
       signers: signers === undefined ? undefined : { path: signers, digest: digestOf(await readSigners(signers)) },
       approvals: rounds.seen?.aim.settings.governance?.approvals,
-      consent: tip === accepted ? { given: true } : standing(),
+      consent: tip === undefined || tip === accepted ? { given: true } : standing(tip),
       tools: new Map([...tools].sort()),
       secrets: new Set((await machine()).secrets.keys()),
     }

@@ -4,6 +4,7 @@ import { z } from 'zod'
 import { PullStatus } from '#manifests/status.ts'
 import { type Beside, openBeside, page } from '../support/forge-beside.ts'
 import { testToken } from '../support/gateway.ts'
+import { createKeys } from '../support/signing.ts'
 import { callSmall, smallServer } from '../support/small-server.ts'
 import { until } from '../support/until.ts'
 
@@ -108,5 +109,34 @@ describe('a pull request', () => {
     await becomesShown(head, { 'gateway/validate': 'success' })
     const comments = await becomesSaid(number, 'server wiki gains the secret WIKI_KEY')
     expect(JSON.stringify(comments)).not.toContain('This machine lacks')
+  })
+})
+
+describe('a pull request where commits must be signed', () => {
+  test('(9) shows what will be held, which the merge then holds until it is approved', {
+    timeout: 5 * minutes,
+  }, async () => {
+    await using keys = await createKeys()
+    const signers = await keys.allow('signers', await keys.line('dev'))
+    const files = { 'manifests/permissions.yaml': permissions('[]'), ...smallServer('wiki', { word: 'one' }) }
+    await using beside = await openBeside(files, { GATEWAY_ALLOWED_SIGNERS: signers })
+    const { stage, gateway, becomesShown, becomesSaid } = beside
+    await keys.sign(stage.work, 'dev')
+    await stage.work.git('commit', '--quiet', '--allow-empty', '-m', 'Vouch')
+    await stage.push('main', stage.owner)
+    const vouched = await stage.work.git('rev-parse', 'HEAD')
+    expect(await gateway.becomes(vouched)).toMatchObject({ phase: 'applied' })
+    await keys.sign(stage.work, undefined)
+    const head = await stage.work.commit({ 'manifests/permissions.yaml': permissions('[wiki]') })
+    const number = await beside.propose('unsigned')
+    const [comment] = await becomesSaid(number, 'changes of one path that nobody signed who may')
+    const [, plan = ''] = /gateway approve ([0-9a-f]{8})/.exec(comment?.body ?? '') ?? []
+    const [status] = await becomesShown(head, { 'gateway/validate': 'success' })
+    expect(status?.description).toBe('in part held until approved; 0 to build, 0 to replace, 0 to remove')
+    const merged = await beside.merged(number)
+    expect(await gateway.becomes(merged)).toMatchObject({ phase: 'held', held: [{ plan }] })
+    await gateway.ask('POST', `/approve/${plan}`)
+    await becomesShown(merged, { 'gateway/deploy': 'success', 'gateway/grants': 'success' })
+    expect(await callSmall(`${gateway.endpoint}/mcp/wiki`, beta.token, 'word')).toBe('one')
   })
 })
