@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import {
+  BranchAnswer,
   CombinedAnswer,
   CommentAnswer,
   listOf,
@@ -83,6 +84,7 @@ suite('the fixture beside what a real Forgejo answered', ['shared-data'], () => 
     const { body: comment } = await stage.bot.ask('POST', `${stage.at}/issues/1/comments`, { body: 'x' }, 201)
     await compare(readAnswer('comment-create'), comment)
     await compare(readAnswer('comments'), (await stage.bot.ask('GET', `${stage.at}/issues/1/comments`)).body)
+    await compare(readAnswer('branch'), (await stage.bot.ask('GET', `${stage.at}/branches/main`)).body)
     await compare(readAnswer('version'), (await stage.bot.ask('GET', '/version')).body)
   })
 
@@ -105,6 +107,11 @@ suite('the fixture beside what a real Forgejo answered', ['shared-data'], () => 
       official: true,
     })
     expect(listOf(CommentAnswer).parse(readAnswer('comments'))[0]?.author).toBe('gateway-bot')
+    expect(BranchAnswer.parse(readAnswer('branch'))).toEqual({
+      mayPush: false,
+      mayMerge: true,
+      required: ['gateway/*'],
+    })
     expect(VersionAnswer.parse(readAnswer('version'))).toMatch(/^15\.0\.3/)
   })
 

@@ -2,6 +2,9 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { compile } from '../../controller/compile/compile.ts'
+import type { Compiled, Desired } from '../../controller/desired.ts'
+import { previewOf } from '../../controller/forge/preview.ts'
 import { openSource } from '../../controller/source/source.ts'
 import { readSigners } from '../../controller/trust/signers.ts'
 import { heldPart } from '../../controller/trust/trusted.ts'
@@ -10,6 +13,7 @@ import { type FixtureForge, openFixtureForge } from '../support/forge.ts'
 import { type Counter, openCounter } from '../support/pull-counter.ts'
 import type { Change } from '../support/repository.ts'
 import { createKeys, type Keys } from '../support/signing.ts'
+import { treeOf } from '../support/tree.ts'
 import { until } from '../support/until.ts'
 
 const grants = 'manifests/permissions.yaml'
@@ -215,4 +219,24 @@ describe('the plan of a pull request', () => {
       '0 to build, 1 to replace, 0 to remove',
     ])
   })
+})
+
+test('gives nothing back in a plan that a commit has taken away since the last one was applied whole', async () => {
+  const governed = { ...base, 'manifests/gateway.yaml': 'governance: { approvals: 1 }\n' }
+  const compiled = async (agents: Readonly<Record<string, readonly string[]>>, commit: string) =>
+    compile(treeOf({ ...governed, [grants]: permissions(agents) }, commit))
+  const accepted = await compiled({ ann: ['outline'], bob: ['notes'] }, 'a'.repeat(40))
+  const back = await compiled({ ann: ['outline'], bob: ['notes'] }, 'c'.repeat(40))
+  const tip = await compiled({ ann: ['outline'], bob: ['notes'] }, 'b'.repeat(40))
+  const reading = (whole: Compiled) => ({ whole, trusted: whole, held: [], lineage: { rewound: false, approves: [] } })
+  const readings = { merged: reading(back), tip: reading(tip), accepted }
+  const no = { given: false, because: 'nobody has approved' } as const
+  const bar = { approved: [], isSigned: false, known: new Map(), consent: { branch: no, merged: no } }
+  const heldBy = (left: Desired['agents'] | undefined) => {
+    const preview = previewOf(readings, { ...bar, left })
+    return preview.kind === 'valid' ? preview.held : preview.errors
+  }
+  expect(heldBy(undefined)).toEqual([])
+  const { bob: _, ...left } = accepted.ok ? accepted.desired.agents : {}
+  expect(heldBy(left)).toEqual([expect.stringMatching(/^bob gains notes \(nobody has approved/)])
 })
