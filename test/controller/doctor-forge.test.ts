@@ -1,8 +1,16 @@
+import { execFile } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { checkForgeToken } from '../../controller/doctor/forge.ts'
 import { openFaultProxy } from '../support/fault-proxy.ts'
 import { type FixtureForge, openFixtureForge } from '../support/forge.ts'
 import { openStage, type Stage } from '../support/forge-stage.ts'
+
+const bin = fileURLToPath(new URL('../../controller/cli/main.ts', import.meta.url))
 
 let site: FixtureForge
 let stage: Stage
@@ -28,7 +36,34 @@ async function examined(token: string, url = site.url): Promise<readonly string[
 const rights = () => site.repo(stage.repository).rights
 const madeAt = () => `for ${stage.repository} (given when a token is made, at ${site.url}/user/settings/applications)`
 
+/** What the program prints on a machine without a controller. */
+async function printed(env: Readonly<Record<string, string>>): Promise<string> {
+  const state = await mkdtemp(join(tmpdir(), 'doctor-'))
+  const own = { GATEWAY_REPO: stage.url, GATEWAY_FORGE_URL: site.url, GATEWAY_RUNTIME: 'process', GATEWAY_STATE: state }
+  const options = { env: { PATH: process.env.PATH ?? '', ...own, ...env } }
+  try {
+    const args = [bin, 'doctor', '--state', state]
+    return await promisify(execFile)(process.execPath, args, options).then(
+      ({ stdout }) => stdout,
+      (failed: { readonly stdout: string }) => failed.stdout,
+    )
+  } finally {
+    await rm(state, { recursive: true, force: true })
+  }
+}
+
 describe('gateway doctor', () => {
+  test('asks with both tokens, and prints neither', async () => {
+    const git = await stage.token(stage.bot.login, ['read:issue'])
+    const forge = await stage.token(stage.bot.login, ['write:issue', 'read:repository'])
+    const lines = await printed({ GATEWAY_GIT_TOKEN: git, GATEWAY_FORGE_TOKEN: forge })
+    expect(lines).toMatch(/^ok +forge comments +the token may comment$/m)
+    expect(lines).toMatch(/^fail +forge statuses +POST status is forbidden .* needs the scope write:repository for /m)
+    expect(lines).toMatch(/^fail +repository +.* give GATEWAY_GIT_TOKEN read access .* the scope read:repository/m)
+    expect(lines).not.toContain(git)
+    expect(lines).not.toContain(forge)
+  })
+
   test('finds the smallest token enough, and changes nothing by asking', async () => {
     const { statuses, comments } = site.repo(stage.repository)
     expect(await examined(stage.bot.token)).toEqual([
