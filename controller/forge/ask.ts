@@ -138,7 +138,7 @@ function accept({ url, repository }: Line, { call, need }: Question, { status, l
       status,
     )
   if (status >= 500 || status === 429 || status === 408 || status === 423 || status === 425)
-    throw new ForgeDown(`the forge answers ${call} with ${status}`)
+    throw new ForgeDown(`the forge answers ${call} with ${status}`, { status })
   const said = messageOf(text)
   // Who stands before a forge that is away says so with a page of its own: nothing is gone for that.
   if (status === 404 && text !== '' && said === '') throw notForgejo(call)

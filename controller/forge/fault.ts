@@ -3,9 +3,12 @@ export class ForgeDown extends Error {
   override readonly name = 'ForgeDown'
   /** How long the forge wants to be left alone, ms. */
   readonly wait: number | undefined
-  constructor(message: string, options: ErrorOptions & { readonly wait?: number } = {}) {
+  /** HTTP status of its answer, where there was one. */
+  readonly status: number | undefined
+  constructor(message: string, options: ErrorOptions & { readonly wait?: number; readonly status?: number } = {}) {
     super(message, options)
     this.wait = options.wait
+    this.status = options.status
   }
 }
 

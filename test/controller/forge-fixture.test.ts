@@ -76,7 +76,7 @@ suite('the fixture beside what a real Forgejo answered', ['shared-data'], () => 
     const { body: review } = await stage.bob.ask(
       'POST',
       `${stage.at}/pulls/1/reviews`,
-      { event: 'REQUEST_CHANGES' },
+      { event: 'REQUEST_CHANGES', body: 'no' },
       200,
     )
     await compare(readAnswer('review-reject'), review)
@@ -279,10 +279,10 @@ describe('the fixture has the oddities of Forgejo', () => {
 
   test('counts a block of those alone who may write, and none by the author', async () => {
     const reviews = `${stage.at}/pulls/1/reviews`
-    expect((await stage.guest.ask('POST', reviews, { event: 'REQUEST_CHANGES' }, 200)).body).toMatchObject({
+    expect((await stage.guest.ask('POST', reviews, { event: 'REQUEST_CHANGES', body: 'no' }, 200)).body).toMatchObject({
       official: false,
     })
-    await stage.alice.ask('POST', reviews, { event: 'REQUEST_CHANGES' }, 422)
+    await stage.alice.ask('POST', reviews, { event: 'REQUEST_CHANGES', body: 'no' }, 422)
   })
 
   async function mergeSoon(person: Person, number: number): Promise<void> {

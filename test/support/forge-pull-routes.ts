@@ -108,6 +108,7 @@ export function sayRoutes(state: ForgeState, hooks: Hooks): readonly Route[] {
       const { event, body: text, commit_id } = NewReview.parse(body)
       if (event !== 'COMMENT' && user === pull.user)
         throw new Refuse(422, 'approve or reject your own pull is not allowed')
+      if (event !== 'APPROVED' && text.trim() === '') throw new Refuse(422, `review event ${event} requires a body`)
       const official = event !== 'COMMENT' && atLeast(rightOf(repo, user), 'write')
       // An approval lifts what the same person said before; a comment lifts nothing.
       for (const older of pull.reviews)
