@@ -14,7 +14,7 @@ ${part('Escalation', access?.escalations)}
 ${part('Who gains what', access?.gains)}
 ${part('Who loses what', access?.losses)}
 ${part('Loosens the defaults', access?.loosens)}
-${part('Held until approved', pull.held)}
+${part('Held once merged, until approved', pull.held)}
 ${part('This machine lacks', access?.lacks)}
 ${part('Warnings', pull.warnings)}
 ${part(pull.later === undefined ? 'Plan' : 'Plan, at once', pull.plan)}

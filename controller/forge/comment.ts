@@ -48,7 +48,7 @@ function validParts(where: string, preview: Extract<Preview, { kind: 'valid' }>)
     ...(access.length === 0 ? ['Nobody gains or loses access.'] : block('Who gains and loses what', access)),
     ...block('Loosens the defaults', preview.loosens, '! '),
     ...block('Servers removed', preview.removed, '- '),
-    ...block('Held until approved', held, '! '),
+    ...block('Held once merged, until approved', held, '! '),
     ...(preview.isSigned ? [mergeAsItIs] : []),
     ...block('This machine lacks', preview.lacks),
     ...block('Warnings', preview.warnings),

@@ -114,7 +114,7 @@ describe('the plan of a pull request whose commits must be signed', () => {
       ['dev', { [outline]: imageServer('c') }],
     )
     const body = await told(number, head, 'but for what is held')
-    expect(block(body, 'Held until approved')).toEqual([
+    expect(block(body, 'Held once merged, until approved')).toEqual([
       expect.stringMatching(
         /^! changes of one path that nobody signed who may \(manifests\/permissions\.yaml stays as in .* not signed by an allowed signer \(permissions\); held until "gateway approve /,
       ),
@@ -141,7 +141,7 @@ describe('the plan of a pull request whose commits must be signed', () => {
     const signed = await propose(['chief', wide])
     expect(await told(signed.number, signed.head)).not.toContain('Held')
     const unsigned = await propose(['dev', wide])
-    const plan = planOf(await told(unsigned.number, unsigned.head, 'Held until approved'))
+    const plan = planOf(await told(unsigned.number, unsigned.head, 'Held once merged, until approved'))
     desk.footing = { ...desk.footing, approved: [plan] }
     await until('it is held no more', () =>
       desk.commentsOf(unsigned.number).some(({ body }) => !body.includes('Held') && body.includes('gains notes')),
@@ -156,7 +156,7 @@ describe('the plan of a pull request whose commits must be signed', () => {
       [undefined, { 'manifests/servers/extra.yaml': imageServer('e') }],
       ['chief', { [grants]: permissions({ ann: ['extra'] }) }],
     )
-    const body = await told(number, head, 'Held until approved')
+    const body = await told(number, head, 'Held once merged, until approved')
     expect(block(body, 'Warnings')).toEqual([
       expect.stringContaining(
         'nothing is added before what is held is approved: manifests/permissions.yaml:4:15 agents.ann.servers[0]: unknown server "extra"',
@@ -189,8 +189,8 @@ describe('the plan of a pull request', () => {
     await desk.inspect()
     const gone = { [notes]: null, 'manifests/servers/third.yaml': null }
     const { branch, head, number } = await propose([undefined, gone])
-    const body = await told(number, head, 'Held until approved')
-    expect(block(body, 'Held until approved')).toEqual([
+    const body = await told(number, head, 'Held once merged, until approved')
+    expect(block(body, 'Held once merged, until approved')).toEqual([
       expect.stringContaining('! removing 2 of 3 servers: notes, third'),
     ])
     expect(block(body, 'Plan, at once')).toEqual(['0 to build, 0 to replace, 0 to remove'])
@@ -212,7 +212,7 @@ describe('the plan of a pull request', () => {
     await desk.inspect()
     const { head, number } = await propose([undefined, { [outline]: imageServer('c') }])
     const body = await told(number, head, because)
-    expect(block(body, 'Held until approved')).toEqual([expect.stringContaining('! ann gains notes')])
+    expect(block(body, 'Held once merged, until approved')).toEqual([expect.stringContaining('! ann gains notes')])
     expect(body).toContain('Nobody gains or loses access.')
     expect(block(body, 'Plan, at once')).toEqual([
       expect.stringContaining('+/- outline'),

@@ -46,7 +46,9 @@ describe('the gateway beside a forge', () => {
       expect(author).toBe(stage.bot.login)
       expect(description).not.toBe('')
     }
-    await expect.poll(async () => (await gateway.status()).forge).toEqual({ ok: true, reason: 'is told everything' })
+    await expect
+      .poll(async () => (await gateway.status()).forge, { timeout: minutes / 2 })
+      .toEqual({ ok: true, reason: 'is told everything' })
     expect(await word('wiki')).toBe('one')
   })
 
