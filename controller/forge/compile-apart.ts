@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import { z } from 'zod'
 import type { Compiled } from '../desired.ts'
@@ -38,7 +39,10 @@ export interface Readings {
   readonly accepted?: Compiled | undefined
 }
 
+/** ms */
 const compileWithin = 30_000
+const endWithin = 1_000
+/** MiB */
 const mostMemory = 512
 
 /** Compiles commits in a thread with little time and little memory. Throws `PullFault` where they need more, or the signal's reason. */
@@ -49,6 +53,7 @@ export async function compileApart(question: Question, signal: AbortSignal): Pro
     env: {},
     resourceLimits: { maxOldGenerationSizeMb: mostMemory },
   })
+  const exited = new Promise<void>((done) => thread.once('exit', () => done()))
   const limit = AbortSignal.timeout(compileWithin)
   try {
     return await answerOf(thread, AbortSignal.any([signal, limit]))
@@ -57,6 +62,9 @@ export async function compileApart(question: Question, signal: AbortSignal): Pro
     if (limit.aborted) throw new PullFault(`its manifests took more than ${compileWithin / 1_000} s to read`)
     throw error
   } finally {
+    // The git that it runs ends before it does: afterwards nobody would end that.
+    thread.postMessage('end')
+    await Promise.race([exited, pause(endWithin, undefined, { ref: false })])
     await thread.terminate()
   }
 }

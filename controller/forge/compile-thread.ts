@@ -4,7 +4,7 @@ import type { Tree } from '../desired.ts'
 import { createBareGit, openBareTree } from '../source/bare-tree.ts'
 import { History } from '../source/history.ts'
 import { readLineage } from '../source/lineage.ts'
-import { Mirror } from '../source/mirror.ts'
+import { type Git, Mirror } from '../source/mirror.ts'
 import { Notary } from '../trust/notary.ts'
 import { type Trusted, trusted } from '../trust/trusted.ts'
 import { Question, type Reading, type Readings } from './compile-apart.ts'
@@ -13,14 +13,25 @@ import { Question, type Reading, type Readings } from './compile-apart.ts'
 
 const { merged, tip, accepted, approved, signers, ...place } = Question.parse(workerData)
 const { folder, path } = place
-const signal = new AbortController().signal
-const git = createBareGit(place)
+const ending = new AbortController()
+const { signal } = ending
+const bare = createBareGit(place)
+const git: Git = (args, run) => bare(args, { ...run, signal })
 const mirror = new Mirror(folder, git)
 const tree = (commit: string) => openBareTree(place, commit, commit)
 const notary = signers === undefined ? undefined : openNotary(signers)
 const unread: Reading = { whole: { ok: false, faults: [] }, trusted: { ok: false, faults: [] }, held: [] }
 
-parentPort?.postMessage(await readAll())
+parentPort?.once('message', () => {
+  ending.abort(new Error('nobody waits for it any more'))
+  parentPort?.close()
+})
+try {
+  parentPort?.postMessage(await readAll())
+} catch (error) {
+  // Where nobody waits, it ends once its git has.
+  if (!signal.aborted) throw error
+}
 
 /** The first is what is asked about; the mirror may have lost what it is compared with. */
 async function readAll(): Promise<Readings> {

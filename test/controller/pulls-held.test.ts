@@ -1,9 +1,10 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { compile } from '../../controller/compile/compile.ts'
 import type { Compiled, Desired } from '../../controller/desired.ts'
+import { compileApart } from '../../controller/forge/compile-apart.ts'
 import { previewOf } from '../../controller/forge/preview.ts'
 import { openSource } from '../../controller/source/source.ts'
 import { readSigners } from '../../controller/trust/signers.ts'
@@ -11,7 +12,7 @@ import { heldPart } from '../../controller/trust/trusted.ts'
 import { imageServer, permissions } from '../support/core.ts'
 import { type FixtureForge, openFixtureForge } from '../support/forge.ts'
 import { type Counter, openCounter } from '../support/pull-counter.ts'
-import type { Change } from '../support/repository.ts'
+import { type Change, createRepository } from '../support/repository.ts'
 import { createKeys, type Keys } from '../support/signing.ts'
 import { treeOf } from '../support/tree.ts'
 import { until } from '../support/until.ts'
@@ -239,4 +240,22 @@ test('gives nothing back in a plan that a commit has taken away since the last o
   expect(heldBy(undefined)).toEqual([])
   const { bob: _, ...left } = accepted.ok ? accepted.desired.agents : {}
   expect(heldBy(left)).toEqual([expect.stringMatching(/^bob gains notes \(nobody has approved/)])
+})
+
+test('leaves no git behind when it is no longer waited for', async () => {
+  await using repository = await createRepository()
+  const [old, head] = [await repository.publish(base), await repository.publish({ [outline]: imageServer('c') })]
+  const bin = await mkdtemp(join(tmpdir(), 'bin-'))
+  const started = join(bin, 'started')
+  const slow = `#!/bin/sh\ncase "$1" in log) echo $$ > ${started}; exec sleep 300;; esac\nPATH=${process.env.PATH} exec git "$@"\n`
+  await writeFile(join(bin, 'git'), slow, { mode: 0o755 })
+  const giveUp = new AbortController()
+  const place = { folder: repository.bare, path: '', inherited: { PATH: `${bin}:${process.env.PATH}` } }
+  const asked = { ...place, merged: head, tip: old, accepted: old, approved: [], signers: keys.folder }
+  const answer = compileApart(asked, giveUp.signal)
+  const pid = await until('git runs', async () => Number(await readFile(started, 'utf8').catch(() => '')) || undefined)
+  giveUp.abort(new Error('enough'))
+  await expect(answer).rejects.toThrow('enough')
+  expect(() => process.kill(pid, 0)).toThrow('ESRCH')
+  await rm(bin, { recursive: true })
 })
