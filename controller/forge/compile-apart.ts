@@ -29,7 +29,7 @@ export interface Reading {
   readonly trusted: Compiled
   /** What waits for a signature. */
   readonly held: readonly Held[]
-  /** What lies between the accepted commit and this one; absent where the repository does not have both. */
+  /** What lies between the accepted commit and this one; absent where the repository lacks that. */
   readonly lineage?: Lineage | undefined
 }
 

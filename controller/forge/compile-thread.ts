@@ -11,7 +11,7 @@ import { Question, type Reading, type Readings } from './compile-apart.ts'
 
 // What strangers wrote is parsed in a thread of its own: it can take neither the controller's time nor its memory.
 
-const { merged, tip, accepted, approved, signers, ...place } = Question.parse(workerData)
+const { merged, tip, approved, signers, ...place } = Question.parse(workerData)
 const { folder, path } = place
 const ending = new AbortController()
 const { signal } = ending
@@ -19,8 +19,9 @@ const bare = createBareGit(place)
 const git: Git = (args, run) => bare(args, { ...run, signal })
 const mirror = new Mirror(folder, git)
 const tree = (commit: string) => openBareTree(place, commit, commit)
-const notary = signers === undefined ? undefined : openNotary(signers)
-const unread: Reading = { whole: { ok: false, faults: [] }, trusted: { ok: false, faults: [] }, held: [] }
+// Its files lie with the heads, and go with them: the controller's own history has others.
+const history = new History({ folder, home: folder, git, below: path })
+const notary = signers === undefined ? undefined : new Notary({ path: signers, history, tree, lacking: async () => '' })
 
 parentPort?.once('message', () => {
   ending.abort(new Error('nobody waits for it any more'))
@@ -33,37 +34,33 @@ try {
   if (!signal.aborted) throw error
 }
 
-/** The first is what is asked about; the mirror may have lost what it is compared with. */
 async function readAll(): Promise<Readings> {
+  const { accepted } = place
+  // A mirror that was made anew may lack it: then it is as if there were none.
+  const base = accepted !== undefined && (await history.knows(accepted)) ? accepted : undefined
   return {
-    merged: await read(merged),
-    tip: await read(tip).catch(() => unread),
-    accepted: accepted === undefined ? undefined : await tree(accepted).then(compile, () => undefined),
+    merged: await read(merged, base),
+    tip: await read(tip, base),
+    accepted: base === undefined ? undefined : await compile(await tree(base)),
   }
 }
 
-async function read(commit: string): Promise<Reading> {
+async function read(commit: string, base: string | undefined): Promise<Reading> {
   const whole = await tree(commit)
   const compiled = await compile(whole)
-  const seen = await trustedPart(whole)
+  const seen = await trustedPart(whole, base)
   return {
     whole: compiled,
     trusted: seen.tree === whole ? compiled : await compile(seen.tree),
     held: seen.held,
-    lineage: accepted === undefined ? undefined : await readLineage(mirror, accepted, commit).catch(() => undefined),
+    lineage: base === undefined ? undefined : await readLineage(mirror, base, commit),
   }
 }
 
 /** As a pass does it, by what it remembers and has been told. */
-async function trustedPart(whole: Tree): Promise<Trusted> {
+async function trustedPart(whole: Tree, accepted: string | undefined): Promise<Trusted> {
   if (notary === undefined) return { tree: whole, held: [] }
   const source = { vet: (head: Tree, base: string | undefined) => notary.vet({ head, base }) }
   const journal = { accepted: () => accepted, approvals: () => approved }
   return (await trusted({ source, journal }, whole, signal)) ?? { tree: whole, held: [] }
-}
-
-/** Its files lie with the heads, and go with them: the controller's own history has others. */
-function openNotary(file: string): Notary {
-  const history = new History({ folder, home: folder, git, below: path })
-  return new Notary({ path: file, history, tree, lacking: async () => '' })
 }

@@ -203,6 +203,16 @@ describe('the plan of a pull request', () => {
     expect(block(approved, 'Plan')).toContain('0 to build, 0 to replace, 2 to remove')
   })
 
+  test('is restrained by nothing where the last applied commit is lost', async () => {
+    await desk.moveMain({ 'manifests/gateway.yaml': planned })
+    desk.accepted = 'f'.repeat(40)
+    await desk.inspect()
+    const { head, number } = await propose([undefined, { [notes]: null, [outline]: null, [grants]: 'agents: {}\n' }])
+    const body = await told(number, head, '**Valid**')
+    expect(body).not.toContain('Held')
+    expect(block(body, 'Plan')).toContain('0 to build, 0 to replace, 2 to remove, 1 revoked')
+  })
+
   test('says that what waits for others on the branch waits on', async () => {
     await desk.moveMain({ 'manifests/gateway.yaml': 'governance: { approvals: 1 }\n' })
     const accepted = desk.accepted
