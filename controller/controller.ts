@@ -1,5 +1,5 @@
 import type { Account } from '#manifests/account.ts'
-import type { CommitStatus, Status } from '#manifests/status.ts'
+import type { CommitStatus, PullStatus, Status } from '#manifests/status.ts'
 import type { LogQuestion } from './log-question.ts'
 import type { Word } from './narration.ts'
 
@@ -17,6 +17,8 @@ export interface Controller {
   status(view: 'public' | 'operator'): Promise<Status>
   /** What became of a commit, by its full hash; waits up to `wait` ms for a final phase. Undefined if it was never seen. */
   commit(sha: string, wait: number, signal: AbortSignal): Promise<CommitStatus | undefined>
+  /** What merging an open pull request would do; undefined of one that was not looked at. The operator's view adds access. */
+  pull(number: number, view: 'public' | 'operator'): PullStatus | undefined
   /** Newest first. */
   history(limit: number): readonly CommitStatus[]
   /** What is said of commits from now on, the newest of each; undefined after each `beat` ms of silence. */

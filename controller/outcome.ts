@@ -59,7 +59,8 @@ export function outcome(standing: Standing): Pick<CommitStatus, 'phase' | 'reaso
     (target) => [target.server.name, serverStanding(target, standing)] as const,
   )
   const own = itsStanding(standing)
-  const servers = Object.fromEntries([...all.filter(([, { phase }]) => phase !== 'ready'), ...own])
+  const isOther = (name: string, { phase }: ServerStanding) => phase !== 'ready' || standing.aim.pinned?.has(name)
+  const servers = Object.fromEntries([...all.filter(([name, one]) => isOther(name, one)), ...own])
   const { held = [] } = standing.aim
   return { ...phaseOf(standing, servers), servers, ...(held.length === 0 ? {} : { held: [...held] }) }
 }
@@ -104,12 +105,15 @@ function phaseOf(
       phase: 'held',
       reason: `${part.what}: ${part.because}${more.length === 0 ? '' : `; and ${more.length} more`}`,
     }
+  const back = named('ready')
+  if (back.length > 0)
+    return { phase: 'applied', reason: `all but ${back.join(', ')}, rolled back on the machine, is as the commit says` }
   return { phase: 'applied', reason: 'everything is as the commit says' }
 }
 
 /** Whether the table has yet to carry a grant whose server is ready. */
-function isWaitingForGrants({ aim, table }: Standing, unready: Readonly<Record<string, ServerStanding>>): boolean {
-  const ready = new Set(Object.keys(aim.targets).filter((name) => unready[name] === undefined))
+function isWaitingForGrants({ aim, table }: Standing, others: Readonly<Record<string, ServerStanding>>): boolean {
+  const ready = new Set(Object.keys(aim.targets).filter((name) => (others[name]?.phase ?? 'ready') === 'ready'))
   return JSON.stringify(admit(table?.agents ?? {}, aim.agents, ready)) !== JSON.stringify(table?.agents ?? {})
 }
 

@@ -1,11 +1,12 @@
-import { aimAt } from './aim.ts'
 import { compile } from './compile/compile.ts'
-import { usualSettings } from './compile/gateway.ts'
+import type { Consent } from './consent.ts'
 import type { Desired, ManifestFault, Tree } from './desired.ts'
 import { explainLines, isDifferent } from './explain.ts'
-import { plan } from './plan.ts'
-import { anyMachine, settled, wantedOf } from './settled.ts'
-import { openCheckout } from './source/checkout.ts'
+import { foresee, nothing } from './foresee.ts'
+import type { Held } from './held.ts'
+import type { Verdict } from './judge.ts'
+import { decide } from './ruling.ts'
+import { approvedSince, openCheckout } from './source/checkout.ts'
 import { openFolder } from './source/folder.ts'
 import type { Inherited } from './source/git-environment.ts'
 
@@ -22,34 +23,61 @@ export interface PlanQuestion {
 
 export interface FolderPlan {
   readonly ok: boolean
+  /** Whether anything is changed, at once or once it is approved. */
   readonly different: boolean
+  /** What would be done at once. */
   readonly lines: readonly string[]
+  /** What would wait, and what releases it. */
+  readonly held: readonly Held[]
+  /** What would be done once all of that is approved; absent where nothing is held. */
+  readonly later?: readonly string[]
   readonly faults: readonly ManifestFault[]
+  /** Why it would be rejected, although its manifests have no errors. */
+  readonly fault?: string
   /** The commit that is taken to run already; absent where there is none. */
   readonly base?: string
 }
 
-const nothing: Desired = { commit: '', agents: {}, servers: {}, settings: usualSettings, warnings: [] }
+const refused = { ok: false, different: false, lines: [], held: [], faults: [] }
 
-/** What a commit would do to a machine on which `base` is applied. Needs only files. */
+/** What a commit would do to a machine on which `base` is applied whole. Needs only files. */
 export async function planFolder(question: PlanQuestion): Promise<FolderPlan> {
   const { folder, commit, inherited } = question
   const tree = commit === undefined ? await openFolder(folder) : await openCheckout(folder, commit, inherited)
   const compiled = await compile(tree)
-  if (!compiled.ok) return { ok: false, different: false, lines: [], faults: compiled.faults }
+  if (!compiled.ok) return { ...refused, faults: compiled.faults }
+  const { desired } = compiled
   const base = await openBase(question)
-  const before = base === undefined ? nothing : await desiredOf(base)
-  const machine = anyMachine(before, compiled.desired)
-  const aim = aimAt(compiled.desired, machine)
-  const steps = plan(aim, wantedOf(aim), settled(aimAt(before, machine)))
-  const lines = explainLines(steps)
+  const before = base === undefined ? undefined : await desiredOf(base)
+  const { desired: now, held, fault } = await judged(desired, before, question)
+  const named = base === undefined ? {} : { base: base.commit }
+  if (fault !== undefined) return { ...refused, fault, ...named }
+  const whole = foresee(before ?? nothing, desired)
   return {
     ok: true,
-    different: isDifferent(steps),
-    lines,
+    different: isDifferent(whole),
+    lines: explainLines(foresee(before ?? nothing, now)),
+    held,
+    ...(held.length === 0 ? {} : { later: explainLines(whole) }),
     faults: [],
-    ...(base === undefined ? {} : { base: base.commit }),
+    ...named,
   }
+}
+
+const unasked: Consent = {
+  given: false,
+  because: 'others must approve it on the forge first, as manifests/gateway.yaml says',
+}
+
+/** As a pass would judge it, for all that files say: nothing is approved but by what commits say themselves. */
+async function judged(desired: Desired, base: Desired | undefined, question: PlanQuestion): Promise<Verdict> {
+  if (base === undefined) return { desired, held: [] }
+  const { folder, commit = 'HEAD', inherited } = question
+  const approves = await approvedSince(folder, { from: base.commit, to: commit }, inherited)
+  // A folder that lacks what the branch has is merged with it first.
+  const lineage = { rewound: false, approves }
+  const restraint = { base: { desired: base, left: base.agents }, lineage, approved: new Set<string>() }
+  return decide(desired, { ...restraint, consent: unasked, isSigned: false })
 }
 
 async function openBase({ folder, commit, base, branch, inherited }: PlanQuestion): Promise<Tree | undefined> {
@@ -63,7 +91,7 @@ async function openBase({ folder, commit, base, branch, inherited }: PlanQuestio
 }
 
 /** A base that was itself rejected changed nothing, so that it is as good as none. */
-async function desiredOf(tree: Tree): Promise<Desired> {
+async function desiredOf(tree: Tree): Promise<Desired | undefined> {
   const compiled = await compile(tree)
-  return compiled.ok ? compiled.desired : nothing
+  return compiled.ok ? compiled.desired : undefined
 }

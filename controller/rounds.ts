@@ -82,6 +82,11 @@ export class Rounds implements AsyncDisposable {
     return this.#seen
   }
 
+  /** What the last ruling was made by; undefined where nothing restrained it. */
+  get base(): Heading['base'] {
+    return this.#heading.base
+  }
+
   get host(): Status['host'] {
     const disk = this.#keeper?.disk
     return disk === undefined ? this.#host : { ...this.#host, disk }
@@ -89,11 +94,10 @@ export class Rounds implements AsyncDisposable {
 
   /** Passes run on this host from now on. */
   take(host: Host): void {
-    const { publisher, chronicle } = this
+    const { publisher, chronicle, stir, meters } = this
     const { journal } = this.#charge
     const buildLog = (server: string) => this.narration.build(server)
     const admit = (draft: Draft) => (this.#heading.aim === undefined ? draft : settle(draft, this.#heading.aim))
-    const { stir, meters } = this
     const world = { host, stir, publisher, journal, meters, builds: this.#builds, buildLog, admit }
     const own = { publisher, chronicle, lanes: this.#lanes, troubles: this.#troubles }
     this.#means = { ...this.#charge, ...own, host, world }
@@ -187,16 +191,12 @@ export class Rounds implements AsyncDisposable {
       this.#meter(halves.host, 'failed', began)
       if (!signal.aborted) this.look(this.#failed(halves.host, error))
     } finally {
-      this.#lookAgain()
+      // What failed and may pass is tried again by a pass of its own.
+      const wait = nextRetry(this.#charge.journal.failures(), Date.now())
+      if (wait !== undefined) this.look(wait)
       this.#ended = number
       this.bell.ring()
     }
-  }
-
-  /** What failed and may pass is tried again by a pass of its own. */
-  #lookAgain(): void {
-    const wait = nextRetry(this.#charge.journal.failures(), Date.now())
-    if (wait !== undefined) this.look(wait)
   }
 
   #meter(half: keyof typeof halves, outcome: 'done' | 'failed', began: number): void {

@@ -59,15 +59,32 @@ async function ruleBy(guides: Guides, last: Remembered & { readonly base: Base }
   const consent = consentBy(guides, base.desired, lineage)
   const by = JSON.stringify([desired.commit, commit, approvals, consent])
   if (last.ruling?.by === by) return { base, ruling: last.ruling }
-  const approved = new Set(approvals)
-  const head = lineage.rewound
-    ? warned(desired, `the branch went back: ${short(commit)}, applied last, is no longer in it`)
-    : desired
-  const back = lineage.rewound && guides.signed === true ? rewind(head, base, approved) : undefined
-  const trailers = new Set(lineage.approves)
-  const verdict = back ?? judge(head, { base: base.desired, left: base.left, approved, trailers, consent })
-  const left = verdict.fault === undefined ? narrow(base.left, head.agents) : base.left
+  const isSigned = guides.signed === true
+  const verdict = decide(desired, { base, lineage, approved: new Set(approvals), consent, isSigned })
+  const left = verdict.fault === undefined ? narrow(base.left, desired.agents) : base.left
   return { base: { ...base, left }, ruling: { ...verdict, by } }
+}
+
+/** What a head is decided on by. */
+export interface Docket {
+  readonly base: Base
+  /** What lies between the base and the head. */
+  readonly lineage: Lineage
+  /** Plans that were approved on the machine. */
+  readonly approved: ReadonlySet<string>
+  readonly consent: Consent
+  /** Whether commits must be signed. */
+  readonly isSigned: boolean
+}
+
+/** What of a head may be so, by the commit before it. Pure. */
+export function decide(desired: Desired, { base, lineage, approved, consent, isSigned }: Docket): Verdict {
+  const head = lineage.rewound
+    ? warned(desired, `the branch went back: ${short(base.desired.commit)}, applied last, is no longer in it`)
+    : desired
+  const back = lineage.rewound && isSigned ? rewind(head, base, approved) : undefined
+  const trailers = new Set(lineage.approves)
+  return back ?? judge(head, { base: base.desired, left: base.left, approved, trailers, consent })
 }
 
 /** A commit that the repository's copy has lost since it was read is not one that the branch descends from. */
@@ -103,13 +120,16 @@ export function baseOf(desired: Desired): Base {
   return { desired, left: desired.agents }
 }
 
+/** No pull request takes a branch back. */
+export const wentBack: Consent = { given: false, because: 'the branch went back, which no pull request does' }
+
 /** Reviews are of what a commit adds to the branch; where the branch went back nobody has reviewed that. */
 function consentBy({ consent }: Guides, { settings: { governance } }: Desired, { commits, rewound }: Lineage): Consent {
   if (governance === undefined) return { given: true }
   const no = (because: string): Consent => ({ given: false, because })
   if (consent === undefined)
     return no('governance asks the forge for reviews: set GATEWAY_FORGE_URL and GATEWAY_FORGE_TOKEN')
-  if (rewound) return no('the branch went back, which no pull request does')
+  if (rewound) return wentBack
   if (commits === undefined) return no('too many commits at once to ask for the reviews of each')
   return consent(commits, governance.approvals)
 }

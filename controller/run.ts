@@ -61,7 +61,8 @@ export async function runController(config: Config, options: RunOptions): Promis
   if (pulls.desk !== undefined) end.use(pulls.desk)
   const forgeState = () => ({ ...desk.state(), ...forgeOf(pulls, desk) })
   const office = { instance, version, repository: source.label, branch: config.source.branch, journal }
-  const steward = new Steward({ ...office, sourceState: watched.state, forgeState }, rounds)
+  const pull = (number: number) => pulls.desk?.told(number)
+  const steward = new Steward({ ...office, sourceState: watched.state, forgeState, pull }, rounds)
   end.use(cryFor(steward, { ...{ rounds, journal, outbox, log, machine }, page: config.status.url }))
   end.use(outbox) // again, so that it ends before the desk's connections do
   end.use(closing(await openAdmin(steward, state, log)))

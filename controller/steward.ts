@@ -1,5 +1,5 @@
 import type { Account } from '#manifests/account.ts'
-import type { CommitStatus, Status } from '#manifests/status.ts'
+import type { CommitStatus, PullStatus, Status } from '#manifests/status.ts'
 import { account } from './account.ts'
 import { type Controller, type Poke, Refused } from './controller.ts'
 import { liveReports } from './gate.ts'
@@ -20,6 +20,7 @@ export interface Office extends Pick<Facts, 'instance' | 'version' | 'repository
   readonly sourceState: () => Status['source']
   /** How forge and webhook fare, where there are any. */
   readonly forgeState?: () => Pick<Status, 'forge' | 'webhook'>
+  readonly pull?: (number: number) => PullStatus | undefined
   readonly journal: Journal
 }
 
@@ -67,6 +68,13 @@ export class Steward implements Controller {
       if ((found !== undefined && isFinal(found.phase)) || Date.now() >= until || signal.aborted) return found
       await this.#rounds.bell.next(until - Date.now(), signal)
     }
+  }
+
+  pull(number: number, view: 'public' | 'operator'): PullStatus | undefined {
+    const found = this.#office.pull?.(number)
+    if (found === undefined || view === 'operator') return found
+    const { access: _, ...others } = found
+    return others
   }
 
   history(limit: number): readonly CommitStatus[] {

@@ -30,7 +30,7 @@ export const CommitStatus = z.strictObject({
   errors: z.array(z.string()),
   /** The plan's text, a line each. */
   plan: z.array(z.string()),
-  /** Servers that are not as the commit says, each with its reason. */
+  /** Servers that are not as the commit says, each with its reason; one that is ready was rolled back. */
   servers: z.record(z.string(), z.strictObject({ phase: ServerPhase, reason: z.string() })),
   /** Servers that its plan changes. */
   changed: z.array(z.string()).optional(),
@@ -44,6 +44,34 @@ export const CommitStatus = z.strictObject({
   approved: z.array(z.string()).optional(),
 })
 export type CommitStatus = Readonly<z.infer<typeof CommitStatus>>
+
+/** What merging an open pull request would do, as it was last looked at. */
+export const PullStatus = z.strictObject({
+  number: z.number().int(),
+  /** Its commit, and the one of the branch that it was merged with for a look. */
+  head: z.string(),
+  base: z.string(),
+  phase: z.enum(['valid', 'invalid']),
+  /** What its author must put right, a line each. */
+  errors: z.array(z.string()),
+  /** What the merge would do at once, and once all is approved that would be held, where that is another; a line each. */
+  plan: z.array(z.string()),
+  later: z.array(z.string()).optional(),
+  /** What would be held and what releases it, a line each. */
+  held: z.array(z.string()),
+  warnings: z.array(z.string()),
+  /** With the operator token only: who gains and loses what, what loosens the defaults, and what the machine lacks. */
+  access: z
+    .strictObject({
+      escalations: z.array(z.string()),
+      gains: z.array(z.string()),
+      losses: z.array(z.string()),
+      loosens: z.array(z.string()),
+      lacks: z.array(z.string()),
+    })
+    .optional(),
+})
+export type PullStatus = Readonly<z.infer<typeof PullStatus>>
 
 export const ServerStatus = z.strictObject({
   name: z.string(),

@@ -4,6 +4,7 @@ import type { Command } from 'commander'
 import { Status } from '#manifests/status.ts'
 import type { Config } from '../config/config.ts'
 import { type Check, fail, ok, warn } from '../doctor/check.ts'
+import { checkForgeToken } from '../doctor/forge.ts'
 import { checkDisk, checkKernel, checkSecrets, checkState } from '../doctor/machine.ts'
 import { checkForge, checkRepository, checkStatus } from '../doctor/outside.ts'
 import { checkRuntime } from '../doctor/runtime.ts'
@@ -46,6 +47,7 @@ async function examine(where: Where): Promise<readonly Check[]> {
     ...(await checkRuntime(config, baseImage)),
     ...(config.runtime === 'docker' ? [checkKernel()] : []),
     ...checkForge(config),
+    ...(await checkForgeToken(config)),
     ...(await heard(answer, config)),
   ]
 }

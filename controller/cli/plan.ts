@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { describeFault } from '../desired.ts'
-import { planFolder } from '../plan-folder.ts'
+import { type FolderPlan, planFolder } from '../plan-folder.ts'
 import { Fault } from './fault.ts'
 import { print, printJson } from './print.ts'
 
@@ -33,9 +33,16 @@ async function showPlan(folder: string, options: Options): Promise<void> {
     throw new Fault(`nothing to plan in ${folder}: ${oneLine(cause)}`, { cause })
   })
   if (json) printJson(found)
-  else for (const line of found.ok ? found.lines : found.faults.map(describeFault)) print(line)
+  else for (const line of linesOf(found)) print(line)
   if (!found.ok) process.exitCode = 1
   else if (found.different && detailedExitcode) process.exitCode = differs
+}
+
+function linesOf({ ok, lines, held, later = [], faults, fault }: FolderPlan): readonly string[] {
+  if (!ok) return [...faults.map(describeFault), ...(fault === undefined ? [] : [fault])]
+  if (held.length === 0) return lines
+  const waits = held.map(({ plan, what, because }) => `held ${plan}: ${what} (${because})`)
+  return [...lines, '', ...waits, '', 'once all of that is approved:', ...later]
 }
 
 function oneLine(cause: unknown): string {

@@ -21,18 +21,33 @@ export const contentSecurityPolicy = [
   "frame-ancestors 'none'",
 ].join('; ')
 
-/** The status page. It reloads itself, soon while something is on its way. */
-export function renderPage(status: Status, login: boolean): string {
-  const seconds = isSettled(status) ? 30 : 3
+/** What stands around every page, which reloads itself after so many seconds. */
+export interface Frame {
+  readonly title: string
+  readonly seconds: number
+  readonly main: Html
+  readonly footer: Html
+}
+
+export function framed({ title, seconds, main, footer }: Frame): string {
   return html`<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="refresh" content="${seconds}">
-<title>${titleOf(status)}</title>
+<title>${title}</title>
 <style>${new Html(style)}</style>
 <main>
-<h1>${status.instance}</h1>
+${main}
+</main>
+<footer class="soft"><p>${footer}</p></footer>
+</html>
+`.text
+}
+
+/** The status page. It reloads itself, soon while something is on its way. */
+export function renderPage(status: Status, login: boolean): string {
+  const main = html`<h1>${status.instance}</h1>
 <p>${status.repository}, branch <code>${status.branch}</code></p>
 ${status.source.ok ? undefined : html`<p class="bad">The repository: ${status.source.reason}</p>`}
 ${status.host.ok ? undefined : html`<p class="bad">The host: ${status.host.reason}</p>`}
@@ -42,13 +57,10 @@ ${(status.remarks ?? []).map((remark) => html`<p>The host: ${remark}</p>`)}
 ${renderCommit(status)}
 ${renderServers(status.servers)}
 ${renderProxies(status)}
-${status.access === undefined ? undefined : renderAccess(status.access)}
-</main>
-<footer class="soft"><p>Commons Gateway ${status.version} · <a href="/status">as JSON</a>${
-    login && status.access === undefined ? html` · <a href="/?operator">the operator's view</a>` : undefined
-  }</p></footer>
-</html>
-`.text
+${status.access === undefined ? undefined : renderAccess(status.access)}`
+  const own = login && status.access === undefined ? html` · <a href="/?operator">the operator's view</a>` : undefined
+  const footer = html`Commons Gateway ${status.version} · <a href="/status">as JSON</a>${own}`
+  return framed({ title: titleOf(status), seconds: isSettled(status) ? 30 : 3, main, footer })
 }
 
 function isSettled({ attempted, servers }: Status): boolean {
@@ -76,7 +88,7 @@ ${lines((attempted.warnings ?? []).map((warning) => `warning: ${warning}`))}
 ${other ? html`<p>Applied last: ${short(applied)}</p>` : undefined}`
 }
 
-function lines(texts: readonly string[]): Html | undefined {
+export function lines(texts: readonly string[]): Html | undefined {
   return texts.length === 0 ? undefined : html`<pre>${texts.join('\n')}</pre>`
 }
 
@@ -164,7 +176,7 @@ function colourOf(name: Phase): 'good' | 'busy' | 'bad' {
   }
 }
 
-function short(commit: string): Html {
+export function short(commit: string): Html {
   return html`<code title="${commit}">${commit.slice(0, 12)}</code>`
 }
 

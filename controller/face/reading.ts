@@ -6,6 +6,7 @@ import type { Controller } from '../controller.ts'
 import { metricsType } from '../meters.ts'
 import { addRoute } from './door.ts'
 import { addEvents } from './events.ts'
+import { renderPull } from './pull-page.ts'
 import { addTelling } from './telling.ts'
 
 export type View = 'public' | 'operator'
@@ -17,6 +18,7 @@ const CommitPath = z.object({
     .regex(/^[0-9a-f]{7,64}$/i, 'a commit is 7 to 64 hex digits')
     .toLowerCase(),
 })
+const PullPath = z.object({ number: z.coerce.number().int().positive() })
 /** Seconds. */
 const CommitQuery = z.object({ wait: z.coerce.number().min(0).max(300).default(0) })
 const HistoryQuery = z.object({ limit: z.coerce.number().int().min(1).max(500).default(20) })
@@ -45,6 +47,13 @@ export function addReading(
     })
     if (found === 'ambiguous') return reply.code(409).send({ error: `several commits begin with ${sha}` })
     return found ?? reply.code(404).send({ error: `commit ${sha} was not seen on this branch` })
+  })
+  addRoute(app, 'GET', '/pulls/:number', (request, reply) => {
+    const { number } = PullPath.parse(request.params)
+    const found = controller.pull(number, viewOf(request))
+    if (found === undefined) return reply.code(404).send({ error: `no open pull request ${number} was looked at` })
+    const isRead = request.headers.accept?.includes('text/html') === true
+    return isRead ? reply.type('text/html; charset=utf-8').send(renderPull(found)) : found
   })
   addEvents(app, controller)
   addTelling(app, controller, (request) => viewOf(request) === 'operator')

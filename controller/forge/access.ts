@@ -92,7 +92,8 @@ function toolWords({ globs, named, isKnown, isRest }: Tools): readonly string[] 
   return [both.length === 0 ? `${few(patterns)} (no tool now)` : `${few(both)} (by ${few(patterns)})`]
 }
 
-function isCovered(name: string, globs: readonly string[]): boolean {
+/** Whether a name is one of these, in which `*` is anything. */
+export function isCovered(name: string, globs: readonly string[]): boolean {
   return globs.some((glob) => glob === name || pattern(glob).test(name))
 }
 

@@ -157,6 +157,29 @@ export const CombinedAnswer = z
   })
   .transform(({ statuses }) => statuses)
 
+/** A branch, and what the token's user may do to it. */
+export interface Branch {
+  readonly mayPush: boolean
+  readonly mayMerge: boolean
+  /** Patterns of statuses that must be a success before a merge, in which `*` is anything. */
+  readonly required: readonly string[]
+}
+
+export const BranchAnswer = z
+  .object({
+    user_can_push: z.boolean().nullish(),
+    user_can_merge: z.boolean().nullish(),
+    enable_status_check: z.boolean().nullish(),
+    status_check_contexts: z.array(z.string()).nullish(),
+  })
+  .transform(
+    ({ user_can_push, user_can_merge, enable_status_check, status_check_contexts }): Branch => ({
+      mayPush: user_can_push ?? false,
+      mayMerge: user_can_merge ?? false,
+      required: enable_status_check === true ? (status_check_contexts ?? []) : [],
+    }),
+  )
+
 export const VersionAnswer = z.object({ version: z.string() }).transform(({ version }) => version)
 
 /** What the forge says of a refusal. */

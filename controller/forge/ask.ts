@@ -138,18 +138,24 @@ function accept({ url, repository }: Line, { call, need }: Question, { status, l
       status,
     )
   if (status >= 500 || status === 429 || status === 408 || status === 423 || status === 425)
-    throw new ForgeDown(`the forge answers ${call} with ${status}`)
-  throw new ForgeRefusal(describeRefusal({ call, repository, need, status, said: messageOf(text) }), status)
+    throw new ForgeDown(`the forge answers ${call} with ${status}`, { status })
+  const said = messageOf(text)
+  // Who stands before a forge that is away says so with a page of its own: nothing is gone for that.
+  if (status === 404 && text !== '' && said === '') throw notForgejo(call)
+  throw new ForgeRefusal(describeRefusal({ call, url, repository, need, status, said }), status)
 }
 
 function readAnswer<T>(answer: z.ZodType<T>, text: string, { call }: Question): T {
   const json = parseJson(text)
-  if (json === undefined)
-    throw new ForgeDown(`the forge answers ${call} with what is not JSON: is GATEWAY_FORGE_URL that of a Forgejo?`)
+  if (json === undefined) throw notForgejo(call)
   const { success, data, error } = answer.safeParse(json)
   if (success) return data
   const [issue] = error.issues
   throw new ForgeDown(`the forge answers ${call} otherwise than Forgejo: ${issue?.path.join('.')}: ${issue?.message}`)
+}
+
+function notForgejo(call: string): ForgeDown {
+  return new ForgeDown(`the forge answers ${call} with what is not JSON: is GATEWAY_FORGE_URL that of a Forgejo?`)
 }
 
 function parseJson(text: string): unknown {

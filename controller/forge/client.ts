@@ -1,5 +1,7 @@
 import type { z } from 'zod'
 import {
+  type Branch,
+  BranchAnswer,
   CombinedAnswer,
   type Comment,
   CommentAnswer,
@@ -36,6 +38,7 @@ export interface Forge extends AsyncDisposable {
   /** Login of the token's user, once something was written by it: asking would need one scope more. */
   readonly self: () => string | undefined
   version(signal: AbortSignal): Promise<string>
+  branch(name: string, signal: AbortSignal): Promise<Branch | undefined>
   /** A new row of the commit's statuses; the latest of a context is in force. `sha` is a full hash, never a branch. */
   postStatus(sha: string, status: NewStatus, signal: AbortSignal): Promise<Posted>
   /** The statuses in force. */
@@ -77,6 +80,10 @@ function createReader(ask: Ask, at: string) {
   const pullAt = (path: string, call: string, signal: AbortSignal) => found(ask(get(path, call), PullAnswer, signal))
   return {
     version: (signal) => value(ask(get('/version', 'GET version'), VersionAnswer, signal)),
+    branch: (name, signal) => {
+      const path = `${at}/branches/${name.split('/').map(encodeURIComponent).join('/')}`
+      return found(ask(get(path, 'GET branch'), BranchAnswer, signal))
+    },
     statuses: (sha, signal) =>
       value(ask(get(`${at}/commits/${sha}/status?limit=${pageSize}`, 'GET status'), CombinedAnswer, signal)),
     openPulls: (signal) =>

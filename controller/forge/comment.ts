@@ -48,12 +48,17 @@ function validParts(where: string, preview: Extract<Preview, { kind: 'valid' }>)
     ...(access.length === 0 ? ['Nobody gains or loses access.'] : block('Who gains and loses what', access)),
     ...block('Loosens the defaults', preview.loosens, '! '),
     ...block('Servers removed', preview.removed, '- '),
-    ...block('Held until approved', held, '! '),
+    ...block('Held once merged, until approved', held, '! '),
+    ...(preview.isSigned ? [mergeAsItIs] : []),
     ...block('This machine lacks', preview.lacks),
     ...block('Warnings', preview.warnings),
-    ...block('Plan', preview.plan),
+    ...block(preview.later === undefined ? 'Plan' : 'Plan, at once', preview.plan),
+    ...block('Plan, once all of it is approved', preview.later ?? []),
   ]
 }
+
+const mergeAsItIs =
+  'Commits must be signed here: merge these as they are, fast-forward or by a merge commit. A squash or a rebase makes others of them, which nobody of the signers has signed.'
 
 /** All that a stranger may have written stands in code: no mention, no reference, no markup is made of it. */
 function block(title: string, lines: readonly string[], sign = ''): readonly string[] {

@@ -9,6 +9,8 @@ import { consentToAll, opinionOf, type Recorded } from './reviews.ts'
 export interface Consents extends AsyncDisposable {
   /** From what is known now; what is not known yet is asked for, and a changed answer asks for a pass. */
   consent(commits: readonly string[], approvals: number): Consent
+  /** What a pass would hear now that asks again about the commits up to this one; given where none asked. */
+  standing(head: string): Consent
 }
 
 export interface ConsentOptions {
@@ -54,6 +56,11 @@ class Records implements Consents {
     for (const commit of this.#known.keys()) if (!commits.includes(commit)) this.#known.delete(commit)
     if (isNews) this.#bell.ring()
     return this.#answer(commits, approvals)
+  }
+
+  standing(head: string): Consent {
+    const { commits, approvals } = this.#wanted ?? { commits: [], approvals: 0 }
+    return commits.at(-1) === head ? this.#answer(commits, approvals) : { given: true }
   }
 
   #answer(commits: readonly string[], approvals: number): Consent {

@@ -101,6 +101,7 @@ function vigilOf({ webhookSecrets, status }: Charge, { rounds, grace = patience 
 const Shown = z.object({
   state: z.enum(['pending', 'success', 'warning', 'failure', 'error']),
   description: z.string(),
+  page: z.string().optional(),
 })
 
 /** A refusal is somebody's to put right; all else may go well the next time. */
@@ -109,10 +110,9 @@ function employ(forge: Forge, outbox: Outbox, page: string | undefined): void {
     kind: forgeKinds.status,
     async carry(key, body, signal) {
       const [sha = '', context = ''] = key.split(/ (.*)/s)
-      // A pull request's own comment says more than a page of ours does.
-      const path = context === contexts.validate ? '' : `/commits/${sha}`
-      const url = page === undefined ? {} : { url: `${page}${path}` }
-      await forge.postStatus(sha, { ...Shown.parse(JSON.parse(body)), context, ...url }, signal).catch(unwelcome)
+      const { page: below = `/commits/${sha}`, ...shown } = Shown.parse(JSON.parse(body))
+      const url = page === undefined ? {} : { url: `${page}${below}` }
+      await forge.postStatus(sha, { ...shown, context, ...url }, signal).catch(unwelcome)
     },
   })
 }

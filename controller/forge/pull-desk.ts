@@ -1,5 +1,5 @@
 import type { Logger } from 'pino'
-import type { Status } from '#manifests/status.ts'
+import type { PullStatus, Status } from '#manifests/status.ts'
 import type { Config } from '../config/config.ts'
 import type { Consent } from '../consent.ts'
 import type { Machine } from '../generation.ts'
@@ -7,11 +7,11 @@ import type { Journal } from '../journal/journal.ts'
 import type { Outbox } from '../outbox.ts'
 import type { Rounds } from '../rounds.ts'
 import type { PullRefs } from '../source/pull-refs.ts'
-import type { KnownTools } from './access.ts'
-import { openConsents } from './consent.ts'
+import { readSigners, type Signers } from '../trust/signers.ts'
+import { type Consents, openConsents } from './consent.ts'
 import { type Desk, forgeKinds } from './desk.ts'
 import { openNotes } from './notes.ts'
-import { openPulls } from './pulls.ts'
+import { type Footing, openPulls } from './pulls.ts'
 import { contexts } from './statuses.ts'
 
 /** All that concerns pull requests. Whatever becomes of it, no pass waits. */
@@ -20,12 +20,14 @@ export interface PullDesk extends AsyncDisposable {
   consent(commits: readonly string[], approvals: number): Consent
   /** How the forge fares, with what hinders looking at pull requests. */
   forge(told: Status['forge']): Status['forge']
+  /** What was told of an open pull request; undefined before the first look. */
+  told(number: number): PullStatus | undefined
 }
 
 export interface PullDeskOptions {
   readonly desk: Pick<Desk, 'forge' | 'pulls' | 'post'>
   readonly refs: PullRefs
-  readonly rounds: Pick<Rounds, 'ask' | 'bell' | 'news' | 'chronicle' | 'publisher' | 'seen'>
+  readonly rounds: Pick<Rounds, 'ask' | 'bell' | 'news' | 'chronicle' | 'publisher' | 'seen' | 'base'>
   readonly journal: Journal
   readonly outbox: Outbox
   readonly machine: () => Promise<Machine>
@@ -49,10 +51,10 @@ export function openPullDesk({ instance, source, inherited }: Charge, options: P
   const often = { ...(every === undefined ? {} : { every }), ...(checkEvery === undefined ? {} : { checkEvery }) }
   const place = { branch: source.branch, path: source.path, inherited, of }
   const onChange = () => rounds.bell.ring()
-  const footing = createFooting(options)
+  const footing = createFooting(options, source.signers, (head) => consents.standing(head))
   const isTold = (sha: string) => outbox.lastSent(forgeKinds.status, `${sha} ${contexts.validate}`) !== undefined
-  const pulls = openPulls({ forge, refs, notes, post, isTold, footing, hints, log, onChange, ...place, ...often })
   const consents = openConsents({ forge, branch: source.branch, hints, log, onChange: () => rounds.ask() })
+  const pulls = openPulls({ forge, refs, notes, post, isTold, footing, hints, log, onChange, ...place, ...often })
   const listening = follow(rounds, () => pulls.look(), ending.signal)
   return {
     consent: (commits, approvals) => consents.consent(commits, approvals),
@@ -60,6 +62,7 @@ export function openPullDesk({ instance, source, inherited }: Charge, options: P
       const trouble = pulls.trouble()
       return trouble === undefined || told?.ok === false ? told : { ok: false, reason: `pull requests: ${trouble}` }
     },
+    told: (number) => pulls.told(number),
     async [Symbol.asyncDispose]() {
       ending.abort(new Error('the controller stops'))
       await listening
@@ -79,18 +82,29 @@ async function follow({ news }: PullDeskOptions['rounds'], look: () => void, sig
   }
 }
 
-function createFooting({ rounds, journal, machine }: PullDeskOptions) {
+function createFooting(
+  { rounds, journal, machine }: PullDeskOptions,
+  signers: string | undefined,
+  standing: Consents['standing'],
+): () => Promise<Footing> {
   const tools = new Map<string, readonly string[]>()
   return async () => {
     learnTools(tools, rounds)
+    const tip = rounds.chronicle.current?.commit
+    const accepted = journal.accepted()
     return {
-      tip: rounds.chronicle.current?.commit,
-      accepted: journal.accepted(),
+      ...{ tip, accepted, base: rounds.base, approved: journal.approvals() },
+      signers: signers === undefined ? undefined : { path: signers, digest: digestOf(await readSigners(signers)) },
       approvals: rounds.seen?.aim.settings.governance?.approvals,
+      consent: tip === undefined || tip === accepted ? { given: true } : standing(tip),
       tools: new Map([...tools].sort()),
       secrets: new Set((await machine()).secrets.keys()),
-    } satisfies { tools: KnownTools } & Record<string, unknown>
+    }
   }
+}
+
+function digestOf(signers: Signers): string {
+  return `${signers.default.digest} ${signers.permissions.digest}`
 }
 
 /** A server that does not answer just now has the tools that it had. */

@@ -1,16 +1,18 @@
 import type { Logger } from 'pino'
+import type { PullStatus } from '#manifests/status.ts'
 import { createBell } from '../bell.ts'
 import type { Consent } from '../consent.ts'
-import type { Compiled, Desired } from '../desired.ts'
+import type { Base } from '../ruling.ts'
 import { PullFault, type PullRefs } from '../source/pull-refs.ts'
 import type { Wire } from '../wire.ts'
 import type { KnownTools } from './access.ts'
 import type { Pull } from './answers.ts'
 import type { Forge } from './client.ts'
 import { planComment } from './comment.ts'
-import { compileApart } from './compile-apart.ts'
+import { compileApart, type Readings } from './compile-apart.ts'
 import type { Notes } from './notes.ts'
-import { type Preview, previewOf } from './preview.ts'
+import { type Circumstances, type Preview, previewOf } from './preview.ts'
+import { pullStatus } from './pull-status.ts'
 import { consentOf, opinionOf } from './reviews.ts'
 import type { Said } from './statuses.ts'
 import { beingLookedAt, verdictOf } from './verdict.ts'
@@ -21,8 +23,16 @@ export interface Footing {
   readonly tip: string | undefined
   /** The last commit of which nothing was held back. */
   readonly accepted: string | undefined
+  /** The same, with what of its agents is left, as the last pass remembers it. */
+  readonly base: Base | undefined
+  /** Plans that were approved on the machine. */
+  readonly approved: readonly string[]
+  /** Who may sign, where commits must be signed: the place, and the hashes of what stands there. */
+  readonly signers: { readonly path: string; readonly digest: string } | undefined
   /** Approvals that what widens access needs. */
   readonly approvals: number | undefined
+  /** What others have said of what is on the branch already. */
+  readonly consent: Consent
   readonly tools: KnownTools
   /** Names in the secrets file. */
   readonly secrets: ReadonlySet<string>
@@ -57,6 +67,8 @@ export interface Pulls extends AsyncDisposable {
   look(): void
   /** Why they cannot be looked at; undefined while all goes well. */
   trouble(): string | undefined
+  /** What was told of an open one; undefined before the first look. */
+  told(number: number): PullStatus | undefined
 }
 
 /** ms that one pull request may take, but for what the forge needs. */
@@ -66,12 +78,19 @@ export function openPulls(options: PullsOptions): Pulls {
   return new Inspector(options)
 }
 
+interface Look {
+  readonly head: string
+  readonly by: string
+  readonly base?: Base | undefined
+  readonly told?: PullStatus | undefined
+}
+
 class Inspector implements Pulls {
   readonly #options: PullsOptions
   readonly #ending = new AbortController()
   readonly #bell = createBell()
   /** By number: the head that was told of, and what the last preview was made from. */
-  readonly #looked = new Map<number, { readonly head: string; readonly by: string }>()
+  readonly #looked = new Map<number, Look>()
   #trouble: string | undefined
   #checked = Date.now()
   readonly #work: Promise<unknown>
@@ -87,6 +106,10 @@ class Inspector implements Pulls {
 
   trouble(): string | undefined {
     return this.#trouble
+  }
+
+  told(number: number): PullStatus | undefined {
+    return this.#looked.get(number)?.told
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -147,24 +170,27 @@ class Inspector implements Pulls {
     if (tip === undefined) return
     const consent = await this.#consentTo(pull, footing, signal)
     const { number, head, fork } = pull
-    const by = JSON.stringify([head, tip, footing.accepted, consent, [...footing.tools], !fork && [...footing.secrets]])
+    const ground = { ...footing, tip, consent: { branch: footing.consent, merged: consent } }
+    const { base, tools, secrets, ...rest } = ground
+    const by = JSON.stringify([head, rest, [...tools], !fork && [...secrets]])
     const last = this.#looked.get(number)
-    if (last?.by === by) return
+    if (last?.by === by && last.base === base) return
     if (last?.head !== head && !isTold(head)) {
-      post(head, beingLookedAt)
+      post(head, beingLookedAt(number))
       notes.markStale(number, head)
     }
-    this.#looked.set(number, { head, by: '' })
+    this.#looked.set(number, { ...last, head, by: '' })
     const limit = AbortSignal.any([signal, AbortSignal.timeout(lookWithin)])
-    const preview = await this.#preview(pull, { ...footing, tip, consent }, limit)
+    const preview = await this.#preview(pull, ground, limit)
     if (preview === undefined) return
-    post(head, verdictOf(preview))
+    post(head, verdictOf(number, preview))
     notes.say(number, planComment({ of, branch, head, base: tip }, preview))
-    this.#looked.set(number, { head, by })
+    this.#looked.set(number, { head, by, base, told: pullStatus({ number, head, base: tip }, preview) })
   }
 
-  async #consentTo(pull: Pull, { approvals }: Footing, signal: AbortSignal): Promise<Consent> {
-    if (approvals === undefined) return { given: true }
+  /** What waits for others on the branch waits on, whatever is merged into it. */
+  async #consentTo(pull: Pull, { approvals, consent }: Footing, signal: AbortSignal): Promise<Consent> {
+    if (approvals === undefined || !consent.given) return consent
     return consentOf(opinionOf(pull, await this.#options.forge.reviews(pull.number, signal)), approvals)
   }
 
@@ -175,32 +201,26 @@ class Inspector implements Pulls {
       if ((await this.#options.refs.fetch(number, signal)) !== head) return undefined
       const merged = await this.#options.refs.merge(ground.tip, head, signal)
       if ('conflicts' in merged) return conflict(merged.conflicts, this.#options.branch)
-      const [made, tip, accepted] = await this.#compile({ ...ground, head, tree: merged.tree }, signal)
-      if (made === undefined) return undefined
-      const { tools: known, consent, secrets } = ground
-      const own = fork ? {} : { secrets }
-      return previewOf(made, { tip: desiredOf(tip), accepted: desiredOf(accepted), known, consent, ...own })
+      const { tools: known, consent, approved, secrets, signers, base } = ground
+      const left = base?.desired.commit === ground.accepted ? base?.left : undefined
+      const bar = { known, consent, approved, left, isSigned: signers !== undefined, ...(fork ? {} : { secrets }) }
+      return previewOf(await this.#compile(merged.commit, ground, signal), bar)
     } catch (error) {
       if (error instanceof PullFault) return { kind: 'invalid', errors: [error.message] }
       throw error
     }
   }
 
-  #compile(ends: Ground & { head: string; tree: string }, signal: AbortSignal): Promise<readonly Compiled[]> {
+  #compile(merged: string, { tip, accepted, approved, signers }: Ground, signal: AbortSignal): Promise<Readings> {
     const { refs, path, inherited } = this.#options
-    const { head, tree, tip, accepted } = ends
-    const bases = [tip, ...(accepted === undefined ? [] : [accepted])].map((oid) => ({ oid, commit: oid }))
-    return compileApart({ folder: refs.folder, path, inherited }, [{ oid: tree, commit: head }, ...bases], signal)
+    const place = { folder: refs.folder, path, inherited }
+    return compileApart({ ...place, merged, tip, accepted, approved: [...approved], signers: signers?.path }, signal)
   }
 }
 
-interface Ground extends Footing {
+interface Ground extends Omit<Footing, 'consent'> {
   readonly tip: string
-  readonly consent: Consent
-}
-
-function desiredOf(compiled: Compiled | undefined): Desired | undefined {
-  return compiled?.ok === true ? compiled.desired : undefined
+  readonly consent: Circumstances['consent']
 }
 
 function conflict(paths: readonly string[], branch: string): Preview {

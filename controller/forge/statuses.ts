@@ -1,8 +1,11 @@
 import type { CommitStatus } from '#manifests/status.ts'
 import type { CommitState, NewStatus } from './client.ts'
 
-/** What a commit is shown as, before it is known where people read more. */
-export type Said = Omit<NewStatus, 'url'>
+/** What a commit is shown as, before it is known at which address people read more. */
+export interface Said extends Omit<NewStatus, 'url'> {
+  /** Below that address; default the commit's own page. */
+  readonly page?: string
+}
 
 /** Names that go into branch protection. */
 export const contexts = {
@@ -18,8 +21,8 @@ const mostLines = 500
 
 /**
  * What the forge is to show of a commit of the branch; nothing of one that is merely seen. `pending` is on its way, `success` as
- * the commit says, `failure` the author's to put right, `error` ours, `warning` neither good nor failed: held, suspended, or
- * overtaken before it was done, for which Forgejo has no state of its own. Pure.
+ * the commit says, `failure` the author's to put right, `error` ours, `warning` neither good nor failed: held, suspended, rolled
+ * back, or overtaken before it was done, for which Forgejo has no state of its own. Pure.
  */
 export function statusesOf(status: CommitStatus): readonly Said[] {
   const { phase } = status
@@ -42,7 +45,7 @@ function deployStatus(status: CommitStatus): Said {
       // What is said meanwhile stays the same, so that the forge hears of transitions alone.
       return isOurs(reason) ? say(deploy, 'error', reason) : say(deploy, 'pending', plan.at(-1) ?? reason)
     case 'applied':
-      return say(deploy, 'success', reason)
+      return say(deploy, isRolledBack(status) ? 'warning' : 'success', reason)
     case 'degraded':
       return say(deploy, isAuthors(status) ? 'failure' : 'warning', reason)
     case 'rejected':
@@ -98,13 +101,17 @@ function serverStatus(name: string, { phase, reason, servers, plan }: CommitStat
       return [say(context, 'failure', server.reason)]
     case 'waiting':
     case 'suspended':
-      return [say(context, 'warning', server.reason)]
     case 'ready':
+      return [say(context, 'warning', server.reason)]
     case 'removed':
       return [say(context, 'success', server.reason)]
     default:
       return server.phase satisfies never
   }
+}
+
+function isRolledBack({ servers }: CommitStatus): boolean {
+  return Object.values(servers).some(({ phase }) => phase === 'ready')
 }
 
 function isAuthors({ servers }: CommitStatus): boolean {

@@ -27,17 +27,27 @@ export class TreeTooLarge extends Error {
 
 /** git on one bare repository, with no credentials and with an end to what it may print. Throws `TreeTooLarge`, or what git says. */
 export function createBareGit({ folder, inherited }: Omit<BareTree, 'path'>): Git {
-  const env = { ...gitEnvironment('/nonexistent', inherited), GIT_DIR: folder }
-  return async (args, { limit, signal }) => {
-    const options = { cwd: folder, env, maxBuffer: listingLimit, timeout: limit, killSignal: 'SIGKILL' as const }
+  const own = { ...gitEnvironment('/nonexistent', inherited), GIT_DIR: folder }
+  return async (args, { limit, signal, answers = [], env }) => {
+    const bounds = { maxBuffer: listingLimit, timeout: limit, killSignal: 'SIGKILL' as const }
+    const options = { cwd: folder, env: { ...own, ...env }, ...bounds, ...(signal === undefined ? {} : { signal }) }
     try {
-      return (await promisify(execFile)('git', [...args], { ...options, ...(signal === undefined ? {} : { signal }) }))
-        .stdout
+      return (await promisify(execFile)('git', [...args], options)).stdout
     } catch (error) {
       if (error instanceof RangeError) throw new TreeTooLarge()
+      const { code, stdout } = failureOf(error)
+      if (typeof code === 'number' && answers.includes(code)) return stdout
       throw error
     }
   }
+}
+
+/** What git said before it failed. */
+export function failureOf(error: unknown) {
+  if (!(error instanceof Error)) return { code: undefined, stdout: '', isKilled: false }
+  const code = 'code' in error ? error.code : undefined
+  const stdout = 'stdout' in error && typeof error.stdout === 'string' ? error.stdout : ''
+  return { code, stdout, isKilled: 'killed' in error && error.killed === true }
 }
 
 /** A tree or a commit by its hash; `commit` is what it is to be called. */

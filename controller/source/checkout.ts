@@ -14,6 +14,27 @@ const quick = 10_000
  * says where there is no such repository or revision.
  */
 export async function openCheckout(folder: string, revision: string, inherited: Inherited): Promise<Tree> {
+  const { ask, commitOf, directory, mirror, environment } = await openRepository(folder, inherited)
+  const commit = await commitOf(revision)
+  const prefix = (await ask('--show-prefix')).replace(/\/$/, '')
+  return {
+    commit,
+    list: () => mirror.list(commit, prefix),
+    read: (oids, signal) => readBlobs(oids, { ...environment, GIT_DIR: directory }, signal),
+  }
+}
+
+/** Plans that commits of that repository approve, of those that `to` has and `from` lacks. Throws what git says. */
+export async function approvedSince(
+  folder: string,
+  { from, to }: { readonly from: string; readonly to: string },
+  inherited: Inherited,
+): Promise<readonly string[]> {
+  const { commitOf, mirror } = await openRepository(folder, inherited)
+  return (await mirror.path(await commitOf(from), await commitOf(to))).approves
+}
+
+async function openRepository(folder: string, inherited: Inherited) {
   const environment = gitEnvironment('/nonexistent', inherited)
   const git: Git = async (args, { folder: repository, limit, signal }) => {
     const env = repository === undefined ? environment : { ...environment, GIT_DIR: repository }
@@ -29,12 +50,6 @@ export async function openCheckout(folder: string, revision: string, inherited: 
   const ask = async (...args: readonly string[]) =>
     (await git(['rev-parse', ...args], { limit: quick, signal: undefined })).replace(/\n$/, '')
   const directory = await ask('--absolute-git-dir')
-  const commit = await ask('--verify', '--end-of-options', `${revision}^{commit}`)
-  const prefix = (await ask('--show-prefix')).replace(/\/$/, '')
-  const mirror = new Mirror(directory, git)
-  return {
-    commit,
-    list: () => mirror.list(commit, prefix),
-    read: (oids, signal) => readBlobs(oids, { ...environment, GIT_DIR: directory }, signal),
-  }
+  const commitOf = (revision: string) => ask('--verify', '--end-of-options', `${revision}^{commit}`)
+  return { ask, commitOf, directory, mirror: new Mirror(directory, git), environment }
 }

@@ -61,7 +61,7 @@ const ofRemote: typeof ofMachine = [
   [
     /error: 403/,
     ({ token }) =>
-      `the server forbids it (HTTP 403); ${token ? 'give GATEWAY_GIT_TOKEN read access to this repository' : 'give a token with read access in GATEWAY_GIT_TOKEN'}`,
+      `the server forbids it (HTTP 403); ${token ? 'give GATEWAY_GIT_TOKEN read access to this repository (of Forgejo: the scope read:repository, and a user who may read it)' : 'give a token with read access in GATEWAY_GIT_TOKEN'}`,
   ],
   [
     /error: 404|repository .*not found|does not appear to be a git repository|not a git repository|invalid gitfile/i,

@@ -1,6 +1,6 @@
 import { mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { createBareGit, TreeTooLarge } from './bare-tree.ts'
+import { createBareGit, failureOf, TreeTooLarge } from './bare-tree.ts'
 import type { Inherited } from './git-environment.ts'
 import { type Git, MirrorBroken } from './mirror.ts'
 
@@ -13,13 +13,13 @@ export interface PullRefs {
    * for the way there, `PullFault` for what its author must put right.
    */
   fetch(number: number, signal: AbortSignal): Promise<string>
-  /** The tree that git would make of both, or the paths that it cannot merge. Throws `PullFault`. */
+  /** The commit that git would make of both, or the paths that it cannot merge. Throws `PullFault`. */
   merge(base: string, head: string, signal: AbortSignal): Promise<Merged>
   /** Forgets all but these, with what only they needed. */
   keep(numbers: ReadonlySet<number>): Promise<void>
 }
 
-export type Merged = { readonly tree: string } | { readonly conflicts: readonly string[] }
+export type Merged = { readonly commit: string } | { readonly conflicts: readonly string[] }
 
 /** Somebody wrote what cannot be judged. */
 export class PullFault extends Error {
@@ -127,39 +127,34 @@ async function sizeOf(folder: string): Promise<number> {
   return sizes.reduce((sum, size) => sum + size, 0)
 }
 
-/** Without following renames, as a merge is judged elsewhere. */
+/** As git merges, and a forge by it. */
 async function mergeTrees(local: Git, ends: { base: string; head: string }, signal: AbortSignal): Promise<Merged> {
-  const args = ['-c', 'merge.renames=false', 'merge-tree', '--write-tree', '--no-messages', '--name-only', '-z']
+  const args = ['merge-tree', '--write-tree', '--no-messages', '--name-only', '-z', ends.base, ends.head]
   try {
     // A tree can name itself so often that no merge of it ends; its list has an end.
     await local(['ls-tree', '-r', '-z', '--full-tree', ends.head], { limit: quick, signal })
-    const tree = await local([...args, ends.base, ends.head], { limit: quick, signal })
-    return { tree: tree.split('\0')[0]?.trim() ?? '' }
+    const tree = (await local(args, { limit: quick, signal })).split('\0')[0]?.trim() ?? ''
+    return { commit: await commitMerge(local, { ...ends, tree }, signal) }
   } catch (error) {
     signal.throwIfAborted()
     if (error instanceof TreeTooLarge) throw new PullFault(error.message, { cause: error })
     const { code, stdout, isKilled } = failureOf(error)
     if (isKilled) throw new PullFault(`git took more than ${quick / 1_000} s to merge it`, { cause: error })
-    if (code === 1)
-      return {
-        conflicts: [
-          ...new Set(
-            stdout
-              .split('\0')
-              .slice(1)
-              .filter((path) => path !== ''),
-          ),
-        ],
-      }
+    if (code === 1) return { conflicts: [...new Set(stdout.split('\0').slice(1))].filter((path) => path !== '') }
     if (code === 128)
       throw new PullFault('git cannot merge it: has it any history in common with the branch?', { cause: error })
     throw error
   }
 }
 
-function failureOf(error: unknown) {
-  if (!(error instanceof Error)) return { code: undefined, stdout: '', isKilled: false }
-  const code = 'code' in error ? error.code : undefined
-  const stdout = 'stdout' in error && typeof error.stdout === 'string' ? error.stdout : ''
-  return { code, stdout, isKilled: 'killed' in error && error.killed === true }
+/** The same commit for the same ends: nobody's, at no time. */
+async function commitMerge(local: Git, ends: { base: string; head: string; tree: string }, signal: AbortSignal) {
+  const { base, head, tree } = ends
+  const who = ['AUTHOR', 'COMMITTER'].flatMap((role) => [
+    [`GIT_${role}_NAME`, 'nobody'],
+    [`GIT_${role}_EMAIL`, 'nobody@localhost'],
+    [`GIT_${role}_DATE`, '@0 +0000'],
+  ])
+  const args = ['commit-tree', tree, '-p', base, '-p', head, '-m', 'Merge']
+  return (await local(args, { limit: quick, signal, env: Object.fromEntries(who) })).trim()
 }

@@ -12,6 +12,7 @@ import { BlobFault, readBlobs } from './git-blobs.ts'
 import { type GitAccess, gitEnvironment, type Inherited } from './git-environment.ts'
 import { CommitUnknown, NoFolder, type Scene, SourceDown } from './git-fault.ts'
 import { History } from './history.ts'
+import { readLineage } from './lineage.ts'
 import { type Git, Mirror, MirrorBroken } from './mirror.ts'
 import { createPullRefs, type PullRefs } from './pull-refs.ts'
 import { readRepository } from './repository.ts'
@@ -51,9 +52,6 @@ export interface Source {
    */
   vet(head: Tree, base: string | undefined, signal: AbortSignal): Promise<Vetted>
 }
-
-/** Commits that are looked at one by one. */
-const mostCommits = 1_000
 
 /** ms that the repository may take to say where its branch is. */
 const lookLimit = 60_000
@@ -150,16 +148,11 @@ class MirroredSource implements Source {
 
   async lineage(from: string, to: string): Promise<Lineage> {
     try {
-      return await this.#lineage(hash(from), hash(to))
+      return await readLineage(this.#mirror, hash(from), hash(to))
     } catch (error) {
       if (error instanceof MirrorBroken) await this.tree(from)
       throw error
     }
-  }
-
-  async #lineage(from: string, to: string): Promise<Lineage> {
-    const { descends, approves, commits } = await this.#mirror.path(from, to)
-    return { rewound: !descends, approves, ...(commits.length <= mostCommits ? { commits } : {}) }
   }
 
   async #branchHead(signal: AbortSignal): Promise<string> {

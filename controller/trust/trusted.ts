@@ -1,6 +1,7 @@
 import type { Tree } from '../desired.ts'
-import type { Guides } from '../guides.ts'
+import type { Origin } from '../guides.ts'
 import { type Held, heldPlan, howToRelease } from '../held.ts'
+import type { Journal } from '../journal/journal.ts'
 import type { Unsigned } from './judge.ts'
 
 /** A commit as far as it may be compiled, and what of it waits for a signature. */
@@ -12,9 +13,15 @@ export interface Trusted {
 /** Paths that are told one by one. */
 const mostTold = 5
 
+/** What says who signed what, what was applied last, and what operators have approved. */
+interface Registry {
+  readonly source: Pick<Origin, 'vet'>
+  readonly journal: Pick<Journal, 'accepted' | 'approvals'>
+}
+
 /** Vets a commit by the last one that was applied whole; what an operator has approved needs no signature. */
 export async function trusted(
-  { source, journal }: Pick<Guides, 'source' | 'journal'>,
+  { source, journal }: Registry,
   head: Tree,
   signal: AbortSignal,
 ): Promise<Trusted | undefined> {

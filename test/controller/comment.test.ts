@@ -8,6 +8,7 @@ const subject = { of: 'gateway/owner/repository', branch: 'main', head: 'a'.repe
 
 function valid(more: Partial<Extract<Preview, { kind: 'valid' }>> = {}): Preview {
   const nothing = {
+    isSigned: false,
     gains: [],
     losses: [],
     escalations: [],

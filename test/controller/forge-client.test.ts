@@ -82,7 +82,7 @@ describe('a client of the forge', () => {
     await expect(
       reader.postStatus('0'.repeat(40), { state: 'pending', context: 'c', description: '' }, limit()),
     ).rejects.toThrow(
-      `POST status is forbidden (403 "token does not have at least one of required scope(s): [write:repository]"): GATEWAY_FORGE_TOKEN needs the scope write:repository, and its user the right to write ${stage.repository}`,
+      `POST status is forbidden (403 "token does not have at least one of required scope(s): [write:repository]"): GATEWAY_FORGE_TOKEN needs the scope write:repository for ${stage.repository} (given when a token is made, at ${site.url}/user/settings/applications)`,
     )
     await expect(reader.comments(1, limit())).rejects.toThrow('needs the scope read:issue')
     await expect(reader.comment(1, 'x', limit())).rejects.toThrow('needs the scope write:issue')

@@ -60,6 +60,7 @@ describe('a disturbed connection to the forge', () => {
     ['a reset', { kind: 'reset' }, 'does not answer'],
     ['half an answer', { kind: 'half' }, 'does not answer'],
     ['a page', { kind: 'answer', status: 200, headers: html, body: '<h1>' }, 'is GATEWAY_FORGE_URL that of a Forgejo?'],
+    ['a page of 404', { kind: 'answer', status: 404, headers: html, body: '<h1>' }, 'with what is not JSON'],
     ['nothing', { kind: 'answer', status: 200, headers: json }, 'with what is not JSON'],
     ['other JSON', { kind: 'answer', status: 200, headers: json, body: '{}' }, 'otherwise than Forgejo'],
   ])("by %s is nobody's to put right, and passes", async (_name, fault, words) => {

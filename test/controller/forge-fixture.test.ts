@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import {
+  BranchAnswer,
   CombinedAnswer,
   CommentAnswer,
   listOf,
@@ -75,7 +76,7 @@ suite('the fixture beside what a real Forgejo answered', ['shared-data'], () => 
     const { body: review } = await stage.bob.ask(
       'POST',
       `${stage.at}/pulls/1/reviews`,
-      { event: 'REQUEST_CHANGES' },
+      { event: 'REQUEST_CHANGES', body: 'no' },
       200,
     )
     await compare(readAnswer('review-reject'), review)
@@ -83,6 +84,7 @@ suite('the fixture beside what a real Forgejo answered', ['shared-data'], () => 
     const { body: comment } = await stage.bot.ask('POST', `${stage.at}/issues/1/comments`, { body: 'x' }, 201)
     await compare(readAnswer('comment-create'), comment)
     await compare(readAnswer('comments'), (await stage.bot.ask('GET', `${stage.at}/issues/1/comments`)).body)
+    await compare(readAnswer('branch'), (await stage.bot.ask('GET', `${stage.at}/branches/main`)).body)
     await compare(readAnswer('version'), (await stage.bot.ask('GET', '/version')).body)
   })
 
@@ -105,6 +107,11 @@ suite('the fixture beside what a real Forgejo answered', ['shared-data'], () => 
       official: true,
     })
     expect(listOf(CommentAnswer).parse(readAnswer('comments'))[0]?.author).toBe('gateway-bot')
+    expect(BranchAnswer.parse(readAnswer('branch'))).toEqual({
+      mayPush: false,
+      mayMerge: true,
+      required: ['gateway/*'],
+    })
     expect(VersionAnswer.parse(readAnswer('version'))).toMatch(/^15\.0\.3/)
   })
 
@@ -272,10 +279,10 @@ describe('the fixture has the oddities of Forgejo', () => {
 
   test('counts a block of those alone who may write, and none by the author', async () => {
     const reviews = `${stage.at}/pulls/1/reviews`
-    expect((await stage.guest.ask('POST', reviews, { event: 'REQUEST_CHANGES' }, 200)).body).toMatchObject({
+    expect((await stage.guest.ask('POST', reviews, { event: 'REQUEST_CHANGES', body: 'no' }, 200)).body).toMatchObject({
       official: false,
     })
-    await stage.alice.ask('POST', reviews, { event: 'REQUEST_CHANGES' }, 422)
+    await stage.alice.ask('POST', reviews, { event: 'REQUEST_CHANGES', body: 'no' }, 422)
   })
 
   async function mergeSoon(person: Person, number: number): Promise<void> {

@@ -80,6 +80,16 @@ describe('what the forge shows of a commit', () => {
     ])
   })
 
+  test('is warning for what an operator has rolled back', () => {
+    const servers = { wiki: { phase: 'ready', reason: 'rolled back to aaa, until its next change' } } as const
+    const reason = 'all but wiki, rolled back on the machine, is as the commit says'
+    expect(shown({ phase: 'applied', reason, servers })).toEqual([
+      `gateway/deploy warning: ${reason}`,
+      'gateway/grants success: in force at every proxy',
+      'gateway/deploy/wiki warning: rolled back to aaa, until its next change',
+    ])
+  })
+
   test('is neither good nor failed for a commit that was overtaken', () => {
     expect(
       shown({ phase: 'superseded', reason: 'superseded by bbb' }).every((line) =>

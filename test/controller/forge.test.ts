@@ -55,6 +55,27 @@ test('shows a commit and each server that it changes, each transition once', asy
   expect(told.desk().state().forge).toEqual({ ok: true, reason: 'is told everything' })
 })
 
+test('shows a server that was rolled back as other than its commit says, until that is over', async () => {
+  told = await openToldCore()
+  const { core } = told
+  const old = await told.publish(first)
+  await core.becomes(old, 'applied')
+  const head = await told.publish({ [wiki]: imageServer('3') })
+  const good = ['gateway/deploy success', 'gateway/grants success', 'gateway/deploy/wiki success']
+  await becomesShown(head, ...good)
+  await core.rests()
+  await core.steward().rollback('wiki', undefined, AbortSignal.timeout(10_000))
+  await becomesShown(head, 'gateway/deploy warning', 'gateway/grants success', 'gateway/deploy/wiki warning')
+  expect(told.shown(head).map(({ context, description }) => `${context} ${description}`)).toEqual(
+    expect.arrayContaining([
+      'gateway/deploy all but wiki, rolled back on the machine, is as the commit says',
+      expect.stringMatching(`^gateway/deploy/wiki rolled back to ${old.slice(0, 12)}, until its next change or `),
+    ]),
+  )
+  core.steward().resume('wiki')
+  await becomesShown(head, ...good)
+})
+
 test('shows what is wrong with a rejected commit, and what is overtaken', async () => {
   told = await openToldCore()
   await told.core.becomes(await told.publish(first))
@@ -119,12 +140,14 @@ function cryTo(url: string): AsyncDisposable {
 }
 
 test('tells again what a forge in trouble did not take', async () => {
+  const html = { 'content-type': 'text/html' }
   told = await openToldCore()
   const faults = [
     { kind: 'answer', status: 500 },
     { kind: 'answer', status: 429, headers: { 'retry-after': '1' } },
+    { kind: 'answer', status: 404, headers: html, body: '<h1>' },
     { kind: 'half' },
-    { kind: 'answer', status: 200, headers: { 'content-type': 'text/html' }, body: '<h1>' },
+    { kind: 'answer', status: 200, headers: html, body: '<h1>' },
   ] as const
   let letter = 1
   for (const fault of faults) {
@@ -145,7 +168,7 @@ test('says which right is missing, keeps what it has to tell, and does not hamme
   await told.core.becomes(head, 'applied')
   await until('the trouble is told', () => told.desk().state().forge?.ok === false)
   expect(told.desk().state().forge?.reason).toContain(
-    `POST status is forbidden (403 "user should have a permission to write to a repo"): GATEWAY_FORGE_TOKEN needs the scope write:repository, and its user the right to write ${told.stage.repository}`,
+    `POST status is forbidden (403 "user should have a permission to write to a repo"): the user of GATEWAY_FORGE_TOKEN needs the right to write ${told.stage.repository} (given at ${told.way.url}/${told.stage.repository}/settings/collaboration)`,
   )
   await told.core.rests()
   const before = told.way.requests

@@ -3,7 +3,7 @@ import { request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { connect } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
-import { CommitStatus, ServerStatus, Status } from '#manifests/status.ts'
+import { CommitStatus, PullStatus, ServerStatus, Status } from '#manifests/status.ts'
 import { createFace, type FaceOptions } from '../../controller/face/http.ts'
 import { commitStatus, createMemoryController, serverStatus } from '../support/controller.ts'
 import { createReception } from '../support/reception.ts'
@@ -53,6 +53,19 @@ describe('reading', () => {
     expect((await get(`/commits/${sha.slice(0, 7).toUpperCase()}`)).json().commit).toBe(sha)
     expect((await get('/commits/a1a1a1')).statusCode).toBe(400)
     expect((await get('/commits/main')).json().error).toContain('7 to 64 hex digits')
+  })
+
+  test('tells what merging a pull request would do, as JSON and for people', async () => {
+    const { controller, get } = open()
+    const ends = { number: 7, head: sha, base: sha, phase: 'valid' as const, errors: [], warnings: [] }
+    controller.pulls.push({ ...ends, plan: ['+/- wiki'], held: ['removing <b> (because)'] })
+    expect(PullStatus.parse((await get('/pulls/7')).json())).toMatchObject({ number: 7, plan: ['+/- wiki'] })
+    const page = await get('/pulls/7', { accept: 'text/html,*/*;q=0.8' })
+    expect(page.headers['content-type']).toBe('text/html; charset=utf-8')
+    expect(page.body).toContain('<h1>Pull request 7</h1>')
+    expect(page.body).toContain('removing &#60;b&#62; (because)')
+    expect((await get('/pulls/8')).json()).toEqual({ error: 'no open pull request 8 was looked at' })
+    expect((await get('/pulls/0')).statusCode).toBe(400)
   })
 
   test('does not guess between commits that begin alike', async () => {

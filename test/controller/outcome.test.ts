@@ -110,6 +110,16 @@ test('names the servers that are not as the commit says, and no others', () => {
   })
 })
 
+test('is applied but for what was rolled back, whose grants are waited for as any', () => {
+  const aim = { ...make.aim([wiki], granted), pinned: new Map([['wiki', 'rolled back to c0ffee']]) }
+  expect(outcome(standing({ aim })).reason).toBe('grants are being published')
+  expect(outcome(standing({ aim, table: make.table([wiki], granted) }))).toEqual({
+    phase: 'applied',
+    reason: 'all but wiki, rolled back on the machine, is as the commit says',
+    servers: { wiki: { phase: 'ready', reason: 'rolled back to c0ffee' } },
+  })
+})
+
 test('waits for no grant of a server that cannot be ready', () => {
   const agents = { bob: make.agent({ wiki: make.whole, held: make.whole }) }
   const now = standing({ aim: make.aim([wiki, held], agents), table: make.table([wiki], granted) })

@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Tree } from '../../controller/desired.ts'
 import { type PlanQuestion, planFolder } from '../../controller/plan-folder.ts'
 import { openCheckout } from '../../controller/source/checkout.ts'
@@ -28,6 +28,7 @@ test('plans everything of a first commit', async () => {
     ok: true,
     different: true,
     faults: [],
+    held: [],
     lines: [
       '+   wiki   new in the commit',
       '~   ann    gains wiki',
@@ -87,6 +88,53 @@ test('plans nothing of a commit with errors, and tells them', async () => {
   const { ok, lines, faults } = await ask()
   expect({ ok, lines }).toEqual({ ok: false, lines: [] })
   expect(faults).toContainEqual(expect.objectContaining({ file: wiki, line: 1 }))
+})
+
+describe('what restrains a commit', () => {
+  const many = Object.fromEntries(
+    ['a', 'b', 'c', 'd'].map((name) => [`manifests/servers/${name}.yaml`, imageServer(name)]),
+  )
+  const gone = { 'manifests/servers/a.yaml': null, 'manifests/servers/b.yaml': null }
+
+  test('holds a removal of too much in a plan, too, until a commit approves it', async () => {
+    await repository.commit({
+      ...many,
+      'manifests/gateway.yaml': 'prune: { most: 25% }\n',
+      [grants]: permissions({ ann: ['*'] }),
+    })
+    await repository.commit(gone)
+    const { different, lines, held, later } = await ask({ commit: 'HEAD' })
+    expect({ different, lines }).toEqual({ different: true, lines: [nothing] })
+    expect(held).toMatchObject([{ what: 'removing 2 of 4 servers: a, b' }])
+    expect(later?.at(-1)).toBe('0 to build, 0 to replace, 2 to remove, 2 revoked')
+    const trailer = `Gateway-Approve: ${held[0]?.plan}`
+    await repository.git('commit', '--quiet', '--allow-empty', '-m', `Approve\n\n${trailer}`)
+    const approved = await ask({ commit: 'HEAD', base: 'HEAD~2' })
+    expect(approved.held).toEqual([])
+    expect(approved.lines.at(-1)).toBe('0 to build, 0 to replace, 2 to remove, 2 revoked')
+  })
+
+  test('holds what widens access where others must approve it, and takes away the rest', async () => {
+    const first = { [wiki]: imageServer('1'), 'manifests/gateway.yaml': 'governance: { approvals: 1 }\n' }
+    await repository.commit({ ...first, [grants]: permissions({ ann: ['wiki'], bob: [] }) })
+    await writeFile(join(repository.work, grants), permissions({ ann: [], bob: ['wiki'] }))
+    const { lines, held, later } = await ask()
+    expect(lines).toEqual(['~   ann   loses wiki', `${nothing}, 1 revoked`])
+    expect(held).toMatchObject([
+      { what: 'bob gains wiki', because: expect.stringMatching(/^others must approve it on the forge first/) },
+    ])
+    expect(later?.at(-1)).toBe(`${nothing}, 1 grant added, 1 revoked`)
+  })
+
+  test('rejects a commit that takes the last owner away', async () => {
+    const owned = permissions({ ann: [] }).replace('servers:', 'owner: true\n    servers:')
+    await repository.commit({ [grants]: owned })
+    await writeFile(join(repository.work, grants), permissions({ ann: [] }))
+    expect(await ask()).toMatchObject({
+      ok: false,
+      fault: expect.stringContaining('the last owner would be gone: keep "owner: true" for ann'),
+    })
+  })
 })
 
 test('lacks no secret and no folder of a machine that is not asked', async () => {

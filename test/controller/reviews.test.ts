@@ -85,7 +85,12 @@ describe('consent to commits', () => {
     said.reviews = []
     await until('it is told what is missing', () => JSON.stringify(ask()).includes('needs 1 more approval'))
     said.reviews = [review('bob', 'APPROVED')]
+    expect([consents.standing(merge), consents.standing('c'.repeat(40))]).toMatchObject([
+      { given: false },
+      { given: true },
+    ])
     await until('there is consent', () => ask().given)
+    expect(consents.standing(merge)).toEqual({ given: true })
     expect(changes).toBe(3)
     const before = asked
     await new Promise((done) => setTimeout(done, 100))

@@ -1,115 +1,38 @@
-/**
- * The gateway beside a forge, from a push to the statuses on its commit. Without more it runs against the fixture. Against a real
- * Forgejo 15 (it makes five accounts and one repository there, and removes them):
- *
- *   FORGEJO_URL          its address, as this machine reaches it
- *   FORGEJO_TOKEN        a token of a site's administrator, with all scopes
- *   FORGEJO_CALLS        this machine's address as the forge reaches it (default 127.0.0.1), which the forge's
- *                        [webhook] ALLOWED_HOST_LIST must name
- */
-import { randomBytes } from 'node:crypto'
-import { connect, createServer, type Server } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { z } from 'zod'
-import type { Posted } from '../../controller/forge/answers.ts'
-import { type Forge, openForge } from '../../controller/forge/client.ts'
-import { openFixtureForge } from '../support/forge.ts'
-import { openStage, type Stage, type StageOptions } from '../support/forge-stage.ts'
-import { type Gateway, startGateway, testToken } from '../support/gateway.ts'
-import { portOf } from '../support/port.ts'
+import { type Beside, openBeside, page } from '../support/forge-beside.ts'
+import { testToken } from '../support/gateway.ts'
 import { callSmall, smallServer } from '../support/small-server.ts'
+
+// What of this needs a real Forgejo, and how to name one, is said in test/support/forge-beside.ts.
 
 const minutes = 60_000
 const limit = () => AbortSignal.timeout(30_000)
 const agent = testToken()
-const secret = randomBytes(24).toString('hex')
-const page = 'https://gateway.example'
 /** Never, in a test's life: what is deployed was announced. */
 const never = '0 0 1 1 *'
-
-async function openSite(): Promise<StageOptions & AsyncDisposable> {
-  const { FORGEJO_URL: url, FORGEJO_TOKEN: adminToken } = process.env
-  if (url === undefined || adminToken === undefined) return openFixtureForge()
-  return { url: url.replace(/\/$/, ''), adminToken, [Symbol.asyncDispose]: async () => {} }
-}
-
-/** Lets a forge on another machine reach what listens on loopback. */
-async function openRelay(port: number): Promise<Server> {
-  const relay = createServer((socket) => {
-    const inner = connect(port, '127.0.0.1')
-    socket.on('error', () => inner.destroy()).pipe(inner)
-    inner.on('error', () => socket.destroy()).pipe(socket)
-  })
-  await new Promise<void>((done) => relay.listen(0, done))
-  return relay
-}
 
 const permissions = `agents:\n  alpha:\n    token_hash: "${agent.hash}"\n    servers: ["*"]\n`
 
 describe('the gateway beside a forge', () => {
-  let site: Awaited<ReturnType<typeof openSite>>
-  let stage: Stage
-  let forge: Forge
-  let gateway: Gateway
-  let relay: Server
+  let beside: Beside
 
   beforeAll(async () => {
-    site = await openSite()
-    stage = await openStage(site)
-    forge = openForge({ url: site.url, token: stage.bot.token, repository: stage.repository, inherited: {} })
-    await stage.work.commit({
+    const files = {
       'manifests/gateway.yaml': 'bake: 0s\n',
       'manifests/permissions.yaml': permissions,
       ...smallServer('wiki', { word: 'one' }),
       ...smallServer('mail', { word: 'one' }),
-    })
-    await stage.push('main', stage.owner)
-    gateway = await startGateway('process', {
-      GATEWAY_REPO: stage.url,
-      GATEWAY_GIT_TOKEN: stage.bot.token,
-      GATEWAY_FORGE_URL: site.url,
-      GATEWAY_FORGE_TOKEN: stage.bot.token,
-      GATEWAY_WEBHOOK_SECRET: `another,${secret}`,
-      GATEWAY_STATUS_URL: page,
-      GATEWAY_POLL: never,
-    })
-    relay = await openRelay(Number(new URL(gateway.face).port))
+    }
+    beside = await openBeside(files, { GATEWAY_POLL: never })
   }, 3 * minutes)
 
-  afterAll(async () => {
-    await gateway?.[Symbol.asyncDispose]()
-    relay?.close()
-    await forge?.[Symbol.asyncDispose]()
-    await stage?.[Symbol.asyncDispose]()
-    await site?.[Symbol.asyncDispose]()
-  }, 2 * minutes)
+  afterAll(() => beside?.[Symbol.asyncDispose](), 2 * minutes)
 
-  const head = () => stage.work.git('rev-parse', 'HEAD')
-  const word = (server: string) => callSmall(`${gateway.endpoint}/mcp/${server}`, agent.token, 'word')
-  const hooks = () => `${stage.at}/hooks`
-
-  /** Waits until the forge shows all of these of a commit; gives all that it shows. */
-  async function becomesShown(commit: string, rows: Readonly<Record<string, string>>): Promise<readonly Posted[]> {
-    const shown = async () =>
-      Object.fromEntries((await forge.statuses(commit, limit())).map(({ context, state }) => [context, state]))
-    await expect.poll(shown, { timeout: minutes, interval: 200 }).toMatchObject(rows)
-    return forge.statuses(commit, limit())
-  }
-
-  /** Merges as soon as the forge knows whether that can be done. */
-  async function merge(number: number, more: object = {}): Promise<{ status: number; message: string }> {
-    for (;;) {
-      const { status, body } = await stage.alice.ask('POST', `${stage.at}/pulls/${number}/merge`, {
-        Do: 'squash',
-        ...more,
-      })
-      const message = z.object({ message: z.string() }).safeParse(body).data?.message ?? ''
-      if (message !== 'Please try again later') return { status, message }
-      await new Promise((done) => setTimeout(done, 300))
-    }
-  }
+  const head = () => beside.stage.work.git('rev-parse', 'HEAD')
+  const word = (server: string) => callSmall(`${beside.gateway.endpoint}/mcp/${server}`, agent.token, 'word')
 
   test('shows the first commit as deployed', { timeout: 3 * minutes }, async () => {
+    const { stage, gateway, becomesShown } = beside
     const commit = await head()
     expect(await gateway.becomes(commit)).toMatchObject({ phase: 'applied' })
     const statuses = await becomesShown(commit, {
@@ -123,36 +46,24 @@ describe('the gateway beside a forge', () => {
       expect(author).toBe(stage.bot.login)
       expect(description).not.toBe('')
     }
-    expect((await gateway.status()).forge).toEqual({ ok: true, reason: 'is told everything' })
+    await expect
+      .poll(async () => (await gateway.status()).forge, { timeout: minutes / 2 })
+      .toEqual({ ok: true, reason: 'is told everything' })
     expect(await word('wiki')).toBe('one')
   })
 
   test('hears of the test delivery of a new webhook', async () => {
-    const { body } = await stage.owner.ask(
-      'POST',
-      hooks(),
-      {
-        type: 'forgejo',
-        active: true,
-        branch_filter: '*',
-        events: ['push', 'delete', 'pull_request_only', 'pull_request_sync', 'pull_request_review'],
-        config: {
-          url: `http://${process.env.FORGEJO_CALLS ?? '127.0.0.1'}:${portOf(relay)}/webhook/forgejo`,
-          content_type: 'json',
-          secret,
-        },
-      },
-      201,
-    )
-    const { id } = z.object({ id: z.number() }).parse(body)
+    const { stage, gateway } = beside
+    const id = await beside.announce()
     expect((await gateway.status()).webhook).toEqual({ ok: true, reason: 'no delivery yet' })
-    await stage.owner.ask('POST', `${hooks()}/${id}/tests`, undefined, 204)
+    await stage.owner.ask('POST', `${stage.at}/hooks/${id}/tests`, undefined, 204)
     await expect
       .poll(async () => (await gateway.status()).webhook?.reason, { timeout: minutes / 2 })
       .toMatch(/^last delivery at /)
   })
 
   test('deploys a push that nothing but its webhook announced', { timeout: 2 * minutes }, async () => {
+    const { stage, gateway, becomesShown } = beside
     await stage.work.commit(smallServer('wiki', { word: 'two' }))
     await stage.push('main', stage.owner)
     const commit = await head()
@@ -163,6 +74,7 @@ describe('the gateway beside a forge', () => {
   })
 
   test('shows a broken commit as failed, with the place of its fault', { timeout: 2 * minutes }, async () => {
+    const { stage, becomesShown } = beside
     await stage.work.commit({ 'manifests/servers/mail.yaml': 'imagee: x\n' })
     await stage.push('main', stage.owner)
     const statuses = await becomesShown(await head(), { 'gateway/deploy': 'failure', 'gateway/grants': 'failure' })
@@ -175,31 +87,18 @@ describe('the gateway beside a forge', () => {
   })
 
   test('deploys what was reviewed and merged under a branch protection', { timeout: 3 * minutes }, async () => {
+    const { stage, forge, gateway, becomesShown } = beside
+    const merge = (number: number, more: object = {}) => beside.merge(number, { Do: 'squash', ...more })
     const consent = 'consent/window'
-    await stage.owner.ask(
-      'POST',
-      `${stage.at}/branch_protections`,
-      {
-        rule_name: 'main',
-        enable_push: false,
-        apply_to_admins: true,
-        required_approvals: 0,
-        block_on_rejected_reviews: true,
-        dismiss_stale_approvals: true,
-        enable_status_check: true,
-        status_check_contexts: ['consent/*'],
-      },
-      201,
-    )
+    const reviewed = { required_approvals: 0, block_on_rejected_reviews: true, dismiss_stale_approvals: true }
+    const checked = { enable_status_check: true, status_check_contexts: ['consent/*'] }
+    const rule = { rule_name: 'main', enable_push: false, apply_to_admins: true, ...reviewed, ...checked }
+    await stage.owner.ask('POST', `${stage.at}/branch_protections`, rule, 201)
     await stage.work.commit(smallServer('wiki', { word: 'three' }))
     await expect(stage.push('main', stage.alice)).rejects.toThrow('Not allowed to push to protected branch main')
-    await stage.push('change', stage.alice)
-    const asked = { title: 'Say three', head: 'change', base: 'main' }
-    const opened = await stage.alice.ask('POST', `${stage.at}/pulls`, asked, 201)
-    const { number } = z.object({ number: z.number() }).parse(opened.body)
+    const number = await beside.propose('change')
     const change = await head()
     expect(await forge.openPulls(limit())).toMatchObject([{ number, head: change, fork: false }])
-    expect(await forge.statuses(change, limit())).not.toContainEqual(expect.objectContaining({ context: consent }))
     expect(await merge(number)).toMatchObject({ status: 405, message: 'Not all required status checks successful' })
     await forge.postStatus(change, { state: 'warning', context: consent, description: 'not a success' }, limit())
     expect(await merge(number)).toMatchObject({ status: 405, message: 'Not all required status checks successful' })
@@ -227,7 +126,7 @@ describe('the gateway beside a forge', () => {
   })
 
   test('says its token nowhere', () => {
-    expect(gateway.output()).not.toContain(stage.bot.token)
-    expect(gateway.output()).not.toContain(secret)
+    expect(beside.gateway.output()).not.toContain(beside.stage.bot.token)
+    expect(beside.gateway.output()).not.toContain(beside.secret)
   })
 })

@@ -1,16 +1,20 @@
 import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { z } from 'zod'
-import { type FixtureForge, openFixtureForge } from '../support/forge.ts'
-import { openStage, type Stage } from '../support/forge-stage.ts'
-import { type Gateway, startGateway, testToken } from '../support/gateway.ts'
+import { PullStatus } from '#manifests/status.ts'
+import { type Beside, openBeside, page } from '../support/forge-beside.ts'
+import { testToken } from '../support/gateway.ts'
+import { createKeys } from '../support/signing.ts'
 import { callSmall, smallServer } from '../support/small-server.ts'
 import { until } from '../support/until.ts'
 
+// What of this needs a real Forgejo, and how to name one, is said in test/support/forge-beside.ts.
+
 const minutes = 60_000
+const limit = () => AbortSignal.timeout(30_000)
 const alpha = testToken()
 const beta = testToken()
-const secret = randomBytes(24).toString('hex')
+const operator = randomBytes(24).toString('hex')
 
 function permissions(servers: string): string {
   const agent = (name: string, hash: string, list: string) =>
@@ -19,116 +23,120 @@ function permissions(servers: string): string {
 }
 
 describe('a pull request', () => {
-  let site: FixtureForge
-  let stage: Stage
-  let gateway: Gateway
+  let beside: Beside
 
   beforeAll(async () => {
-    site = await openFixtureForge()
-    stage = await openStage(site)
-    const commit = await stage.work.commit({
+    const files = {
       'manifests/gateway.yaml': 'bake: 0s\ngovernance: { approvals: 1 }\n',
       'manifests/permissions.yaml': permissions('[]'),
       ...smallServer('wiki', { word: 'one' }),
-    })
-    await stage.push('main', stage.owner)
-    gateway = await startGateway('process', {
-      GATEWAY_REPO: stage.url,
-      GATEWAY_GIT_TOKEN: stage.bot.token,
-      GATEWAY_FORGE_URL: site.url,
-      GATEWAY_FORGE_TOKEN: stage.bot.token,
-      GATEWAY_WEBHOOK_SECRET: secret,
-    })
-    expect(await gateway.becomes(commit)).toMatchObject({ phase: 'applied' })
-    const hook = { url: `${gateway.face}/webhook/forgejo`, content_type: 'json', secret }
-    const events = ['push', 'pull_request_only', 'pull_request_sync', 'pull_request_review']
-    await stage.owner.ask('POST', `${stage.at}/hooks`, { type: 'forgejo', active: true, events, config: hook }, 201)
-    const rule = { rule_name: 'main', enable_status_check: true, status_check_contexts: ['gateway/validate'] }
-    await stage.owner.ask('POST', `${stage.at}/branch_protections`, rule, 201)
+    }
+    beside = await openBeside(files, { GATEWAY_OPERATOR_TOKEN: operator })
+    const { stage, gateway } = beside
+    expect(await gateway.becomes(await stage.work.git('rev-parse', 'HEAD'))).toMatchObject({ phase: 'applied' })
+    await beside.announce()
+    const checked = { enable_status_check: true, status_check_contexts: ['gateway/validate'] }
+    await stage.owner.ask('POST', `${stage.at}/branch_protections`, { rule_name: 'main', ...checked }, 201)
   }, 3 * minutes)
 
-  afterAll(async () => {
-    await gateway?.[Symbol.asyncDispose]()
-    await stage?.[Symbol.asyncDispose]()
-    await site?.[Symbol.asyncDispose]()
-  }, 2 * minutes)
+  afterAll(() => beside?.[Symbol.asyncDispose](), 2 * minutes)
 
-  const rows = (sha: string, context: string) =>
-    site.repo(stage.repository).statuses.filter((row) => row.sha === sha && row.context === context)
-  const shown = (sha: string, context: string, state: string) =>
-    until(`${context} of ${sha} is ${state}`, () => rows(sha, context).at(-1)?.state === state, minutes)
-  const comments = (number: number) => site.repo(stage.repository).comments.filter((one) => one.number === number)
-  const says = (number: number, text: string) =>
-    until(`the comment says ${text}`, () => comments(number).some(({ body }) => body.includes(text)), minutes)
-  const word = (token: string) => callSmall(`${gateway.endpoint}/mcp/wiki`, token, 'word')
+  const word = (token: string) => callSmall(`${beside.gateway.endpoint}/mcp/wiki`, token, 'word')
 
-  async function propose(branch: string): Promise<number> {
-    await stage.push(branch)
-    const asked = { title: 'Change', head: branch, base: 'main' }
-    const { body } = await stage.alice.ask('POST', `${stage.at}/pulls`, asked, 201)
-    return z.object({ number: z.number() }).parse(body).number
-  }
+  test('is validated, put right, merged and deployed', { timeout: 3 * minutes }, async () => {
+    const { stage, becomesShown, becomesSaid } = beside
+    const wrong = await stage.work.commit({ 'manifests/servers/wiki.yaml': 'description: a wiki\nprivileged: true\n' })
+    const number = await beside.propose('words')
+    await becomesShown(wrong, { 'gateway/validate': 'failure' })
+    await becomesSaid(number, '**Invalid**')
+    expect(await beside.merge(number)).toEqual({ status: 405, message: 'Not all required status checks successful' })
+    const right = await stage.work.commit(smallServer('wiki', { word: 'two' }))
+    await stage.push('words')
+    await becomesShown(right, { 'gateway/validate': 'success' })
+    expect(await becomesSaid(number, '+/- wiki')).toHaveLength(1)
+    const merged = await beside.merged(number)
+    expect(await beside.gateway.becomes(merged)).toMatchObject({ phase: 'applied' })
+    await becomesShown(merged, { 'gateway/deploy': 'success' })
+    expect(await word(alpha.token)).toBe('two')
+  })
 
-  /** Merges as soon as the forge has looked whether it can; gives the commit that it became. */
-  async function merge(number: number): Promise<string> {
-    const at = `${stage.at}/pulls/${number}`
-    await until('it is merged', async () => {
-      const { status } = await stage.alice.ask('POST', `${at}/merge`, { Do: 'merge' })
-      return status === 200
-    })
-    const { body } = await stage.alice.ask('GET', at, undefined, 200)
-    return z.object({ merge_commit_sha: z.string() }).parse(body).merge_commit_sha
-  }
-
-  test(
-    'is validated, put right, merged and deployed',
-    async () => {
-      const wrong = await stage.work.commit({
-        'manifests/servers/wiki.yaml': 'description: a wiki\nprivileged: true\n',
-      })
-      const number = await propose('words')
-      await shown(wrong, 'gateway/validate', 'failure')
-      await says(number, '**Invalid**')
-      const refused = await stage.alice.ask('POST', `${stage.at}/pulls/${number}/merge`, { Do: 'merge' }, 405)
-      expect(refused.body).toMatchObject({ message: 'Not all required status checks successful' })
-      const right = await stage.work.commit(smallServer('wiki', { word: 'two' }))
-      await stage.push('words')
-      await shown(right, 'gateway/validate', 'success')
-      await says(number, '+/- wiki')
-      expect(comments(number)).toHaveLength(1)
-      expect(rows(right, 'gateway/validate').map(({ state }) => state)).toEqual(['pending', 'success'])
-      const merged = await merge(number)
-      expect(await gateway.becomes(merged)).toMatchObject({ phase: 'applied' })
-      await shown(merged, 'gateway/deploy', 'success')
-      expect(await word(alpha.token)).toBe('two')
-    },
-    3 * minutes,
-  )
-
-  test(
-    'that widens access waits for others, also once it is merged',
-    async () => {
-      await stage.work.commit({ 'manifests/permissions.yaml': permissions('[wiki]') })
-      const number = await propose('widen')
-      await says(number, `pull request ${number} needs 1 more approval by someone else than ${stage.alice.login}`)
-      const { body } = comments(number)[0] ?? { body: '' }
-      expect(body).toContain('+ beta gains wiki')
-      const merged = await merge(number)
-      expect(await gateway.becomes(merged)).toMatchObject({ phase: 'held' })
-      await expect(word(beta.token)).rejects.toThrow()
-      expect(await word(alpha.token)).toBe('two')
-      await stage.bob.ask('POST', `${stage.at}/pulls/${number}/reviews`, { event: 'APPROVED' }, 200)
-      await until(
-        'beta has it',
-        () =>
-          word(beta.token).then(
-            (said) => said === 'two',
-            () => false,
-          ),
-        minutes,
+  test('that widens access waits for others, also once it is merged', { timeout: 3 * minutes }, async () => {
+    const { stage, gateway, becomesShown, becomesSaid } = beside
+    const head = await stage.work.commit({ 'manifests/permissions.yaml': permissions('[wiki]') })
+    const number = await beside.propose('widen')
+    const waits = `pull request ${number} needs 1 more approval by someone else than ${stage.alice.login}`
+    expect(JSON.stringify(await becomesSaid(number, waits))).toContain('+ beta gains wiki')
+    const statuses = await becomesShown(head, { 'gateway/validate': 'success' })
+    expect(statuses.map(({ url }) => url)).toEqual([`${page}/pulls/${number}`])
+    const told = async (headers = {}) =>
+      PullStatus.parse(await (await fetch(`${gateway.face}/pulls/${number}`, { headers })).json())
+    const { access, held, plan } = await told()
+    expect({ access, plan }).toEqual({ access: undefined, plan: ['0 to build, 0 to replace, 0 to remove'] })
+    expect(held).toEqual([expect.stringContaining('beta gains wiki')])
+    expect((await told({ authorization: `Bearer ${operator}` })).access?.gains).toEqual([
+      expect.stringMatching(/^beta gains wiki/),
+    ])
+    const merged = await beside.merged(number)
+    expect(await gateway.becomes(merged)).toMatchObject({ phase: 'held' })
+    await expect(word(beta.token)).rejects.toThrow()
+    expect(await word(alpha.token)).toBe('two')
+    await stage.bob.ask('POST', `${stage.at}/pulls/${number}/reviews`, { event: 'APPROVED', body: 'yes' }, 200)
+    const says = (text: string) =>
+      word(beta.token).then(
+        (said) => said === text,
+        () => false,
       )
-      await shown(merged, 'gateway/deploy', 'success')
-    },
-    3 * minutes,
-  )
+    await until('beta has it', () => says('two'), minutes)
+    await becomesShown(merged, { 'gateway/deploy': 'success' })
+  })
+
+  test('of a fork is validated in place, and told nothing of the machine', { timeout: 3 * minutes }, async () => {
+    const { stage, forge, becomesShown, becomesSaid } = beside
+    await stage.guest.ask('POST', `${stage.at}/forks`, {}, 202)
+    const fork = stage.guest.remote.replace(stage.repository, `${stage.guest.login}/gateway-config`)
+    const { 'manifests/servers/wiki.yaml': manifest = '' } = smallServer('wiki', { word: 'two' })
+    const head = await stage.work.commit({ 'manifests/servers/wiki.yaml': `${manifest}secrets: [WIKI_KEY]\n` })
+    await until('the fork is there', () =>
+      stage.work.git('push', '--quiet', fork, 'HEAD:refs/heads/key').then(
+        () => true,
+        () => false,
+      ),
+    )
+    const asked = { title: 'Key @root #1', head: `${stage.guest.login}:key`, base: 'main' }
+    const { body } = await stage.guest.ask('POST', `${stage.at}/pulls`, asked, 201)
+    const { number } = z.object({ number: z.number() }).parse(body)
+    expect(await forge.openPulls(limit())).toMatchObject([{ number, head, fork: true }])
+    await becomesShown(head, { 'gateway/validate': 'success' })
+    const comments = await becomesSaid(number, 'server wiki gains the secret WIKI_KEY')
+    expect(JSON.stringify(comments)).not.toContain('This machine lacks')
+  })
+})
+
+describe('a pull request where commits must be signed', () => {
+  test('(9) shows what will be held, which the merge then holds until it is approved', {
+    timeout: 5 * minutes,
+  }, async () => {
+    await using keys = await createKeys()
+    const signers = await keys.allow('signers', await keys.line('dev'))
+    const files = { 'manifests/permissions.yaml': permissions('[]'), ...smallServer('wiki', { word: 'one' }) }
+    await using beside = await openBeside(files, { GATEWAY_ALLOWED_SIGNERS: signers })
+    const { stage, gateway, becomesShown, becomesSaid } = beside
+    await keys.sign(stage.work, 'dev')
+    await stage.work.git('commit', '--quiet', '--allow-empty', '-m', 'Vouch')
+    await stage.push('main', stage.owner)
+    const vouched = await stage.work.git('rev-parse', 'HEAD')
+    expect(await gateway.becomes(vouched)).toMatchObject({ phase: 'applied' })
+    await keys.sign(stage.work, undefined)
+    const head = await stage.work.commit({ 'manifests/permissions.yaml': permissions('[wiki]') })
+    const number = await beside.propose('unsigned')
+    const [comment] = await becomesSaid(number, 'changes of one path that nobody signed who may')
+    const [, plan = ''] = /gateway approve ([0-9a-f]{8})/.exec(comment?.body ?? '') ?? []
+    const [status] = await becomesShown(head, { 'gateway/validate': 'success' })
+    expect(status?.description).toBe('in part held until approved; 0 to build, 0 to replace, 0 to remove')
+    const merged = await beside.merged(number)
+    expect(await gateway.becomes(merged)).toMatchObject({ phase: 'held', held: [{ plan }] })
+    await gateway.ask('POST', `/approve/${plan}`)
+    await becomesShown(merged, { 'gateway/deploy': 'success', 'gateway/grants': 'success' })
+    expect(await callSmall(`${gateway.endpoint}/mcp/wiki`, beta.token, 'word')).toBe('one')
+  })
 })

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { CommitStatus, ServerStatus, Status } from '#manifests/status.ts'
+import type { CommitStatus, PullStatus, ServerStatus, Status } from '#manifests/status.ts'
 import { type Controller, type Poke, Refused } from '../../controller/controller.ts'
 import { createNarration, type Narration } from '../../controller/narration.ts'
 import { createWire } from '../../controller/wire.ts'
@@ -12,6 +12,7 @@ export interface MemoryController extends Controller {
   readonly narration: Narration
   readonly commits: CommitStatus[]
   readonly servers: ServerStatus[]
+  readonly pulls: PullStatus[]
   readyReasons: string[]
   /** Lets whoever waits see what a test has just changed. */
   announce(): void
@@ -48,6 +49,7 @@ export function createMemoryController(): MemoryController {
     narration: createNarration(),
     commits: [],
     servers: [],
+    pulls: [],
     readyReasons: [],
     announce() {
       for (const wake of waiting) wake()
@@ -64,6 +66,7 @@ export function createMemoryController(): MemoryController {
         await controller.changed(end - Date.now(), signal)
       return find()
     },
+    pull: (number) => controller.pulls.find((one) => one.number === number),
     history: (limit) => controller.commits.slice(0, limit),
     news: (beat, signal) => wire.listen(beat, signal),
     metrics: async () => '# nothing\n',

@@ -1,4 +1,5 @@
 import {
+  atLeast,
   type Comment,
   type ForgeState,
   fullName,
@@ -176,6 +177,28 @@ export function rows(state: ForgeState) {
       url: '',
     }
   }
+  /** A protected branch, of this forge, takes no push. */
+  const branch = (base: Repo, name: string, viewer?: User) => {
+    const protection = base.protections.find((one) => one.branch === name)
+    const writes = atLeast(rightOf(base, viewer), 'write')
+    return {
+      name,
+      commit: {
+        id: base.refs.get(`refs/heads/${name}`) ?? '',
+        author: null,
+        added: null,
+        removed: null,
+        modified: null,
+      },
+      protected: protection !== undefined,
+      required_approvals: protection?.approvals ?? 0,
+      enable_status_check: protection?.checks ?? false,
+      status_check_contexts: protection?.contexts ?? null,
+      user_can_push: writes && protection === undefined,
+      user_can_merge: writes && (protection?.mergers?.includes(viewer?.login ?? '') ?? true),
+      effective_branch_protection_name: '',
+    }
+  }
   const hook = (one: Hook) => ({
     id: one.id,
     type: 'forgejo',
@@ -185,7 +208,7 @@ export function rows(state: ForgeState) {
     authorization_header: one.authorization,
     active: one.active,
   })
-  return { user, repo, pull, review, comment, status, combined, hook }
+  return { user, repo, pull, review, comment, status, combined, branch, hook }
 }
 
 /** A state that the forge does not know is worse than none that it knows. */

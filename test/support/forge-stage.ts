@@ -50,12 +50,46 @@ export interface StageOptions {
 /** What the gateway's token needs, and no more. */
 export const botScopes = ['write:repository', 'write:issue']
 
+const roles = ['owner', 'alice', 'bob', 'guest', 'bot'] as const
+const rights = { alice: 'write', bob: 'write', guest: 'read', bot: 'write' } as const
+const own = ['write:repository', 'write:issue', 'write:user']
+const name = 'gateway-config'
+
 export async function openStage({ url, adminToken }: StageOptions): Promise<Stage> {
   const mark = randomBytes(3).toString('hex')
-  const password = randomBytes(16).toString('hex')
   const admin = caller(url, `token ${adminToken}`)
-  const name = 'gateway-config'
-  const roles = ['owner', 'alice', 'bob', 'guest', 'bot'] as const
+  const clear = () =>
+    removeAccounts(
+      admin,
+      roles.map((role) => `${role}-${mark}`),
+    )
+  try {
+    return await fillStage({ url, admin, mark, clear })
+  } catch (error) {
+    await clear()
+    throw error
+  }
+}
+
+/** With all that is theirs; says whom it had to leave behind. */
+async function removeAccounts(admin: Person['ask'], logins: readonly string[]): Promise<void> {
+  const left: string[] = []
+  for (const login of logins) {
+    const { status } = await admin('DELETE', `/admin/users/${login}?purge=true`)
+    if (status !== 204 && status !== 404) left.push(`${login} (${status})`)
+  }
+  if (left.length > 0) throw new Error(`accounts are left on the forge: ${left.join(', ')}`)
+}
+
+interface Site {
+  readonly url: string
+  readonly admin: Person['ask']
+  readonly mark: string
+  readonly clear: () => Promise<void>
+}
+
+async function fillStage({ url, admin, mark, clear }: Site): Promise<Stage> {
+  const password = randomBytes(16).toString('hex')
   for (const role of roles) await admin('POST', '/admin/users', account(`${role}-${mark}`, password), 201)
   const basic = (login: string) => `Basic ${Buffer.from(`${login}:${password}`).toString('base64')}`
   const token = async (login: string, scopes: readonly string[], everywhere = false) => {
@@ -73,29 +107,21 @@ export async function openStage({ url, adminToken }: StageOptions): Promise<Stag
   })
   const owner = person(`owner-${mark}`, await token(`owner-${mark}`, ['all'], true))
   await owner.ask('POST', '/user/repos', { name, private: true, default_branch: 'main' }, 201)
-  const rights = { alice: 'write', bob: 'write', guest: 'read', bot: 'write' } as const
   for (const [role, permission] of Object.entries(rights))
     await owner.ask('PUT', `/repos/${repository}/collaborators/${role}-${mark}`, { permission }, 204)
   const join = async (role: keyof typeof rights, scopes: readonly string[]) =>
     person(`${role}-${mark}`, await token(`${role}-${mark}`, scopes, role !== 'bot'))
-  const own = ['write:repository', 'write:issue', 'write:user']
   const people = { alice: await join('alice', own), bob: await join('bob', own), guest: await join('guest', own) }
+  const bot = await join('bot', botScopes)
   const work = await createRepository()
   return {
-    repository,
-    at: `/repos/${repository}`,
-    url: `${url}/${repository}.git`,
-    owner,
-    ...people,
-    bot: await join('bot', botScopes),
-    work,
+    ...{ repository, at: `/repos/${repository}`, url: `${url}/${repository}.git`, owner, ...people, bot, work, token },
     async push(branch, as = people.alice) {
       await work.git('push', '--quiet', '--force', as.remote, `HEAD:refs/heads/${branch}`)
     },
-    token,
     async [Symbol.asyncDispose]() {
       await work[Symbol.asyncDispose]()
-      for (const role of roles) await admin('DELETE', `/admin/users/${role}-${mark}?purge=true`)
+      await clear()
     },
   }
 }
