@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { rename, rm, writeFile } from 'node:fs/promises'
+import { rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
 import { type Core, type CoreOptions, imageServer, openCore, permissions } from '../support/core.ts'
@@ -222,46 +222,5 @@ describe('a folder that is renamed', () => {
     expect(status.reason).toContain('b, c, d')
     expect(Object.keys(core.table().servers).sort()).toEqual(['b', 'b-2', 'c', 'c-2', 'd', 'd-2'])
     expect(core.host.did.filter((verb) => /^(stop|remove)/.test(verb))).toEqual([])
-  })
-})
-
-describe('GATEWAY_REPO', () => {
-  const letters = ['a', 'b', 'c']
-
-  test('may be a folder with a work tree, and is followed as somebody commits there', patience, async () => {
-    const core = await begin(async (bare) => ({ repo: join(bare, '../work') }))
-    for (const letter of letters) {
-      const commit = await core.repository.commit({ ...wiki, 'manifests/servers/wiki.yaml': imageServer(letter) })
-      core.rounds().ask()
-      await core.becomes(commit, 'applied')
-    }
-    const before = world(core)
-    await writeFile(join(core.repository.work, 'manifests/servers/wiki.yaml'), 'not committed')
-    expect(await reason(core)).toBe('')
-    expect(world(core)).toEqual(before)
-  })
-
-  test('may be a bundle, and is followed as another takes its place, whole or not', patience, async () => {
-    const core = await begin(async (bare) => ({ repo: `${bare}.bundle` }))
-    const bundle = `${core.repository.bare}.bundle`
-    const write = () => core.repository.git('bundle', 'create', '--quiet', bundle, 'main')
-    for (const letter of letters) {
-      const commit = await core.repository.commit({ ...wiki, 'manifests/servers/wiki.yaml': imageServer(letter) })
-      await write()
-      core.rounds().ask()
-      await core.becomes(commit, 'applied')
-    }
-    const before = world(core)
-    const commit = await core.repository.commit({ 'manifests/servers/wiki.yaml': imageServer('d') })
-    await write()
-    const whole = execFileSync('cat', [bundle])
-    for (const size of [0, 10, 60, 120, whole.length - 100, whole.length - 5]) {
-      await writeFile(bundle, whole.subarray(0, size))
-      expect(await reason(core), `${size} of ${whole.length}`).toMatch(/bundle|no git repository/)
-      expect(world(core)).toEqual(before)
-    }
-    await writeFile(bundle, whole)
-    core.rounds().ask()
-    await core.becomes(commit, 'applied')
   })
 })

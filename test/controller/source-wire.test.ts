@@ -34,7 +34,7 @@ import { until } from '../support/until.ts'
 /** ms; those of a gateway are minutes. */
 const limits = { answer: 3_000, silence: 1_000, standstill: 2_000, fetch: 4_000 }
 /** What a fault may take in all: the limits, git's time to end, and a machine that is busy. */
-const most = 12_000
+const most = 20_000
 const patience = { timeout: 60_000 }
 
 let core: Core
