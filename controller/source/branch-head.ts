@@ -45,7 +45,9 @@ interface Question {
 /** Branch → commit. */
 async function listHeads(git: Git, { scene, limit }: Branch, { pattern, env, signal }: Question) {
   const args = ['ls-remote', '--', scene.repository.url, `refs/heads/${pattern}`]
-  const listing = await git(args, { remote: true, limit, memory, signal, ...(env === undefined ? {} : { env }) })
+  // The repository's own git runs here, too, where it is a folder, and maps its packs.
+  const bounds = scene.repository.kind === 'folder' ? {} : { memory }
+  const listing = await git(args, { remote: true, limit, signal, ...bounds, ...(env === undefined ? {} : { env }) })
   return new Map(
     listing.split('\n').flatMap((line) => {
       const [, oid, branch] = /^([0-9a-f]{40,64})\trefs\/heads\/(.+)$/.exec(line) ?? []

@@ -1,4 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import {
+  type ChildProcess,
+  type SpawnOptionsWithStdioTuple,
+  type StdioNull,
+  type StdioPipe,
+  spawn,
+} from 'node:child_process'
 import { once } from 'node:events'
 
 export interface GroupRun {
@@ -62,7 +68,12 @@ export async function runGroup(args: readonly string[], run: GroupRun): Promise<
 }
 
 function start(args: readonly string[], { cwd, env, memory }: GroupRun) {
-  const options = { cwd, env, detached: true, stdio: ['ignore', 'pipe', 'pipe'] as ['ignore', 'pipe', 'pipe'] }
+  const options: SpawnOptionsWithStdioTuple<StdioNull, StdioPipe, StdioPipe> = {
+    cwd,
+    env,
+    detached: true,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  }
   if (memory === undefined) return spawn('git', args, options)
   const limited = 'ulimit -v "$0" 2>/dev/null; exec git "$@"'
   return spawn('/bin/sh', ['-c', limited, String(memory / 2 ** 10), ...args], options)
