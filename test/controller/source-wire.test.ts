@@ -48,17 +48,27 @@ async function begin(way: NonNullable<CoreOptions['way']>): Promise<void> {
   await core.becomes(await core.publish(all), 'applied')
 }
 
+interface Disturbance {
+  readonly disturb: () => Promise<void>
+  readonly calm: () => Promise<void>
+}
+
 /** A commit that would change everything is on the branch while the way to it is disturbed, and applied after. */
-async function endures(disturb: () => Promise<void>, calm: () => Promise<void>): Promise<string> {
+async function endures(way: Disturbance, reason: string | RegExp): Promise<void> {
   const before = { table: core.table(), did: [...core.host.did] }
   const change = { 'manifests/servers/wiki.yaml': imageServer(letter()), large: randomBytes(300_000) }
   const grants = { 'manifests/permissions.yaml': permissions({ ann: ['*'], [`bob-${++count}`]: ['wiki'] }) }
   const commit = await core.repository.publish({ ...change, ...grants })
-  await disturb()
+  await way.disturb()
   using memory = watchMemory(core.state)
-  const began = performance.now()
-  await core.passed()
-  expect(performance.now() - began).toBeLessThan(most)
+  const pass = async () => {
+    const began = performance.now()
+    await core.passed()
+    expect(performance.now() - began).toBeLessThan(most)
+    return (await core.steward().status('operator')).source.reason
+  }
+  // On a busy machine a limit may come first, once.
+  await expect.poll(pass, { timeout: 40_000, interval: 10 }).toMatch(reason)
   const { source } = await core.steward().status('operator')
   expect(source.ok).toBe(false)
   expect(source.reason).not.toMatch(/\p{Cc}/u)
@@ -68,7 +78,7 @@ async function endures(disturb: () => Promise<void>, calm: () => Promise<void>):
   expect(core.host.did).toEqual(before.did)
   expect([...gitProcesses(core.state).values()]).toEqual([])
   expect(gitLeftovers(core.state)).toEqual([])
-  await calm()
+  await way.calm()
   // The limits are short, and the machine may be busy.
   await until(
     'what was held off is applied',
@@ -78,7 +88,6 @@ async function endures(disturb: () => Promise<void>, calm: () => Promise<void>):
     },
     40_000,
   )
-  return source.reason
 }
 
 let count = 0
@@ -152,7 +161,7 @@ describe('over HTTP', () => {
     const calm = async () => {
       way.distortion = undefined
     }
-    expect(await endures(disturb, calm)).toMatch(reason)
+    await endures({ disturb, calm }, reason)
   })
 })
 
@@ -216,7 +225,7 @@ suite('over SSH', ['sshd'], () => {
       way.break = undefined
       await server.serve(properly)
     }
-    expect(await endures(disturb, calm)).toMatch(reason)
+    await endures({ disturb, calm }, reason)
   })
 })
 
@@ -230,11 +239,10 @@ test('a certificate of an unknown CA, and nothing changes', patience, async () =
     server = await serveGit(bare, { tls: right })
     return { repo: server.url, caFile, limits }
   })
-  const reason = await endures(
-    () => writeFile(caFile, wrong.cert),
-    () => writeFile(caFile, right.cert),
+  await endures(
+    { disturb: () => writeFile(caFile, wrong.cert), calm: () => writeFile(caFile, right.cert) },
+    'its certificate is not trusted',
   )
-  expect(reason).toContain('its certificate is not trusted')
   await core[Symbol.asyncDispose]()
   await server?.[Symbol.asyncDispose]()
   await rm(folder, { recursive: true })
