@@ -2,8 +2,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Core, openCore, permissions } from '../support/core.ts'
 import { importCommit } from '../support/fast-import.ts'
 import { gitLeftovers, gitProcesses, watchMemory } from '../support/git-processes.ts'
+import { until } from '../support/until.ts'
 
-const minute = { timeout: 60_000 }
+const minute = { timeout: 90_000 }
 const mebi = 2 ** 20
 const manifest = 'description: a server\nbuild: { context: servers/wiki }\nstart: 5s\ndrain: 1s\n'
 const start = {
@@ -40,7 +41,9 @@ describe('a file of 1 GiB', () => {
     const before = world()
     using memory = watchMemory(core.state)
     const large = { 'media/film.bin': { zeros: 2 ** 30 }, 'media/song.bin': { zeros: 100 * mebi } }
-    await core.becomes(await publish(large), 'applied')
+    const commit = await publish(large)
+    const phase = async () => (await core.steward().commit(commit, 500, AbortSignal.timeout(5_000)))?.phase
+    await until('what is so large is applied', async () => (await phase()) === 'applied', 45_000)
     expect(memory.most()).toBeGreaterThan(0)
     expect(memory.most()).toBeLessThan(64 * mebi)
     expect(world()).toEqual(before)
