@@ -1,11 +1,13 @@
-import { accessSync, constants, existsSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { accessSync, constants, existsSync, mkdtempSync, rmdirSync } from 'node:fs'
 import { request } from 'node:http'
+import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { describe, inject, test } from 'vitest'
 import type { TestProject } from 'vitest/node'
 
 /** What a suite may need of the machine, each with the reason why it is absent. */
-export type Need = 'docker' | 'chromium' | 'sshd' | 'shared-data' | 'tools'
+export type Need = 'docker' | 'chromium' | 'sshd' | 'shared-data' | 'tools' | 'tmpfs'
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -28,6 +30,7 @@ export async function setup(project: TestProject): Promise<void> {
   if (!existsSync('/usr/sbin/sshd')) lacks.sshd = 'no /usr/sbin/sshd'
   else if (!onPath('ssh') || !onPath('ssh-keygen')) lacks.sshd = 'no ssh and ssh-keygen on the PATH'
   if (!existsSync(new URL('../../../shared/data', import.meta.url))) lacks['shared-data'] = 'no ../shared/data'
+  if (!mounts()) lacks.tmpfs = 'no file system may be mounted'
   project.provide('lacks', lacks)
 }
 
@@ -43,6 +46,19 @@ async function lacksDocker(): Promise<string | undefined> {
   })
   if (status === undefined) return `no Docker engine answers at ${engineSocket}`
   return status === 200 ? undefined : `the engine has no image ${baseImage} (test/support/base-image.sh makes one)`
+}
+
+function mounts(): boolean {
+  const folder = mkdtempSync(join(tmpdir(), 'gateway-mount-'))
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', folder], { stdio: 'ignore' })
+    execFileSync('umount', [folder], { stdio: 'ignore' })
+    return true
+  } catch {
+    return false
+  } finally {
+    rmdirSync(folder)
+  }
 }
 
 function onPath(program: string): boolean {
