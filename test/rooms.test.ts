@@ -19,7 +19,6 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
 /** Packages that one file alone imports, types included. */
 const owners: Readonly<Record<string, RegExp>> = {
   dockerode: /^controller\/(docker\/)?[\w-]+\.ts$/,
-  'simple-git': /^controller\/(source\/)?[\w-]+\.ts$/,
   yaml: /^controller\/([\w-]+\/)?[\w-]+\.ts$/,
 }
 

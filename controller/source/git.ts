@@ -1,4 +1,3 @@
-import { simpleGit } from 'simple-git'
 import {
   accessEnvironment,
   accessSettings,
@@ -33,9 +32,8 @@ export function createGit(scene: Scene, options: Surroundings): Git {
     const base = { ...(run.remote === true ? remote : local), ...gitConfig(settings), ...run.env }
     const env = run.folder === undefined ? base : { ...base, GIT_DIR: run.folder }
     const signal = run.signal === undefined ? late : AbortSignal.any([run.signal, late])
-    const call = { run, env, cwd: scene.home, signal }
     try {
-      return await (run.remote === true ? askRemote(args, call) : askLocal(args, call))
+      return await ask(args, { run, env, cwd: scene.home, signal })
     } catch (cause) {
       run.signal?.throwIfAborted()
       throw fault({ scene, run, doing: `git ${args[0]}`, late: late.aborted }, cause)
@@ -57,30 +55,13 @@ function isAnswer({ answers }: GitRun, code: number | null): boolean {
   return code === 0 || (code !== null && answers?.includes(code) === true)
 }
 
-async function askLocal(args: readonly string[], { run, env, cwd, signal }: Call): Promise<string> {
-  let said = ''
-  const git = simpleGit({
-    baseDir: cwd,
-    abort: signal,
-    allowEnvironment: Object.keys(env).filter((name) => name.startsWith('GIT_')),
-    unsafe: { allowUnsafeConfigEnvCount: true, allowUnsafeGpgProgram: true },
-    errors: (error, { exitCode, stdErr }) => {
-      said = Buffer.concat(stdErr).toString()
-      return error ?? (isAnswer(run, exitCode) ? undefined : Buffer.from(detail(said)))
-    },
-  }).env({ ...env })
-  return git.raw([...args]).catch((cause: unknown) => {
-    throw new GitFailed(said, { cause })
-  })
-}
-
-async function askRemote(args: readonly string[], { run, ...group }: Call): Promise<string> {
+async function ask(args: readonly string[], { run, ...group }: Call): Promise<string> {
   try {
     const { code, stdout, stderr } = await runGroup(args, { ...group, standstill: run.standstill, memory: run.memory })
     if (isAnswer(run, code)) return stdout
     throw new GitFailed(stderr)
   } finally {
-    if (run.folder !== undefined) await sweepLeftovers(run.folder)
+    if (run.remote === true && run.folder !== undefined) await sweepLeftovers(run.folder)
   }
 }
 
