@@ -149,8 +149,7 @@ async function gatewayUp(lanes: Lanes, { host }: World, { say, signal }: Progres
 async function mend({ server, target, because }: Mend, world: World, { say, signal }: Progress): Promise<void> {
   say(`put right: ${because}`)
   const { spec, origin: commit } = target.generation
-  world.journal.move({ kind: 'mend', server, spec, commit, because })
-  world.meters.healed(server)
+  world.repairs.server({ kind: 'mend', server, spec, commit, because })
   await world.host.start(target.generation, signal)
 }
 

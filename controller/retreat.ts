@@ -118,7 +118,7 @@ function reach(generation: ObservedGeneration | undefined, { publisher }: World)
 export async function startAfresh(
   server: string,
   { spec, origin, because }: { readonly spec: string; readonly origin: string; readonly because: string },
-  { host, publisher, journal, meters }: World,
+  { host, publisher, journal, repairs }: World,
   { signal }: Progress,
 ): Promise<void> {
   const unit = find(await host.observe(signal), server, spec)
@@ -126,8 +126,7 @@ export async function startAfresh(
   publisher.publish((draft) => withoutUpstream(draft, server))
   const since = Date.now() - healLimit.within
   const heals = journal.moves().filter((move) => move.kind === 'heal' && move.server === server && move.at > since)
-  journal.move({ kind: 'heal', server, spec, commit: origin, because })
-  meters.healed(server)
+  repairs.server({ kind: 'heal', server, spec, commit: origin, because })
   const between = heals.length === 0 ? 0 : Math.min(mostBetweenStarts, 1_000 * 2 ** heals.length)
   const left = (unit?.startedAt ?? 0) + between - Date.now()
   await pause(Math.min(mostBetweenStarts, Math.max(0, left)), undefined, { signal })

@@ -78,6 +78,7 @@ function world(aim: Aim): World {
     publisher,
     journal: memoryJournal(),
     meters: createMeters(),
+    repairs: { server: (repair) => void moves.push({ ...repair, at: Date.now() }), gateway: () => {} },
     builds: createTurn(),
     buildLog: () => () => {},
     admit: (draft) => settle(draft, aim),
