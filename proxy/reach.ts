@@ -31,19 +31,27 @@ async function awaitTarget({ holder }: Gateway, server: string, signal: AbortSig
   throw new Refusal('replaced', { server })
 }
 
-/** Does something with a target; once more, with the one that serves then, if the first was never reached. */
+/**
+ * Does something with a target; if that was never reached, with the one that serves then: once more where it is the same, and as
+ * often as another one comes to serve meanwhile.
+ */
 export async function withTarget<T>(
   first: Target,
   again: () => Promise<Target>,
   act: (target: Target) => Promise<T>,
 ): Promise<T> {
-  try {
-    return await act(first)
-  } catch (error) {
-    if (!(error instanceof UpstreamFailed) || error.sent) throw error
+  let target = first
+  for (let isFirst = true; ; isFirst = false) {
+    try {
+      return await act(target)
+    } catch (error) {
+      if (!(error instanceof UpstreamFailed) || error.sent) throw error
+      await sleep(retryPause)
+      const next = await again()
+      if (!isFirst && next.generation === target.generation) throw error
+      target = next
+    }
   }
-  await sleep(retryPause)
-  return act(await again())
 }
 
 /** The end of a call that makes no progress, or takes too long with it. */
