@@ -46,10 +46,12 @@ export async function withTarget<T>(
       return await act(target)
     } catch (error) {
       if (!(error instanceof UpstreamFailed) || error.sent) throw error
-      await sleep(retryPause)
       const next = await again()
-      if (!isFirst && next.generation === target.generation) throw error
-      target = next
+      if (next.generation === target.generation) {
+        if (!isFirst) throw error
+        await sleep(retryPause)
+      }
+      target = await again()
     }
   }
 }

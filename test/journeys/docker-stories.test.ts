@@ -154,7 +154,7 @@ suite('stories on the Docker engine', ['docker'], () => {
     const answers: { word: string; at: number }[] = []
     const load = startLoad(async () => {
       answers.push({ word: await called('alpha', 'b'), at: Date.now() })
-      await new Promise((done) => setTimeout(done, 5))
+      await new Promise((done) => setTimeout(done, 20))
     }, 2)
     const head = await publish({ ...settings('60s'), ...contained('b', { word: 'brief', program: brief }) })
     const became = await gateway.becomes(head)
