@@ -32,10 +32,10 @@ export async function raiseGateway(
     await prepare(course, world, progress)
     for (const step of steps) {
       progress.say(`${step.do}: ${step.because}`)
-      if (step.do !== 'controller' && step.change !== 'replace') world.repairs.gateway(step.do, step.because)
       if (step.do === 'edge') await world.host.startEdge(progress.signal)
       else if (step.do === 'proxy') await replaceProxy(course, world, progress)
       else return await renew(course, world, progress)
+      if (step.change !== 'replace') world.repairs.raised(step.do, step.because)
     }
     world.journal.recover(itself)
   } catch (error) {

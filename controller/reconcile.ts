@@ -73,7 +73,8 @@ function noteRestarts({ world }: Means, before: Sight | undefined, { generations
     const last = before?.generations.find((one) => one.id === id)?.restarts ?? restarts
     for (let time = last; time < restarts; time++) {
       const because = 'it ended and the host started it again'
-      world.repairs.server({ kind: 'heal', server, spec, commit, because })
+      world.repairs.begin({ kind: 'heal', server, spec, commit, because })
+      world.repairs.done(server, because)
     }
   }
 }

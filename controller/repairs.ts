@@ -5,12 +5,14 @@ import type { Meters } from './meters.ts'
 import { isFinal } from './outcome.ts'
 import type { Move } from './step.ts'
 
-/** Tells what was no longer as the commit says, and is put right. */
+/** What was no longer as the commit says, and is put right. */
 export interface Repairs {
-  /** Of a server: it counts, so that what never lasts is left to people. */
-  server(repair: Omit<Move, 'at'>): void
-  /** Of edge or proxy; nothing where they do not stand yet. */
-  gateway(what: 'edge' | 'proxy', because: string): void
+  /** Counts one of a server that begins, so that what never lasts is left to people. */
+  begin(repair: Omit<Move, 'at'>): void
+  /** Tells of one of a server that is done. */
+  done(server: string, because: string): void
+  /** The same of edge or proxy; nothing where the commit has yet to stand, for then it is a part of that. */
+  raised(what: 'edge' | 'proxy', because: string): void
 }
 
 export function createRepairs({
@@ -24,20 +26,20 @@ export function createRepairs({
   readonly chronicle: Chronicle
   readonly log: Logger
 }): Repairs {
-  function say(what: string, because: string): void {
+  function done(what: string, because: string): void {
     log.warn({ what, because }, 'put right')
     chronicle.repair(`${new Date().toISOString()} ${what}: ${because}`)
   }
 
   return {
-    server(repair) {
+    done,
+    begin(repair) {
       journal.move(repair)
       meters.healed(repair.server)
-      say(repair.server, repair.because)
     },
-    gateway(what, because) {
+    raised(what, because) {
       const { current } = chronicle
-      if (current !== undefined && isFinal(current.phase)) say(what, because)
+      if (current !== undefined && isFinal(current.phase)) done(what, because)
     },
   }
 }

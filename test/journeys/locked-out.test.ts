@@ -75,9 +75,12 @@ describe('an operator who is locked out', () => {
 
     const told = await until('all that is wrong is told', async () => {
       const text = await typed(gateway, 'status')
-      return /^host {2}/m.test(text) && /^repository {2}/m.test(text) && text
+      return /^repository {2}/m.test(text) && /^forge {2}/m.test(text) && text.includes('GATEWAY_PROXY_LISTEN') && text
     })
-    expect(told).toMatch(/^repository {2}.*ECONNREFUSED|^repository {2}.*refused|^repository {2}.*[Cc]onnect/m)
+    expect(told).toMatch(/^repository {2}.*cannot be reached/m)
+    expect(told).toMatch(/^forge {2}.*the forge does not answer/m)
+    expect(told).toMatch(/ not live +.* does not run: GATEWAY_PROXY_LISTEN: \S+ is in use by another program/)
+    expect(told).not.toContain('put right')
     expect(told).toMatch(/^wiki +ready/m)
     expect(await typed(gateway, 'history')).toContain(head.slice(0, 12))
     expect(await typed(gateway, 'explain', 'wiki')).toContain('granted to')
