@@ -61,7 +61,7 @@ export async function reconcile(
     sight,
     wanted: means.host.wantedFrom(aim.settings.product),
     absent: absentOf(aim, sight, publisher.table),
-    left: new Map(steps.flatMap((step) => (step.do === 'hold' ? [[step.server, step.because] as const] : []))),
+    left: leftOf(steps, lanes),
   }
   conclude(means, heading, seen)
   return seen
@@ -126,6 +126,13 @@ function announce(
       ...warned,
     })
   if (isDifferent(steps) && lanes.runs.size === 0) log.info({ commit: aim.commit, plan: lines }, 'planned')
+}
+
+/** A server whose lane is at work is not left: what was seen of it is being changed. */
+function leftOf(steps: readonly Step[], { runs }: Lanes): ReadonlyMap<string, string> {
+  return new Map(
+    steps.flatMap((step) => (step.do === 'hold' && !runs.has(step.server) ? [[step.server, step.because]] : [])),
+  )
 }
 
 function absentOf({ targets }: Aim, { generations }: Sight, table: Table | undefined): ReadonlySet<string> {

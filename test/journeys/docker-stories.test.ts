@@ -48,6 +48,7 @@ suite('stories on the Docker engine', ['docker'], () => {
       ...permissions({ alpha: ['*'], beta: ['a'], gamma: ['a'] }),
       ...contained('a', { word: 'a' }),
       ...contained('b', { word: 'b' }),
+      ...contained('spare', { word: 'spare' }),
       ...contained('needy', { word: 'needy', manifest: 'secrets: [KEY]' }),
     })
     gateway = await startGateway('docker', {
@@ -196,7 +197,7 @@ suite('stories on the Docker engine', ['docker'], () => {
     ['docker kill', 'b', (id) => post(`/containers/${id}/kill`, {}), /it stopped with exit code 137/],
     [
       'docker rm -f',
-      'slow',
+      'spare',
       (id) => engine.removeContainer(id, 'even running', limit()),
       /it stopped with exit code 137|it is gone from the host/,
     ],
@@ -253,6 +254,24 @@ suite('stories on the Docker engine', ['docker'], () => {
     expect(await typed(gateway, 'retry', 'b')).toBe('b is tried again\n')
     await until('it answers', () => called('alpha', 'b').catch(() => false))
     await settled()
+  })
+
+  test('(27) what is changed by hand again and again is left so after five times, serves on, and is told', async () => {
+    const memory = async () => (await running()).needy?.HostConfig.Memory
+    const isStalled = async () => (await server('needy'))?.phase === 'stalled'
+    const wanted = await memory()
+    while (!(await isStalled())) {
+      await engine.updateContainer(await idOf('needy'), { Memory: 2 ** 26 }, limit())
+      await until('it is put right, or left', async () => (await memory()) === wanted || (await isStalled()))
+    }
+    expect(await memory()).toBe(2 ** 26)
+    expect(await called('alpha', 'needy')).toBe('needy')
+    expect((await server('needy'))?.reason).toBe(
+      'put right 5 times within 5m and left for now: its memory limit was changed by hand: 64m instead of 512m',
+    )
+    expect(await typed(gateway, 'retry', 'needy')).toBe('needy is tried again\n')
+    await settled()
+    expect(await memory()).toBe(wanted)
   })
 
   test('(26) an empty machine with repository and secrets comes up the same by one start', async () => {
