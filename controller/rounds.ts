@@ -159,8 +159,7 @@ export class Rounds implements AsyncDisposable {
 
   async #head(signal: AbortSignal): Promise<void> {
     if (this.#means === undefined) return
-    const number = ++this.#begun
-    const began = performance.now()
+    const [number, began] = [++this.#begun, performance.now()]
     try {
       this.#heading = await takeHeading(this.#means, this.#heading, signal)
       settleTable(this.#means, this.#heading)
@@ -179,8 +178,7 @@ export class Rounds implements AsyncDisposable {
 
   async #meet(signal: AbortSignal): Promise<void> {
     if (this.#means === undefined) return
-    const number = this.#headed
-    const began = performance.now()
+    const [number, began] = [this.#headed, performance.now()]
     try {
       this.#seen =
         (await reconcile(this.#means, { recall: () => this.#heading, before: this.#seen?.sight }, signal)) ?? this.#seen
