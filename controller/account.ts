@@ -118,14 +118,13 @@ function failed(attempt: Attempt): string {
   return `${attempt.spec.slice(0, 8)} of commit ${attempt.commit.slice(0, 12)}, ${times}, last at ${iso(attempt.at)}: ${attempt.reason}; ${next}`
 }
 
+const done = { roll: 'came to serve', heal: 'was started again', mend: 'was put right' } as const
+
 function lately(name: string, { moves }: Records): string[] {
   return moves
     .filter(({ server }) => server === name)
     .slice(-remembered)
-    .map(
-      ({ kind, spec, because, at: when }) =>
-        `${iso(when)}  ${kind === 'roll' ? 'came to serve' : 'was started again'}: ${spec.slice(0, 8)}, ${because}`,
-    )
+    .map(({ kind, spec, because, at: when }) => `${iso(when)}  ${done[kind]}: ${spec.slice(0, 8)}, ${because}`)
 }
 
 function grantedTo(name: string, { aim }: Standing): string {

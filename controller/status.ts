@@ -5,6 +5,7 @@ import { type Target, targetKey } from './generation.ts'
 import type { Sight } from './host.ts'
 import { type Standing, serverStanding } from './outcome.ts'
 import type { Heard } from './publish.ts'
+import { itself } from './step.ts'
 
 /** All facts that a status is made of. */
 export interface Facts {
@@ -42,7 +43,7 @@ export function summarise(facts: Facts, view: 'public' | 'operator'): Status {
     ...(facts.attempted === undefined ? {} : { attempted: facts.attempted }),
     ...(facts.applied === undefined ? {} : { applied: facts.applied }),
     revision: facts.revision,
-    proxies: look === undefined ? [] : proxiesOf(facts, look.sight),
+    proxies: look === undefined ? [] : proxiesOf(facts, look),
     servers:
       look === undefined
         ? []
@@ -56,16 +57,25 @@ function glassOf(standing: Standing | undefined): Pick<Status, 'breakGlass'> {
   return glass === undefined ? {} : { breakGlass: { ok: glass.ok, reason: glass.reason } }
 }
 
-function proxiesOf({ heard, revision }: Facts, sight: Sight): Status['proxies'] {
+function proxiesOf({ heard, revision }: Facts, { sight, standing }: NonNullable<Facts['look']>): Status['proxies'] {
+  const trouble = standing.troubles.get(itself)
   return sight.proxies.map(({ name, state }) => {
     const have = heard.get(name)?.report.have ?? 0
     const live = state === 'running'
-    return { name, have, live, reason: proxyReason({ live, have, revision, wasHeard: heard.has(name) }) }
+    return { name, have, live, reason: proxyReason({ live, have, revision, wasHeard: heard.has(name), trouble }) }
   })
 }
 
-function proxyReason(proxy: { live: boolean; have: number; revision: number; wasHeard: boolean }): string {
-  if (!proxy.live) return 'does not run'
+interface ProxyFacts {
+  readonly live: boolean
+  readonly have: number
+  readonly revision: number
+  readonly wasHeard: boolean
+  readonly trouble: string | undefined
+}
+
+function proxyReason(proxy: ProxyFacts): string {
+  if (!proxy.live) return proxy.trouble === undefined ? 'does not run' : `does not run: ${proxy.trouble}`
   if (!proxy.wasHeard) return 'has not called yet'
   return proxy.have < proxy.revision ? `has yet to take revision ${proxy.revision}` : 'up to date'
 }

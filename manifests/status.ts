@@ -42,6 +42,8 @@ export const CommitStatus = z.strictObject({
   held: z.array(HeldPart).optional(),
   /** Parts that waited and were approved on the machine, a line each, with when. */
   approved: z.array(z.string()).optional(),
+  /** The last things that were no longer so on the machine and were put right while it was current, a line each, with when. */
+  repaired: z.array(z.string()).optional(),
 })
 export type CommitStatus = Readonly<z.infer<typeof CommitStatus>>
 

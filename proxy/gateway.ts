@@ -90,9 +90,10 @@ export function createGateway({ config, log, speakUp, sealKey, store, signal }: 
 }
 
 function review(gateway: Gateway, snapshot: Snapshot): void {
-  const { exchanges, sessions, pool, hosting, probes, news } = gateway
+  const { exchanges, upstreams, sessions, pool, hosting, probes, news } = gateway
   const now = Date.now()
   exchanges.review(snapshot)
+  upstreams.review(snapshot)
   for (const session of sessions.review(snapshot, now)) void end(gateway, snapshot, session)
   pool.review(snapshot, now)
   hosting.review(snapshot, now)

@@ -91,12 +91,13 @@ function describeStatus(status: Status): string {
 
 /** A commit with its faults, a line each. */
 export function describeCommit(status: CommitStatus): readonly string[] {
-  const { commit, phase, reason, errors, held = [], approved = [], warnings = [] } = status
+  const { commit, phase, reason, errors, held = [], approved = [], repaired = [], warnings = [] } = status
   return [
     `commit ${commit.slice(0, 12)}  ${phase}  ${reason}`,
     ...errors.map((error) => `  ${error}`),
     ...held.map(({ plan, what, because }) => `  held ${plan}  ${what}: ${because}`),
     ...approved.map((part) => `  approved ${part}`),
+    ...repaired.map((part) => `  put right ${part}`),
     ...warnings.map((warning) => `  warning: ${warning}`),
   ]
 }

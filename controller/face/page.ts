@@ -84,6 +84,7 @@ ${lines(attempted.errors)}
 ${lines(attempted.plan)}
 ${lines((attempted.held ?? []).map(({ plan, what, because }) => `held ${plan}: ${what} (${because})`))}
 ${lines((attempted.approved ?? []).map((part) => `approved ${part}`))}
+${lines((attempted.repaired ?? []).map((part) => `put right ${part}`))}
 ${lines((attempted.warnings ?? []).map((warning) => `warning: ${warning}`))}
 ${other ? html`<p>Applied last: ${short(applied)}</p>` : undefined}`
 }

@@ -158,6 +158,21 @@ describe('asking a controller', () => {
     expect(JSON.parse(history.out).map((commit: unknown) => CommitStatus.parse(commit).commit)).toEqual([sha])
   })
 
+  test('tells below each commit what was put right while it was current', async () => {
+    const controller = await openController()
+    controller.commits[0] = commitStatus(sha, { repaired: ['2030-01-02T03:04:05.678Z wiki: it was paused by hand'] })
+    controller.commits.push(commitStatus('d'.repeat(40), { phase: 'superseded' }))
+    expect((await gateway(['history', '--state', folder])).out).toBe(
+      [
+        '2030-01-02T03:04:05.678Z  cccccccccccc  applied     as it says',
+        '  put right 2030-01-02T03:04:05.678Z wiki: it was paused by hand',
+        '2030-01-02T03:04:05.678Z  dddddddddddd  superseded  as it says',
+        '',
+      ].join('\n'),
+    )
+    expect((await gateway(['status', '--state', folder])).out).toContain('\n  put right 2030-01-02T')
+  })
+
   test('names a server that is not there', async () => {
     await openController()
     const { code, err } = await gateway(['status', 'wikki', '--state', folder])

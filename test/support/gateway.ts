@@ -30,8 +30,8 @@ export interface Gateway extends AsyncDisposable {
   becomes(commit: string): Promise<CommitStatus>
   /** Ends the controller at once, as a power cut would; what it runs goes on. */
   kill(): Promise<void>
-  /** Starts a controller on the same state. */
-  start(): Promise<void>
+  /** Starts a controller on the same state, maybe with other variables from now on. */
+  start(more?: Readonly<Record<string, string>>): Promise<void>
   /** A second controller on the same state and instance, beside the first. */
   startRival(): AsyncDisposable
   /** Starts one that is killed after so many boundaries, maybe while it starts. */
@@ -100,7 +100,7 @@ class TestGateway implements Gateway {
   readonly state: string
   readonly endpoint: string
   readonly face: string
-  readonly #env: Readonly<Record<string, string>>
+  #env: Readonly<Record<string, string>>
   #process: ControllerProcess | undefined
   #printed = ''
 
@@ -119,7 +119,8 @@ class TestGateway implements Gateway {
     return this.#process.child
   }
 
-  async start(): Promise<void> {
+  async start(more: Readonly<Record<string, string>> = {}): Promise<void> {
+    this.#env = { ...this.#env, ...more }
     this.#printed = this.output()
     this.#process = spawnController(this.#env)
     await until('the controller answers', () => this.#isUp(), 60_000)

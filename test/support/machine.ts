@@ -7,7 +7,7 @@ import { describe, inject, test } from 'vitest'
 import type { TestProject } from 'vitest/node'
 
 /** What a suite may need of the machine, each with the reason why it is absent. */
-export type Need = 'docker' | 'chromium' | 'sshd' | 'shared-data' | 'tools' | 'tmpfs'
+export type Need = 'docker' | 'own-engine' | 'chromium' | 'sshd' | 'shared-data' | 'tools' | 'tmpfs'
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -25,6 +25,8 @@ export async function setup(project: TestProject): Promise<void> {
   if (docker !== undefined) lacks.docker = docker
   const tools = ['curl', 'sed', 'mktemp', 'date', 'mkfifo'].filter((program) => !onPath(program))
   if (tools.length > 0) lacks.tools = `no ${tools.join(', ')} on the PATH`
+  const ownEngine = lacksOwnEngine()
+  if (ownEngine !== undefined) lacks['own-engine'] = ownEngine
   if (!onPath('chromium-headless-shell') && !onPath('chromium'))
     lacks.chromium = 'no chromium-headless-shell on the PATH'
   if (!existsSync('/usr/sbin/sshd')) lacks.sshd = 'no /usr/sbin/sshd'
@@ -59,6 +61,13 @@ function mounts(): boolean {
   } finally {
     rmdirSync(folder)
   }
+}
+
+/** What a test needs to start an engine with a network and a disk of its own. */
+function lacksOwnEngine(): string | undefined {
+  if (process.getuid?.() !== 0) return 'only root starts an engine of its own'
+  const missing = ['dockerd', 'unshare', 'nsenter', 'ip', 'mkfs.ext4', 'mount'].filter((program) => !onPath(program))
+  return missing.length === 0 ? undefined : `no ${missing.join(', ')} on the PATH`
 }
 
 function onPath(program: string): boolean {

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { post } from './clients.ts'
+import { baseImage } from './machine.ts'
 import type { Change } from './repository.ts'
 
 /**
@@ -54,7 +55,12 @@ export interface SmallServer {
   readonly env?: Readonly<Record<string, string>>
   /** Another program in its place. */
   readonly program?: string
+  /** What an engine builds it from; without one it is for the process host alone. */
+  readonly dockerfile?: string
 }
+
+/** Builds in a moment wherever the base image is there. */
+export const smallDockerfile = `FROM ${baseImage}\nWORKDIR /app\nCOPY main.mjs .\n`
 
 /** What a commit has of it: its manifest and its folder. */
 export function smallServer(name: string, small: SmallServer): Record<string, Change> {
@@ -68,7 +74,7 @@ export function smallServer(name: string, small: SmallServer): Record<string, Ch
       small.manifest ?? '',
       '',
     ].join('\n'),
-    [`servers/${name}/Dockerfile`]: 'FROM scratch\n',
+    [`servers/${name}/Dockerfile`]: small.dockerfile ?? 'FROM scratch\n',
     [`servers/${name}/main.mjs`]: small.program ?? smallProgram,
   }
 }
