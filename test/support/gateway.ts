@@ -190,6 +190,7 @@ class TestGateway implements Gateway {
     try {
       const { exitCode, signalCode } = this.controller()
       if (exitCode !== null || signalCode !== null) await this.start()
+      await until('the host answers', async () => (await this.status()).host.ok, 60_000)
       await overSocket(join(this.state, 'admin.sock'), 'POST', '/down?volumes=true')
       this.controller().kill('SIGTERM')
       await this.#process?.ended
