@@ -1,3 +1,4 @@
+import { mkdir, rm } from 'node:fs/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { z } from 'zod'
 import { pairs } from '../../controller/docker/container.ts'
@@ -109,6 +110,25 @@ suite('a controller on the Docker engine', ['docker'], () => {
       await isAtRest(scene)
     },
   )
+
+  test('whose state folder is deleted under load goes on above the proxies, and a revocation after it bites', {
+    timeout: 3 * minutes,
+  }, async () => {
+    const { gateway } = scene
+    const { revision } = await gateway.status()
+    await using load = keepCalling(() => {})
+    await gateway.kill()
+    await rm(gateway.state, { recursive: true })
+    await mkdir(gateway.state)
+    await gateway.start()
+    await settled(scene, (status) => status.revision > revision && status.proxies.length > 0)
+    const { calls, failures } = await load.stop()
+    expect(failures).toEqual([])
+    expect(calls).toBeGreaterThan(10)
+    await isAtRest(scene)
+    await gateway.becomes(await publish(scene, { 'manifests/permissions.yaml': 'agents: {}\n' }))
+    await expect(call()).rejects.toThrow('HTTP 401')
+  })
 
   function containers(): Promise<readonly EngineContainer[]> {
     return engine.containers(labelsOf({ instance: scene.gateway.instance }), signal)
