@@ -96,15 +96,7 @@ suite('a controller on the Docker engine', ['docker'], () => {
       const before = scene.gateway.output().length
       await post(`/containers/${edge?.Id}/${how}`, {})
       await until('the plan says so', () => scene.gateway.output().slice(before).includes(cause), minutes)
-      await until(
-        'agents are served',
-        () =>
-          call().then(
-            (said) => said === word,
-            () => false,
-          ),
-        minutes,
-      )
+      await until('agents are served', async () => (await call().catch(String)) === word, minutes)
       expect(scene.gateway.output().slice(before)).toContain('-/+ proxy   edge restarted')
       await settled(scene)
       await isAtRest(scene)

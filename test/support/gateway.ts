@@ -61,7 +61,7 @@ export async function startGateway(runtime: Runtime, env: Readonly<Record<string
 /** An instance, a state folder and ports of its own. */
 export async function settingOf(runtime: Runtime, env: Readonly<Record<string, string>>): Promise<Setting> {
   const state = await mkdtemp(join(tmpdir(), 'gateway-'))
-  const instance = `test-${randomBytes(3).toString('hex')}`
+  const instance = env.GATEWAY_INSTANCE ?? `test-${randomBytes(3).toString('hex')}`
   const [agents, people] = [await freePort(), await freePort()]
   return {
     instance,

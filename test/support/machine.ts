@@ -5,7 +5,7 @@ import { describe, inject, test } from 'vitest'
 import type { TestProject } from 'vitest/node'
 
 /** What a suite may need of the machine, each with the reason why it is absent. */
-export type Need = 'docker' | 'chromium' | 'sshd' | 'shared-data' | 'tools'
+export type Need = 'docker' | 'own-engine' | 'chromium' | 'sshd' | 'shared-data' | 'tools'
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -21,6 +21,8 @@ export async function setup(project: TestProject): Promise<void> {
   const lacks: Partial<Record<Need, string>> = {}
   const docker = await lacksDocker()
   if (docker !== undefined) lacks.docker = docker
+  const own = lacksOwnEngine()
+  if (own !== undefined) lacks['own-engine'] = own
   const tools = ['curl', 'sed', 'mktemp', 'date', 'mkfifo'].filter((program) => !onPath(program))
   if (tools.length > 0) lacks.tools = `no ${tools.join(', ')} on the PATH`
   if (!onPath('chromium-headless-shell') && !onPath('chromium'))
@@ -43,6 +45,15 @@ async function lacksDocker(): Promise<string | undefined> {
   })
   if (status === undefined) return `no Docker engine answers at ${engineSocket}`
   return status === 200 ? undefined : `the engine has no image ${baseImage} (test/support/base-image.sh makes one)`
+}
+
+/** What it takes to run an engine in a network of its own, and to reach what it publishes there. */
+function lacksOwnEngine(): string | undefined {
+  if (process.getuid?.() !== 0) return 'an engine of its own needs root'
+  const absent = ['dockerd', 'containerd', 'unshare', 'nsenter', 'ip', 'mount', 'iptables', 'curl'].filter(
+    (program) => !onPath(program),
+  )
+  return absent.length === 0 ? undefined : `no ${absent.join(', ')} on the PATH, for an engine of its own`
 }
 
 function onPath(program: string): boolean {
