@@ -80,7 +80,7 @@ const called = ({ endpoint }: Gateway, agent: keyof typeof agents, server: strin
   callSmall(`${endpoint}/mcp/${server}`, agents[agent].token, 'word')
 
 describe('(1) killed after each boundary of a pass, the next start converges, and no call fails', () => {
-  test.concurrent.for(Object.entries(operations))('%s', { timeout: 8 * minutes }, async ([, operation]) => {
+  test.concurrent.for(Object.entries(operations))('%s', { timeout: 12 * minutes }, async ([, operation]) => {
     await using repository = await createRepository()
     await repository.publish({
       ...permissions([]),
@@ -90,23 +90,24 @@ describe('(1) killed after each boundary of a pass, the next start converges, an
     await using gateway = await startGateway('process', { GATEWAY_REPO: repository.bare })
     const scene = { repository, gateway }
     await settled(scene)
+    await gateway.kill()
+    await gateway.startMortal()
     const load = startLoad(async () => {
       await called(gateway, 'alpha', 'still')
       await called(gateway, 'alpha', 'server')
-      await new Promise((done) => setTimeout(done, 20))
+      await new Promise((done) => setTimeout(done, 60))
     }, 2)
     let deaths = 0
     for (let time = 1; time <= most; time++) {
       await operation.before?.(scene, time)
       await settled(scene)
-      await gateway.kill()
-      await gateway.startMortal(time)
+      await gateway.doom(time)
       await operation.act(scene, time)
       const died = await dies(scene, operation)
       if (died) {
         deaths++
         await gateway.kill()
-        await gateway.start()
+        await gateway.startMortal()
         await operation.again?.(scene)
       }
       await settled(scene, operation.isDone)
@@ -130,7 +131,8 @@ describe('(1) killed after each boundary of a pass, the next start converges, an
 
 /** Whether the mortal controller dies before it is done. */
 async function dies(scene: Scene, { isDone }: Operation): Promise<boolean> {
-  const look = async () => isDead(scene.gateway) || (await isSettled(scene, isDone).catch(() => false))
+  const head = await scene.repository.git('rev-parse', 'HEAD')
+  const look = async () => isDead(scene.gateway) || (await isSettled(scene, head, isDone).catch(() => false))
   await until('the mortal controller dies or is done', look, minutes)
   return isDead(scene.gateway)
 }

@@ -22,9 +22,8 @@ export async function publish(
 
 export type More = (status: Status, scene: Scene) => boolean
 
-/** Whether what was pushed last is so, and `more` too, and nothing is under way any more. */
-export async function isSettled(scene: Scene, more: More = () => true): Promise<boolean> {
-  const head = await scene.repository.git('rev-parse', 'HEAD')
+/** Whether a commit is so, and `more` too, and nothing is under way any more. */
+export async function isSettled(scene: Scene, head: string, more: More = () => true): Promise<boolean> {
   const status = await scene.gateway.status()
   const { attempted, servers, proxies, revision } = status
   if (attempted?.commit !== head || attempted.phase !== 'applied') return false
@@ -32,8 +31,10 @@ export async function isSettled(scene: Scene, more: More = () => true): Promise<
   return isCalm && proxies.every(({ have }) => have === revision) && more(status, scene)
 }
 
+/** Waits until what was committed last is settled. */
 export async function settled(scene: Scene, more?: More, limit = 60_000): Promise<void> {
-  await until('nothing is under way', () => isSettled(scene, more), limit)
+  const head = await scene.repository.git('rev-parse', 'HEAD')
+  await until('nothing is under way', () => isSettled(scene, head, more), limit)
 }
 
 /** Another commit with the same content finds nothing to do. */
