@@ -138,14 +138,21 @@ function retireOthers(
   target: RunTarget,
   { server, aim, observed, generations }: Place,
 ): Step[] {
+  const others = running(generations).filter((other) => other !== current)
+  if (others.length === 0) return dropSurplus(current, generations)
   const draining = new Set(observed.table?.draining.map(({ generation }) => generation))
-  return running(generations)
-    .filter((other) => other !== current)
-    .map((other) => {
-      const step = retire(other, 'it does not serve')
-      const isBefore = draining.has(generationKey(server, other.spec)) && !isExclusive(target.server)
-      return isBefore ? { ...step, bake: { target, time: aim.settings.bake } } : step
-    })
+  return others.map((other) => {
+    const step = retire(other, 'it does not serve')
+    const isBefore = draining.has(generationKey(server, other.spec)) && !isExclusive(target.server)
+    return isBefore ? { ...step, bake: { target, time: aim.settings.bake } } : step
+  })
+}
+
+/** A controller that was killed between stopping one and removing another leaves two for a way back. */
+function dropSurplus(current: ObservedGeneration, generations: readonly ObservedGeneration[]): Step[] {
+  const stopped = generations.filter((other) => other !== current)
+  const [oldest] = stopped.toSorted((a, b) => a.startedAt - b.startedAt)
+  return oldest === undefined || stopped.length < 2 ? [] : [retire(oldest, 'one is kept for a way back')]
 }
 
 function running(generations: readonly ObservedGeneration[]): readonly ObservedGeneration[] {

@@ -13,7 +13,7 @@ import { frontNetwork, imageTag, labelsOf, mark } from './labels.ts'
 import { plainParts, plainText } from './log.ts'
 import { stand } from './mend.ts'
 import { type Estate, joinForeign } from './network.ts'
-import { comesFrom, type OwnContainer, readOwnContainer, runMount, stateIdentity } from './own.ts'
+import { comesFrom, type OwnContainer, openRun, readOwnContainer, runMount, stateIdentity } from './own.ts'
 import { ensureProxy, type ProxyWish, proxySpec } from './proxy.ts'
 import { renewController } from './renew.ts'
 import { collectImages, freeBytes, takenBytes } from './room.ts'
@@ -63,7 +63,9 @@ export async function createDockerHost(engine: Engine, options: DockerHostOption
   if (own !== undefined) await settleUpdate(estate, { own, state }, signal)
   for (const edge of edges) await joinForeign(estate, edge, options.networks, signal)
   const made = 'input' in product ? product.input.hash : (await ensurePulled(estate, product.image, signal)).Id
-  const proxy = { product: made, url: options.url, logLevel: options.logLevel, run: runMount(own, state) }
+  const run = runMount(own, state)
+  const folder = await openRun(run.Type, state)
+  const proxy = { product: made, url: options.url, logLevel: options.logLevel, run, folder }
   const renewable = options.selfUpdate ? own : undefined
   return new DockerHost({ options, estate, state: identity, proxy, own: renewable, contained: own !== undefined })
 }

@@ -163,7 +163,9 @@ class ProcessHost implements Host {
 
   async forget(server: string, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
-    const contexts = this.#units.list().map(({ is }) => (is.role === 'server' ? is.context : ''))
+    const contexts = this.#units
+      .list()
+      .flatMap(({ is }) => (is.role === 'server' && is.server === server ? is.context : []))
     await this.#builds.forget(server, new Set(contexts))
   }
 

@@ -253,6 +253,8 @@ suite('a Docker host', ['docker'], () => {
         if (theirs === 'taken') throw new Error('the name is taken')
         await engine.startContainer(theirs.id, signal)
         expect((await own.host.observe(signal)).generations).toEqual([])
+        await own.host.forget('witness', signal)
+        expect((await own.host.observe(signal)).left).toEqual(new Set())
         await own.host.down({ volumes: true }, signal)
         expect((await engine.container(theirs.id, signal))?.State.Status).toBe('running')
       } finally {

@@ -194,6 +194,19 @@ test('stops what ran here when the server runs elsewhere now, once', () => {
 0 to build, 0 to replace, 0 to remove, 1 to route`)
 })
 
+test('keeps one generation for a way back, though a pass was cut short before the one before it was removed', () => {
+  const kept = ['aaaaaaaa', 'bbbbbbbb'].map((spec, at) =>
+    make.running(old, { spec, id: spec, state: 'exited', startedAt: 1 - at }),
+  )
+  const observed = (stopped: typeof kept) =>
+    make.observed([make.running(outline), ...stopped], { table: make.table([outline]) })
+  expect(picture(make.aim([outline]), observed(kept))).toBe(`
+-   outline@bbbbbbbb   one is kept for a way back
+0 to build, 0 to replace, 0 to remove`)
+  expect(picture(make.aim([outline]), observed(kept.slice(1)))).toBe(`
+0 to build, 0 to replace, 0 to remove`)
+})
+
 test('starts again what served before, while what the commit asks for is stalled', () => {
   const stopped = make.running(old, { state: 'exited', exitCode: 137 })
   const observed = make.observed([stopped], { table: make.table([old]), failures: stalled })

@@ -15,7 +15,7 @@ import { startLoad } from '../support/clients.ts'
 import { removeInstance, testInstance } from '../support/engine.ts'
 import { type Gateway, startGateway, testToken } from '../support/gateway.ts'
 import { baseImage, suite } from '../support/machine.ts'
-import { type OwnEngine, startOwnEngine } from '../support/own-engine.ts'
+import { type OwnEngine, openOwnEngine } from '../support/own-engine.ts'
 import { createRepository, type Repository } from '../support/repository.ts'
 import { callSmall, smallDockerfile, smallProgram, smallServer } from '../support/small-server.ts'
 import { until } from '../support/until.ts'
@@ -57,9 +57,8 @@ suite('an engine on a small disk', ['docker', 'own-engine'], () => {
   let gateway: Gateway
 
   beforeAll(async () => {
-    own = await startOwnEngine(5 * 2 ** 30)
-    await own.copy(baseImage)
-    await own.copy(await buildProduct(instance))
+    own = await openOwnEngine(5 * 2 ** 30)
+    await own.load([baseImage, await buildProduct(instance)])
     await removeInstance(instance)
     repository = await createRepository()
     await repository.commit({

@@ -23,10 +23,10 @@ export async function setup(project: TestProject): Promise<void> {
   const lacks: Partial<Record<Need, string>> = {}
   const docker = await lacksDocker()
   if (docker !== undefined) lacks.docker = docker
+  const own = lacksOwnEngine()
+  if (own !== undefined) lacks['own-engine'] = own
   const tools = ['curl', 'sed', 'mktemp', 'date', 'mkfifo'].filter((program) => !onPath(program))
   if (tools.length > 0) lacks.tools = `no ${tools.join(', ')} on the PATH`
-  const ownEngine = lacksOwnEngine()
-  if (ownEngine !== undefined) lacks['own-engine'] = ownEngine
   if (!onPath('chromium-headless-shell') && !onPath('chromium'))
     lacks.chromium = 'no chromium-headless-shell on the PATH'
   if (!existsSync('/usr/sbin/sshd')) lacks.sshd = 'no /usr/sbin/sshd'
@@ -66,7 +66,17 @@ function mounts(): boolean {
 /** What a test needs to start an engine with a network and a disk of its own. */
 function lacksOwnEngine(): string | undefined {
   if (process.getuid?.() !== 0) return 'only root starts an engine of its own'
-  const missing = ['dockerd', 'unshare', 'nsenter', 'ip', 'mkfs.ext4', 'mount'].filter((program) => !onPath(program))
+  const missing = [
+    'dockerd',
+    'containerd',
+    'unshare',
+    'nsenter',
+    'ip',
+    'iptables',
+    'mkfs.ext4',
+    'mount',
+    'curl',
+  ].filter((program) => !onPath(program))
   return missing.length === 0 ? undefined : `no ${missing.join(', ')} on the PATH`
 }
 

@@ -79,10 +79,22 @@ export function smallServer(name: string, small: SmallServer): Record<string, Ch
   }
 }
 
+export type Post = (
+  url: string,
+  token: string,
+  body: object,
+) => Promise<{ readonly status: number; readonly body: unknown }>
+
 /** Calls a tool of a small server and gives the text of its answer; throws for any other answer. */
-export async function callSmall(url: string, token: string, name: string, args: object = {}): Promise<string> {
+export async function callSmall(
+  url: string,
+  token: string,
+  name: string,
+  args: object = {},
+  send: Post = post,
+): Promise<string> {
   const call = { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name, arguments: args } }
-  const { status, body } = await post(url, token, call)
+  const { status, body } = await send(url, token, call)
   const answer = Answer.safeParse(body)
   if (status !== 200 || !answer.success) throw new Error(`HTTP ${status} ${JSON.stringify(body)}`)
   return answer.data.result.content[0].text
