@@ -5,6 +5,7 @@ import { type Target, targetKey } from './generation.ts'
 import type { Sight } from './host.ts'
 import { type Standing, serverStanding } from './outcome.ts'
 import type { Heard } from './publish.ts'
+import { driftedTools } from './tool-drift.ts'
 
 /** All facts that a status is made of. */
 export interface Facts {
@@ -90,6 +91,7 @@ function serverOf(
     ...(wanted === undefined ? {} : { wanted }),
     ...(origin === undefined ? {} : { commit: origin }),
     ...probed(serving?.generation, facts),
+    ...inspected(target, facts, view),
     ...(standing.aim.pinned?.has(name) ? { pinned: true } : {}),
     ...(view === 'operator' ? logOf(failure?.log || saidBy(serving?.generation, facts)) : {}),
   }
@@ -145,6 +147,24 @@ function probed(key: string | undefined, { look, heard }: Facts & { look: NonNul
     ...(probe?.era === undefined ? {} : { era: probe.era }),
     ...(probe?.tools === undefined ? {} : { tools: probe.tools }),
     ...(reports.length === 0 ? {} : { calls: reports.reduce((sum, { calls }) => sum + calls, 0) }),
+  }
+}
+
+/** What proxies say of the tools of what serves. */
+function inspected(
+  { server }: Target,
+  { look, heard }: Facts & { look: NonNullable<Facts['look']> },
+  view: 'public' | 'operator',
+): Pick<ServerStatus, 'drift' | 'suspicions'> {
+  const serving = look.standing.table?.servers[server.name]
+  if (serving === undefined) return {}
+  const reports = liveReports(look.sight, heard).flatMap(({ report }) => report.generations[serving.generation] ?? [])
+  const drift = driftedTools(reports, { pins: serving.pins, reviewed: server.lock?.tools ?? [] }, view)
+  const suspicions = reports.flatMap((report) => report.suspicions ?? [])
+  const own = new Map(suspicions.map((one) => [JSON.stringify(one), one]))
+  return {
+    ...(drift.length === 0 ? {} : { drift: [...drift] }),
+    ...(own.size === 0 ? {} : { suspicions: [...own.values()] }),
   }
 }
 
