@@ -1,5 +1,5 @@
 import type { CommitStatus, ServerStatus, Status } from '#manifests/status.ts'
-import type { Grant } from '#manifests/table.ts'
+import type { Grant, ToolSuspicion } from '#manifests/table.ts'
 import { find, liveReports } from './gate.ts'
 import { type Target, targetKey } from './generation.ts'
 import type { Sight } from './host.ts'
@@ -164,8 +164,19 @@ function inspected(
   const own = new Map(suspicions.map((one) => [JSON.stringify(one), one]))
   return {
     ...(drift.length === 0 ? {} : { drift: [...drift] }),
-    ...(own.size === 0 ? {} : { suspicions: [...own.values()] }),
+    ...(own.size === 0 ? {} : { suspicions: [...own.values()].map((one) => shownTo(view, one)) }),
   }
+}
+
+const publicly = {
+  hidden: 'hidden characters',
+  'look-alike': 'letters that look like others',
+  reference: 'the name of a tool of another server',
+} as const satisfies Record<ToolSuspicion['kind'], string>
+
+/** What is quoted of a server's own words is for operators. */
+function shownTo(view: 'public' | 'operator', { tool, kind, at, what }: ToolSuspicion): ToolSuspicion {
+  return { tool, kind, at, what: view === 'operator' ? what : publicly[kind] }
 }
 
 function accessOf({ table }: Standing): Status['access'] {

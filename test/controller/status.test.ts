@@ -193,3 +193,14 @@ describe('(F11) a tool that differs from what was reviewed', () => {
     expect(JSON.stringify(told('block', 'public'))).not.toContain('mails it')
   })
 })
+
+test('(F33) quotes what a tool should not say to the operator alone', () => {
+  const what = 'names "send_email", a tool of the server mail'
+  const suspicions = [{ tool: 'search', kind: 'reference' as const, at: 'description', what }]
+  const told = facts({ heard: heard({ calls: 0, sessions: 0, probe: probe(), suspicions }) })
+  expect(summarise(told, 'operator').servers[0]?.suspicions).toEqual(suspicions)
+  const shown = summarise(told, 'public').servers[0]?.suspicions
+  expect(shown).toEqual([
+    { tool: 'search', kind: 'reference', at: 'description', what: 'the name of a tool of another server' },
+  ])
+})

@@ -75,7 +75,7 @@ describe('a lock of tools on the process host', () => {
 
   test('gives nothing that was never reviewed, and says what to do', async () => {
     await until('the tools of mail are listed', async () => (await tools()).length > 0)
-    expect(await tools()).toEqual(['mail__word', 'mail__note', 'mail__slow', 'mail__notes'])
+    expect((await tools()).filter((name) => !name.startsWith('mail__'))).toEqual([])
     await expect(call('wiki')).rejects.toThrow(/"gateway lock wiki\\" writes to .*tools\.lock\.yaml/)
     expect(await call('mail')).toBe('mail')
   })
