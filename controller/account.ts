@@ -9,6 +9,7 @@ import type { Attempt } from './journal/failures.ts'
 import type { Standing } from './outcome.ts'
 import { retryAt } from './patience.ts'
 import type { Fact, Records } from './records.ts'
+import { describeDrift } from './tool-drift.ts'
 
 const remembered = 3
 
@@ -50,6 +51,11 @@ function serverFacts(server: ServerStatus, records: Records): Fact[] {
     ...facts('rolled back', [standing.aim.pinned?.get(name)]),
     ...failures.filter((one) => one.server === name).map((one) => fact('failed', failed(one))),
     ...facts('lately', lately(name, records)),
+    ...facts('differs from the lock', (server.drift ?? []).map(describeDrift)),
+    ...facts(
+      'says',
+      (server.suspicions ?? []).map(({ tool, at, what }) => `${tool} ${at}: ${what}`),
+    ),
     ...facts('granted to', [grantedTo(name, standing) || 'nobody']),
     ...facts('commits', commitsOf(name, records)),
   ]

@@ -3,6 +3,7 @@ import { driftOf } from './drift.ts'
 import { difference, isExclusive, type Target, targetKey } from './generation.ts'
 import { generationKey, type ObservedGeneration } from './host.ts'
 import { healLimit, loopOf, retryAt } from './patience.ts'
+import { pinChanges } from './pins.ts'
 import { span } from './span.ts'
 import type { Observed, RunTarget, Step } from './step.ts'
 
@@ -204,9 +205,10 @@ function planRoute(target: Exclude<Target, { kind: 'held' }>, observed: Observed
   if (now === undefined) return [{ do: 'route', server: server.name, change: 'create', because: 'new in the commit' }]
   if (now.generation !== targetKey(target))
     return [{ do: 'route', server: server.name, change: 'update', because: 'its address changed' }]
-  const keys = (['path', 'prefix', 'description', 'timeout', 'health'] as const).filter(
+  const own = (['path', 'prefix', 'description', 'timeout', 'health'] as const).filter(
     (key) => now[key] !== server[key],
   )
+  const keys = [...own, ...pinChanges(now.pins, server)]
   return keys.length === 0
     ? []
     : [{ do: 'route', server: server.name, change: 'update', because: `${keys.join(', ')} changed` }]

@@ -3,13 +3,22 @@ import { HttpPath, ImageRef, OutsideUrl } from './address.ts'
 import { Build } from './build.ts'
 import { Prefix, SecretName, ServerName, Value, VariableName } from './name.ts'
 import { duration, Memory } from './quantity.ts'
+import { wrongCharacters } from './suspect.ts'
 import { found, judged, quote, text } from './text.ts'
 import { MountSpec, TmpfsPath, VolumeSpec } from './volume.ts'
 
 const Description = z
   .string()
   .max(2_000)
-  .refine((text) => !/[^\P{Cc}\n\t]/u.test(text), { error: 'a control character cannot be part of a description' })
+  .refine((text) => !/[^\P{Cc}\n\t]/u.test(text), {
+    error: 'a control character cannot be part of a description',
+    abort: true,
+  })
+  .superRefine((text, context) => {
+    const wrong = wrongCharacters(text)
+    if (wrong !== undefined)
+      context.addIssue({ code: 'custom', message: `what agents read here must be seen: ${wrong}` })
+  })
 
 const Argument = judged((value) => (value.includes('\0') ? 'a NUL cannot be part of an argument' : undefined))
 

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { ToolSuspicion } from './table.ts'
 
 export const CommitPhase = z.enum([
   'seen',
@@ -75,6 +76,22 @@ export const PullStatus = z.strictObject({
 })
 export type PullStatus = Readonly<z.infer<typeof PullStatus>>
 
+/** A tool that differs from what was reviewed. */
+export const DriftedTool = z.strictObject({
+  tool: z.string(),
+  change: z.enum(['changed', 'new', 'gone']),
+  /** Whether agents get it as it is, as it was reviewed, or not at all. */
+  treated: z.enum(['listed', 'held', 'blocked']),
+  /** Hashes of the definition that was reviewed, and of the one that its server gives now. */
+  old: z.string().optional(),
+  new: z.string().optional(),
+  /** Parts that differ; with the operator token only, what they were and are. */
+  differs: z
+    .array(z.strictObject({ part: z.string(), old: z.string().optional(), new: z.string().optional() }))
+    .optional(),
+})
+export type DriftedTool = Readonly<z.infer<typeof DriftedTool>>
+
 export const ServerStatus = z.strictObject({
   name: z.string(),
   phase: ServerPhase,
@@ -88,6 +105,10 @@ export const ServerStatus = z.strictObject({
   era: z.enum(['modern', 'legacy']).optional(),
   tools: z.array(z.string()).optional(),
   calls: z.number().optional(),
+  /** Tools that differ from `manifests/tools.lock.yaml`. */
+  drift: z.array(DriftedTool).optional(),
+  /** What tools say that they should not: where, and what. */
+  suspicions: z.array(ToolSuspicion).optional(),
   /** Whether an operator has rolled it back, until the branch changes it. */
   pinned: z.boolean().optional(),
   /** With the operator token only: last lines of the output of what failed. */

@@ -20,14 +20,17 @@ export interface Carriage {
   readonly batch: boolean
   /** Called with each piece that is more than a sign of life. */
   readonly progress: (bytes: number) => void
+  /** What the pins make of a message; absent where that is nothing. */
+  readonly pinned?: (text: string) => string
 }
 
 /** Begins to carry an answer: as it is where it can be, sifted where the grant leaves something out, as one JSON body where the client takes no stream. */
 export function carry(head: Head, carriage: Carriage): Receiver {
   const stream = head.type === 'text/event-stream'
-  const sifting = isWhole(carriage.grant) ? (text: string) => text : (text: string) => sift(carriage.grant, text)
+  const { grant, pinned = (text: string) => text } = carriage
+  const sifting = isWhole(grant) ? pinned : (text: string) => sift(grant, pinned(text))
   if (stream && !carriage.streams) return observed(collapse(head, carriage, sifting), carriage)
-  if (isWhole(carriage.grant)) return observed(asItIs(head, carriage), carriage)
+  if (isWhole(grant) && carriage.pinned === undefined) return observed(asItIs(head, carriage), carriage)
   return observed(stream ? siftStream(head, carriage, sifting) : siftText(head, carriage, sifting), carriage)
 }
 

@@ -5,6 +5,7 @@ import { createExchanges, type Exchanges } from './exchange.ts'
 import { createHolder, type Holder } from './holder.ts'
 import { createHosting, type Hosting } from './hosting.ts'
 import { endSession } from './inquire.ts'
+import { createInspection, type Inspection } from './inspection.ts'
 import { createNews, type News } from './news.ts'
 import { createPool, endPooled, type Pool } from './pool.ts'
 import { createProbes, type Probes } from './probe.ts'
@@ -23,6 +24,7 @@ export interface Gateway {
   readonly sessions: Sessions
   readonly upstreams: Upstreams
   readonly probes: Probes
+  readonly inspection: Inspection
   readonly pool: Pool
   readonly hosting: Hosting
   /** Whether its clients' sessions end with it. */
@@ -57,14 +59,13 @@ export function createGateway({ config, log, speakUp, sealKey, store, signal }: 
   const exchanges = createExchanges(idle)
   const keptSessions = store ?? openSessionStore(':memory:')
   const sessions = createSessions(keptSessions, idle)
-  const probes = createProbes(
-    upstreams,
-    () => {
-      speakUp()
-      news.stir()
-    },
-    signal,
-  )
+  const seen = () => {
+    speakUp()
+    news.stir()
+    if (holder.current !== undefined) inspection.soon(holder.current)
+  }
+  const probes = createProbes(upstreams, seen, signal)
+  const inspection = createInspection({ probes, log, changed: speakUp })
   const pool = createPool(upstreams)
   const news = createNews(createViews(probes, () => holder.current))
   const hosting = createHosting({ news, store: keptSessions }, (session) => void endPooled(upstreams, session))
@@ -75,6 +76,7 @@ export function createGateway({ config, log, speakUp, sealKey, store, signal }: 
     sessions,
     upstreams,
     probes,
+    inspection,
     pool,
     hosting,
     endsSessions: store === undefined,
@@ -90,7 +92,7 @@ export function createGateway({ config, log, speakUp, sealKey, store, signal }: 
 }
 
 function review(gateway: Gateway, snapshot: Snapshot): void {
-  const { exchanges, upstreams, sessions, pool, hosting, probes, news } = gateway
+  const { exchanges, upstreams, sessions, pool, hosting, probes, news, inspection } = gateway
   const now = Date.now()
   exchanges.review(snapshot)
   upstreams.review(snapshot)
@@ -99,6 +101,7 @@ function review(gateway: Gateway, snapshot: Snapshot): void {
   hosting.review(snapshot, now)
   probes.review(snapshot)
   news.stir()
+  inspection.soon(snapshot)
 }
 
 async function end({ upstreams }: Gateway, snapshot: Snapshot, { place }: Session): Promise<void> {

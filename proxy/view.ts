@@ -35,5 +35,5 @@ interface Look {
 function lookAt(snapshot: Snapshot, probes: Probes, server: string): Look | undefined {
   const target = servingTarget(snapshot, server)
   const found = target && probes.known(target.generation)
-  return target && found && { tools: found.digest, rest: target.generation }
+  return target && found && { tools: `${found.digest} ${target.pins?.digest ?? ''}`, rest: target.generation }
 }

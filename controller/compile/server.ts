@@ -19,6 +19,7 @@ export function createServer(name: string, file: ServerFile, runs: Server['runs'
     runs,
     ...container,
     ...route,
+    ...(file.tools === 'warn' ? {} : { lock: { mode: file.tools, tools: [] } }),
     config: contentHash('config', container),
     route: contentHash('route', runs.kind === 'url' ? { ...route, url: runs.url } : route),
     loosens: loosened(container),

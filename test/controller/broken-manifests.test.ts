@@ -542,12 +542,6 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
       wiki(`${url}auth: { secret: WIKI_TOKEN }\n`),
       'manifests/servers/wiki.yaml:2:1 auth: not enforced by this version',
     ],
-    ['tools', wiki('tools: block\n'), 'manifests/servers/wiki.yaml:1:1 tools: not enforced by this version'],
-    [
-      'a lock',
-      wiki('', { 'manifests/tools.lock.yaml': 'wiki: {}\n' }),
-      'manifests/tools.lock.yaml:1:1 tools.lock.yaml: not enforced by this version',
-    ],
   ],
   'build contexts': [
     [
