@@ -1,0 +1,28 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import { answer } from './door.ts'
+import { say } from './log.ts'
+import { Sessions } from './sessions.ts'
+import { programName, readSettings, type Settings } from './settings.ts'
+import { Stateless } from './stateless.ts'
+
+/** Serves a program that speaks MCP on stdin and stdout over HTTP: `node main.ts [--path /mcp …] -- program argument …`. */
+async function main(settings: Settings): Promise<void> {
+  const house = { settings, sessions: new Sessions(settings), stateless: new Stateless(settings) }
+  const server = createServer((request, response) => void answer(house, request, response))
+  server.keepAliveTimeout = 72_000
+  server.listen(settings.port, settings.host)
+  await once(server, 'listening')
+  say(`serving ${programName(settings)} at http://${settings.host}:${settings.port}${settings.path}`)
+  await Promise.race(['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'].map((signal) => once(process, signal)))
+  server.close()
+  await Promise.all([house.sessions.close(), house.stateless.close()])
+  process.exit(0)
+}
+
+try {
+  await main(readSettings(process.argv.slice(2), process.env))
+} catch (error) {
+  say(`stdio: ${error instanceof Error ? error.message : error}`)
+  process.exit(1)
+}
