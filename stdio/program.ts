@@ -75,6 +75,12 @@ export class Program {
     return this.ended
   }
 
+  /** Ends it at once: what it says cannot be followed any more. */
+  #giveUp(why: string): void {
+    void this.end(why)
+    this.#signal('SIGKILL')
+  }
+
   async #watch(): Promise<string> {
     const exit = this.#exit()
     if (this.#child.pid !== undefined) this.#listen()
@@ -122,7 +128,7 @@ export class Program {
   }
 
   #line(text: string): void {
-    if (text.trim() === '') return
+    if (text.trim() === '' || this.#inRow > rubbishLimit) return
     const message = messageOf(text)
     if (message !== undefined) {
       this.#inRow = 0
@@ -131,7 +137,7 @@ export class Program {
     }
     this.dropped++
     if (++this.#inRow === 1) say(`${this.name} writes to stdout what is no message: ${this.#quote(text)}`)
-    if (this.#inRow > rubbishLimit) void this.end(`it writes logs to stdout, such as ${this.#quote(text)}`)
+    if (this.#inRow === rubbishLimit + 1) this.#giveUp(`it writes logs to stdout, such as ${this.#quote(text)}`)
   }
 
   #quote(text: string): string {
@@ -139,7 +145,7 @@ export class Program {
   }
 
   #overlong(): void {
-    void this.end(`it wrote a line of more than ${longest} bytes`)
+    this.#giveUp(`it wrote a line of more than ${longest} bytes`)
   }
 
   #signal(signal: NodeJS.Signals): void {

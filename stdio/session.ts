@@ -45,15 +45,13 @@ export class Session {
 
   /** Passes `initialize` on: the program's answer, or the error that its end makes. */
   async initialize(message: Message): Promise<{ readonly text: string; readonly result: unknown }> {
-    const { name, ended } = this.program
     const { promise, resolve } = Promise.withResolvers<{ text: string; result: unknown }>()
     const answer = (text: string, heard?: Message) => resolve({ text, result: heard?.result })
     this.#waiters.set(message.id, { token: undefined, reply: undefined, answer })
     const late = setTimeout(() => {
       void this.program.end(`it did not answer initialize within ${startLimit / 1_000} s`)
     }, startLimit)
-    void ended.then(() => clearTimeout(late))
-    if (!this.program.write(message)) void this.program.end(`${name} reads nothing`)
+    this.program.write(message)
     return promise.finally(() => clearTimeout(late))
   }
 
