@@ -14,7 +14,7 @@ export const documents = {
  * Whoever builds an effect deletes its name here.
  */
 export const notEnforced = {
-  server: ['stdio', 'budget', 'auth', 'tools'],
+  server: ['budget', 'auth', 'tools'],
   permissions: [],
   gateway: [],
   files: ['manifests/tools.lock.yaml'],
