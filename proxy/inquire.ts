@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import { legacyHeaders, modernHeaders, newestLegacy, ownEnvelope, self } from './envelope.ts'
+import { legacyHeaders, modernHeaders, newestLegacy, ownEnvelope, probing, self } from './envelope.ts'
 import { isRecord } from './message.ts'
 import { type ParamHeader, paramHeadersOf } from './params.ts'
 import { post, type Reply } from './post.ts'
@@ -54,7 +54,8 @@ export async function inquire(
   signal: AbortSignal,
 ): Promise<Finding> {
   if (target.health !== undefined) await checkHealth(upstreams, target, target.health, signal)
-  const ask: Ask = async (method, params, headers) => {
+  const ask: Ask = async (method, params, asked) => {
+    const headers = { ...asked, ...probing }
     let message: Asked['message']
     const body = JSON.stringify({ jsonrpc: '2.0', id: method, method, params })
     const reply = await post(upstreams, { target, method: 'POST', headers, body, signal }, (text) => {
