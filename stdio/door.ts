@@ -31,7 +31,7 @@ export async function answer(house: House, request: IncomingMessage, response: S
   try {
     refuseBrowsers(house.settings, request)
     const path = (request.url ?? '').replace(/\?.*$/s, '').replace(/(?<=.)\/+$/, '')
-    if (path === house.settings.health && isReading(request)) return answerHealth(house, response)
+    if (path === house.settings.health && looks(request)) return answerHealth(house, response)
     if (path !== house.settings.path) return send(response, 404, JSON.stringify({ error: 'not_found' }))
     if (request.method === 'GET') return listen(house, request, response)
     if (request.method === 'DELETE') return await leave(house, request, response)
@@ -138,8 +138,9 @@ function takesStream({ headers: { accept = '' } }: IncomingMessage): boolean {
   return /text\/event-stream/i.test(accept)
 }
 
-function isReading({ method }: IncomingMessage): boolean {
-  return method === 'GET' || method === 'HEAD'
+/** A client's stream is asked for in the same words, but for its session. */
+function looks({ method, headers }: IncomingMessage): boolean {
+  return (method === 'GET' || method === 'HEAD') && headers['mcp-session-id'] === undefined
 }
 
 function refuse(response: ServerResponse, error: unknown, id: string): void {

@@ -531,7 +531,6 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
     ],
   ],
   'what this version lacks': [
-    ['stdio', wiki('stdio: true\n'), 'manifests/servers/wiki.yaml:1:1 stdio: not enforced by this version'],
     [
       'a budget',
       wiki('budget: { read: { calls: 2, per: day } }\n'),

@@ -65,6 +65,23 @@ test('replaces without a build when only settings changed', () => {
 0 to build, 1 to replace, 0 to remove`)
 })
 
+test('replaces what the stdio wrapper serves when that has another version, and nothing else', () => {
+  const stdio = { sessions: 8, idle: 600_000 }
+  const [spoken, plain] = [make.server('spoken', { stdio }), make.server('plain')]
+  const observed = make.observed([make.running(spoken), make.running(plain)], {
+    sight: make.sight([make.running(spoken), make.running(plain)], {
+      built: new Set([...make.built(spoken), ...make.built(plain)]),
+    }),
+    table: make.table([spoken, plain]),
+    known: new Map([spoken, plain].map((one) => [make.keyOf(one), make.runTarget(one).parts])),
+  })
+  expect(picture(make.aim([spoken, plain], {}, { stdio: 'newer' }), observed)).toBe(`
++/- spoken   stdio wrapper changed
+0 to build, 1 to replace, 0 to remove`)
+  const fewer = make.server('spoken', { stdio: { ...stdio, sessions: 2 }, config: 'fewer' })
+  expect(picture(make.aim([fewer, plain]), observed)).toContain('+/- spoken   stdio changed')
+})
+
 test('stops first where generations would write one volume', () => {
   const volumes = [{ source: 'data', target: '/data', shared: false }]
   const after = make.server('outline', { volumes, config: 'other' })

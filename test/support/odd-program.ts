@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 
 /**
@@ -29,6 +30,15 @@ const sleep = (ms: unknown) => new Promise((done) => setTimeout(done, Number(ms)
 const tools: Readonly<Record<string, (id: unknown, args: Args, token: unknown) => unknown>> = {
   echo: (id, { value }) => text(id, String(value)),
   count: (id) => text(id, `${++calls}`),
+  reads: (id, { path }) => text(id, readFileSync(String(path), 'utf8')),
+  writes: (id, { path }) => {
+    try {
+      writeFileSync(String(path), '')
+      text(id, 'written')
+    } catch (error) {
+      text(id, String(error))
+    }
+  },
   pid: (id) => text(id, `${process.pid}`),
   env: (id) => text(id, JSON.stringify(process.env)),
   cancelled: (id) => text(id, JSON.stringify(cancelled)),
