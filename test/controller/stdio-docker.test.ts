@@ -164,4 +164,12 @@ suite('stdio servers on the Docker engine', ['docker'], () => {
       'its image names no program to run, and its manifest no command',
     )
   })
+
+  test('leave no wrapper when everything is taken down, and their data all the same', async () => {
+    const data = `${fixture.instance}-odd-data`
+    await start({ mounts: [{ kind: 'volume', source: 'data', target: '/data' }] })
+    await host.down({ volumes: false }, signal)
+    expect(await engine.volumes(labelsOf({ instance: fixture.instance }), signal)).toContain(data)
+    expect(await volumes()).toEqual([])
+  })
 })
