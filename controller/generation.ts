@@ -36,6 +36,9 @@ export type Target =
   | { readonly kind: 'elsewhere'; readonly server: Server; readonly url: string }
   | { readonly kind: 'held'; readonly server: Server; readonly because: string }
 
+/** What a plan calls a version of the wrapper: the one thing in an identity that comes with the gateway itself. */
+export const stdioWrapper = 'stdio wrapper'
+
 /** The commit says what a server is, the machine adds values and folders; the hash of all of it is its identity. */
 export function target(server: Server, commit: string, machine: Machine): Target {
   const { runs } = server
@@ -127,7 +130,7 @@ function partsOf(server: Server, wrapper: string | undefined, secrets: string): 
   const settings = {
     command: server.command,
     stdio: server.stdio && [server.stdio, server.path, server.health],
-    'stdio wrapper': wrapper,
+    [stdioWrapper]: wrapper,
     port: server.port,
     secrets: server.secrets,
     volumes: server.volumes,

@@ -22,7 +22,7 @@ export class Program {
   /** Resolves once nothing of it is left, with how it ended in words. */
   readonly ended: Promise<string>
   readonly name = `[${++started}]`
-  /** Lines of its stdout that were no messages. */
+  /** Lines of its stdout that were no messages, or answers that nobody waited for. */
   dropped = 0
   readonly #settings: Settings
   readonly #mark = randomUUID()
@@ -47,6 +47,11 @@ export class Program {
 
   get runs(): boolean {
     return !this.#gone && this.#why === undefined
+  }
+
+  /** The last line of its stderr, without secrets; for the people who run it, not for its clients. */
+  get lastWords(): string {
+    return this.#log.last
   }
 
   /** False where it takes no more: it has ended, or reads nothing. */
@@ -120,10 +125,8 @@ export class Program {
 
   #words(how: string): string {
     const name = programName(this.#settings)
-    const said = this.#log.last === '' ? '' : `; its last words: ${this.#log.last}`
-    const words =
-      this.#why === undefined ? `${name} ended by itself (${how})${said}` : `${name} was ended: ${this.#why}`
-    say(`${this.name} ${words}`)
+    const words = this.#why === undefined ? `${name} ended by itself (${how})` : `${name} was ended: ${this.#why}`
+    say(`${this.name} ${words}${this.dropped === 0 ? '' : `; ${this.dropped} lines of it were no answers to anything`}`)
     return words
   }
 

@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http'
-import { isRecord, type Message, rewrite } from './message.ts'
+import { errorText, isRecord, type Message, rewrite } from './message.ts'
 import { busy, Refusal } from './refusal.ts'
 import { Reply } from './reply.ts'
 import { Session } from './session.ts'
@@ -57,12 +57,14 @@ export class Sessions {
     const left = () => void (response.writableFinished || session.program.end('its client left during initialize'))
     response.once('close', left)
     const { text, result } = await session.initialize(message)
-    this.#judge(text, result)
     if (!isRecord(result)) {
-      new Reply(response, false).answer(text)
+      this.#failures++
+      this.#lastWords = wordsOf(text, session.program.lastWords)
+      new Reply(response, false).answer(opener === 'probe' ? errorText(message.id, -32603, this.#lastWords) : text)
       await session.program.end('it refused initialize')
       return
     }
+    this.#failures = 0
     if (opener === 'probe') this.#probed.set(session, { params: JSON.stringify(message.params), text })
     greet(session, response, text)
   }
@@ -112,14 +114,6 @@ export class Sessions {
     if (this.#closing) throw busy('this server stops')
     return this.#start(opener)
   }
-
-  #judge(text: string, result: unknown): void {
-    if (isRecord(result)) this.#failures = 0
-    else {
-      this.#failures++
-      this.#lastWords = wordsOf(text)
-    }
-  }
 }
 
 function greet(session: Session, response: ServerResponse, text: string): void {
@@ -132,7 +126,7 @@ function withId(text: string, id: string): string {
   })
 }
 
-function wordsOf(text: string): string {
+function wordsOf(text: string, last: string): string {
   const { error } = JSON.parse(text)
-  return isRecord(error) ? String(error.message) : text
+  return `${isRecord(error) ? error.message : text}${last === '' ? '' : `; its last words: ${last}`}`
 }

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { explain } from '../../controller/explain.ts'
 import { plan } from '../../controller/plan.ts'
+import { noticeable } from '../../controller/update/check.ts'
 import * as make from '../support/make.ts'
 
 const outline = make.server('outline')
@@ -75,11 +76,14 @@ test('replaces what the stdio wrapper serves when that has another version, and 
     table: make.table([spoken, plain]),
     known: new Map([spoken, plain].map((one) => [make.keyOf(one), make.runTarget(one).parts])),
   })
-  expect(picture(make.aim([spoken, plain], {}, { stdio: 'newer' }), observed)).toBe(`
+  const newer = make.aim([spoken, plain], {}, { stdio: 'newer' })
+  expect(picture(newer, observed)).toBe(`
 +/- spoken   stdio wrapper changed
 0 to build, 1 to replace, 0 to remove`)
+  expect(noticeable(plan(newer, make.wanted, observed))).toEqual([])
   const fewer = make.server('spoken', { stdio: { ...stdio, sessions: 2 }, config: 'fewer' })
   expect(picture(make.aim([fewer, plain]), observed)).toContain('+/- spoken   stdio changed')
+  expect(noticeable(plan(make.aim([fewer, plain]), make.wanted, observed))).toHaveLength(1)
 })
 
 test('stops first where generations would write one volume', () => {
