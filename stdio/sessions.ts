@@ -27,6 +27,8 @@ export class Sessions {
   readonly #probed = new Map<Session, Omit<Spare, 'session'>>()
   #spare: Spare | undefined
   #failures = 0
+  /** When the next program may be started, ms since the epoch. */
+  #notBefore = 0
   #lastWords = ''
   #closing = false
 
@@ -58,9 +60,9 @@ export class Sessions {
     response.once('close', left)
     const { text, result } = await session.initialize(message)
     if (!isRecord(result)) {
-      this.#failures++
-      this.#lastWords = wordsOf(text, session.program.lastWords)
-      new Reply(response, false).answer(opener === 'probe' ? errorText(message.id, -32603, this.#lastWords) : text)
+      const words = wordsOf(text, session.program.lastWords)
+      if (opener === 'probe') this.#rest(words)
+      new Reply(response, false).answer(opener === 'probe' ? errorText(message.id, -32603, words) : text)
       await session.program.end('it refused initialize')
       return
     }
@@ -85,6 +87,12 @@ export class Sessions {
     await Promise.all([...this.#all.keys()].map(({ program }) => program.end('the server stops')))
   }
 
+  /** Of probes only: what a client sends must not keep the others out. */
+  #rest(words: string): void {
+    this.#lastWords = words
+    this.#notBefore = Date.now() + restAfter(++this.#failures)
+  }
+
   #takeSpare({ params }: Message): Spare | undefined {
     const spare = this.#spare
     if (spare?.params !== JSON.stringify(params) || !spare.session.program.runs) return undefined
@@ -105,6 +113,7 @@ export class Sessions {
 
   /** One that is just ending is waited for, so that as many programs run at once as may. */
   async #startInRoom(opener: Opener): Promise<Session> {
+    if (Date.now() < this.#notBefore) throw busy(opener === 'probe' ? this.#lastWords : 'this server fails to start')
     const most = opener === 'probe' ? probes : this.#settings.sessions
     while (this.count(opener) >= most && !this.#closing) {
       const ending = [...this.#all].filter(([{ program }, other]) => other === opener && !program.runs)
@@ -114,6 +123,11 @@ export class Sessions {
     if (this.#closing) throw busy('this server stops')
     return this.#start(opener)
   }
+}
+
+/** ms in which none is started: a second, doubled each time up to half a minute, once there were too many failures. */
+function restAfter(failures: number): number {
+  return failures < failuresLimit ? 0 : Math.min(30_000, 1_000 * 2 ** (failures - failuresLimit))
 }
 
 function greet(session: Session, response: ServerResponse, text: string): void {

@@ -49,6 +49,7 @@ export class Stateless {
     checkHeaders(message, headers)
     if (!(await this.#speaks()))
       throw new Refusal(400, -32000, `Bad Request: this server does not speak ${version}; send initialize first`)
+    if (response.destroyed) return
     const program = this.#running()
     const ours = `"r${++this.#last}"`
     const reply = new Reply(response, true, program)

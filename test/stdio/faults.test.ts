@@ -41,7 +41,7 @@ describe('a program that ends', () => {
     expect(wrapped.log()).not.toContain('open sesame')
   })
 
-  test('at once opens no session, and after five times its health says so until one starts', async () => {
+  test('at once opens no session, and once five probes have seen it rests, and its health says why, until one starts', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'stdio-'))
     onTestFinished(() => rm(folder, { recursive: true }))
     const flag = join(folder, 'ready')
@@ -58,12 +58,16 @@ describe('a program that ends', () => {
       const opened = await wrapped.send('POST', initialize())
       expect(opened.headers.get('mcp-session-id')).toBeNull()
       expect(words(opened)).toBe('sh ended by itself (exit code 3)')
+      const asked = await wrapped.send('POST', initialize(), { 'user-agent': 'commons-gateway-probe' })
+      expect(words(asked)).toBe('sh ended by itself (exit code 3); its last words: no table')
     }
+    const held = await wrapped.send('POST', initialize())
+    expect([held.status, held.json.error.message]).toEqual([503, 'this server fails to start'])
     const probed = await wrapped.send('POST', initialize(), { 'user-agent': 'commons-gateway-probe' })
-    expect(words(probed)).toBe('sh ended by itself (exit code 3); its last words: no table')
+    expect(probed.json.error.message).toBe('sh ended by itself (exit code 3); its last words: no table')
     expect([(await health()).status, (await health()).json.fault]).toEqual([503, expect.stringContaining('no table')])
     writeFileSync(flag, '')
-    await wrapped.open()
+    await until('it is started again', async () => (await wrapped.send('POST', initialize())).status === 200)
     expect((await health()).status).toBe(200)
   })
 
