@@ -6,8 +6,6 @@ import { portOf } from '../support/port.ts'
 import { messagesOf, oddProgram, textOf, wrap } from '../support/stdio.ts'
 import { until } from '../support/until.ts'
 
-const words = (answered: { json: { error: { message: string } } }) => answered.json.error.message
-
 test('gives each session a program of its own, and keeps it between calls', async () => {
   const wrapped = await wrap(oddProgram())
   const [one, other] = [await wrapped.open(), await wrapped.open()]
@@ -50,7 +48,7 @@ test('refuses an id that is in use', async () => {
   const session = await (await wrap(oddProgram())).open()
   const slow = session.call('slow', { ms: 300, value: 'slow' }, { id: 7 })
   const twin = await session.call('echo', {}, { id: 7 })
-  expect([twin.status, words(twin)]).toEqual([400, 'Invalid request: the id 7 is in use'])
+  expect([twin.status, twin.json.error.message]).toEqual([400, 'Invalid request: the id 7 is in use'])
   expect(textOf(await slow)).toBe('slow')
 })
 
@@ -147,7 +145,7 @@ test('passes a cancellation on, and ends the request', async () => {
   const calls = ['application/json', 'text/event-stream'].map((accept, id) => session.call('never', {}, { id, accept }))
   for (const requestId of [0, 1]) await session.send({ method: 'notifications/cancelled', params: { requestId } })
   const [plain, stream] = await Promise.all(calls)
-  expect(words(plain!)).toBe('The request was cancelled')
+  expect(plain!.json.error.message).toBe('The request was cancelled')
   expect([stream!.type, stream!.text]).toEqual(['text/event-stream', ''])
   expect(textOf(await session.call('cancelled'))).toBe('[0,1]')
 })

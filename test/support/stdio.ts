@@ -37,6 +37,8 @@ export interface Wrapped {
   readonly log: () => string
   /** Process ids of all that it has started, wherever they are by now; itself not. */
   readonly programs: () => readonly number[]
+  /** Waits until there is none of them. */
+  empty(): Promise<unknown>
   kill(signal: NodeJS.Signals): Promise<number | null>
   send(
     method: string,
@@ -101,11 +103,13 @@ export async function wrap(command: readonly string[], options: WrapperOptions =
   await until('the wrapper listens', () => log.includes('serving ') || child.exitCode !== null)
   if (child.exitCode !== null) throw new Error(log)
   const origin = `http://127.0.0.1:${port}`
+  const programs = () => all().filter((pid) => pid !== child.pid)
   const send: Wrapped['send'] = (method, body, headers, signal) =>
     ask(`${origin}/mcp`, { method, body, headers: headers ?? {}, signal })
   return {
     ...{ origin, endpoint: `${origin}/mcp`, pid: child.pid ?? 0, log: () => log, kill, send },
-    programs: () => all().filter((pid) => pid !== child.pid),
+    programs,
+    empty: () => until('no program is left', () => programs().length === 0),
     open: (init) => openSession(send, init),
   }
 }
@@ -184,4 +188,10 @@ async function openSession(
 /** The text of a tool's answer. */
 export function textOf({ json }: Answered): string {
   return json.result.content[0].text
+}
+
+/** What people are told of a request that its program could not answer. */
+export function faultOf({ json }: Answered): string {
+  if (json.error?.code !== -32603) throw new Error(`no such fault: ${JSON.stringify(json)}`)
+  return json.error.message
 }
