@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { errorText, isMutable, isRecord, type Message, metaOf, progressToken, rewrite, versionKey } from './message.ts'
 import { Program } from './program.ts'
 import { busy, Refusal } from './refusal.ts'
@@ -8,8 +9,8 @@ import { programName, type Settings } from './settings.ts'
 const version = '2026-07-28'
 const subscriptionKey = 'io.modelcontextprotocol/subscriptionId'
 const levelKey = 'io.modelcontextprotocol/logLevel'
-/** ms that a program has to say which era it speaks. */
-const askLimit = 10_000
+/** ms that a program has to say which era it speaks, and that clients wait for that; probes give up after five seconds. */
+const askLimit = { program: 30_000, client: 3_000 }
 /** What HTTP says of an error that is about the request as such. */
 const statuses: ReadonlyMap<unknown, number> = new Map([
   [-32601, 404],
@@ -35,7 +36,8 @@ export class Stateless {
   readonly #waiters = new Map<string, Waiter>()
   #program: Program | undefined
   #asking: Promise<boolean> | undefined
-  #told: ((message: Message | undefined) => void) | undefined
+  #patience: Promise<boolean> = Promise.resolve(false)
+  #told: ((message: Message) => void) | undefined
   #idle: NodeJS.Timeout | undefined
   #last = 0
   #closing = false
@@ -67,30 +69,32 @@ export class Stateless {
     await this.#program?.end('the server stops')
   }
 
-  /** Whether the program speaks the modern era at all: asked once, and again only where it said nothing. */
+  /** Whether the program speaks the modern era at all, as far as that is known once it has been waited for long enough. */
   #speaks(): Promise<boolean> {
-    this.#asking ??= this.#discover().then((heard) => {
-      if (heard === undefined) this.#asking = undefined
-      const speaks = isRecord(heard?.result)
-      if (!speaks) void this.#program?.end(`it does not speak ${version}`)
-      return speaks
-    })
-    return this.#asking
+    if (this.#asking === undefined) {
+      this.#asking = this.#discover()
+      this.#patience = sleep(askLimit.client, false, { ref: false })
+    }
+    return Promise.race([this.#asking, this.#patience])
   }
 
-  #discover(): Promise<Message | undefined> {
-    const { promise, resolve } = Promise.withResolvers<Message | undefined>()
+  /** Asks it once; a program of the legacy era may well never answer. One that ends by itself has said nothing. */
+  async #discover(): Promise<boolean> {
+    const { promise, resolve } = Promise.withResolvers<Message | 'ended' | 'silent'>()
     const meta = { [versionKey]: version, 'io.modelcontextprotocol/clientCapabilities': {} }
     const text = JSON.stringify({ jsonrpc: '2.0', id: 'discover', method: 'server/discover', params: { _meta: meta } })
-    const limit = setTimeout(() => resolve(undefined), askLimit)
+    const limit = setTimeout(resolve, askLimit.program, 'silent')
     this.#told = resolve
     const program = this.#running()
     program.write({ text })
-    void program.ended.then(() => resolve(undefined))
-    return promise.finally(() => {
-      clearTimeout(limit)
-      this.#told = undefined
-    })
+    void program.ended.then(() => resolve('ended'))
+    const heard = await promise
+    clearTimeout(limit)
+    this.#told = undefined
+    if (heard === 'ended') this.#asking = undefined
+    const speaks = typeof heard !== 'string' && isRecord(heard.result)
+    if (!speaks) void program.end(`it does not speak ${version}`)
+    return speaks
   }
 
   #running(): Program {

@@ -4,7 +4,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { callers } from '../support/clients.ts'
 import { connectV2 } from '../support/mcp-clients.ts'
 import { agentWith, as, openProxy, serverAt, tokenOf, wholeGrant } from '../support/proxy.ts'
-import { ask, initialize, messagesOf, type Wrapped, wrap } from '../support/stdio.ts'
+import { ask, initialize, messagesOf, oddProgram, textOf, type Wrapped, wrap } from '../support/stdio.ts'
 import { until } from '../support/until.ts'
 
 const program = join(import.meta.dirname, '../support/sdk-program.ts')
@@ -172,6 +172,17 @@ describe('a program of the legacy era', () => {
     await until('its program is gone', () => wrapped.log().includes('was ended: it does not speak 2026-07-28'))
     expect(wrapped.log().match(/was ended/g)).toHaveLength(1)
     expect(wrapped.programs()).toEqual([])
+  })
+
+  test('that does not answer what it does not know is not waited for again', async () => {
+    const wrapped = await wrap(oddProgram('--ignores'))
+    const began = Date.now()
+    const discover = () => send(wrapped, modern('server/discover'), AbortSignal.timeout(5_000))
+    expect((await discover()).status).toBe(400)
+    const first = Date.now() - began
+    expect((await discover()).status).toBe(400)
+    expect(Date.now() - began - first).toBeLessThan(first)
+    expect(textOf(await (await wrapped.open()).call('echo', { value: 'hi' }))).toBe('hi')
   })
 
   test('is asked for its envelope where only the header is modern', async () => {

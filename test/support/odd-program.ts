@@ -128,6 +128,7 @@ if (!habits.has('--silent'))
     if (method === 'notifications/cancelled') cancelled.push(params.requestId)
     if (method !== undefined && id !== undefined) {
       const known = methods[method]
+      if (known === undefined && habits.has('--ignores')) return
       if (known === undefined) say({ id, error: { code: -32601, message: 'Method not found' } })
       else void known(id, params)
     }
