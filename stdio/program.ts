@@ -8,8 +8,8 @@ import { type Message, readMessage } from './message.ts'
 import { mark, reap, signalGroup } from './reap.ts'
 import { longest, programName, redact, type Settings } from './settings.ts'
 
-/** ms: from the end of its stdin to SIGTERM, from there to SIGKILL, and what its pipes have after it has ended. */
-const grace = { polite: 500, term: 5_000, pipes: 500 }
+/** ms: from the end of its stdin to SIGTERM, from there to SIGKILL; from the end of a pipe to that of its program, and back. */
+const grace = { polite: 500, term: 5_000, deaf: 1_000, pipes: 500 }
 /** Lines in a row that are no messages. */
 const rubbishLimit = 20
 /** Bytes that wait for a program that does not read. */
@@ -98,11 +98,18 @@ export class Program {
 
   #listen(): void {
     const { stdin, stdout, stderr } = this.#child
-    stdin.on('error', () => {}) // it has ended, or closed its stdin; its exit says so
-    for (const stream of [stdout, stderr]) stream.on('error', () => {})
+    for (const stream of [stdout, stderr]) stream.on('error', () => {}) // it has ended, and its exit says so
+    stdin.once('error', () => this.#deaf('stdin'))
+    stdin.on('error', () => {})
+    stdout.once('end', () => this.#deaf('stdout'))
     const lines = new Lines(longest, { line: (text) => this.#line(text), over: () => this.#overlong() })
     stdout.on('data', (chunk: Buffer) => lines.take(chunk))
     stderr.on('data', (chunk: Buffer) => this.#log.take(chunk))
+  }
+
+  /** One that ends closes both; one that goes on without them can be of no use any more. */
+  #deaf(stream: 'stdin' | 'stdout'): void {
+    this.#after(grace.deaf, () => void this.end(`it closed its ${stream}`))
   }
 
   /** Ends what it has left behind, and takes what it has said before its end. */

@@ -724,6 +724,11 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
       'manifests/servers/wiki.yaml:1:11 volumes[0]: "/proc/sys" belongs to the system',
     ],
     [
+      'a volume where our wrapper lies',
+      wiki('volumes: ["data:/.gateway"]\n'),
+      'manifests/servers/wiki.yaml:1:11 volumes[0]: "/.gateway" belongs to the system',
+    ],
+    [
       'a target that climbs',
       wiki('volumes: ["data:/data/../etc"]\n'),
       'manifests/servers/wiki.yaml:1:11 volumes[0]: expected an absolute path such as /data, found "/data/../etc"',

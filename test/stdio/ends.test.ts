@@ -62,6 +62,14 @@ describe('a program that ends', () => {
     expect((await health()).status).toBe(200)
   })
 
+  test('one of its pipes and goes on is ended', async () => {
+    const wrapped = await wrap(oddProgram())
+    const [one, other] = [await wrapped.open(), await wrapped.open()]
+    expect(faultOf(await one.call('closes', { stream: 'stdout' }))).toBe('node was ended: it closed its stdout')
+    expect(textOf(await other.call('closes', { stream: 'stdin' }))).toBe('closed')
+    expect(faultOf(await other.call('echo'))).toBe('node was ended: it closed its stdin')
+  })
+
   test('that does not exist is named', async () => {
     const wrapped = await wrap(['/no/such/program'])
     expect(faultOf(await wrapped.send('POST', initialize()))).toBe('program ended by itself (there is no such program)')

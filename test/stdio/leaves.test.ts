@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { faultOf, initialize, oddProgram, textOf, wrap } from '../support/stdio.ts'
@@ -70,6 +70,20 @@ describe('nothing is left of', () => {
       }).catch(() => {})
     await wrapped.empty()
     expect((await wrapped.send('POST', initialize())).status).toBe(200)
+  })
+
+  test('fifty sessions that were ended', async () => {
+    const program = join(import.meta.dirname, '../support/small-program.sh')
+    const wrapped = await wrap(['/bin/sh', program])
+    const handles = () => readdirSync(`/proc/${wrapped.pid}/fd`).length
+    await (await wrapped.open()).end()
+    const before = handles()
+    for (let round = 0; round < 10; round++) {
+      const opened = await Promise.all(Array.from({ length: 5 }, () => wrapped.open()))
+      await Promise.all(opened.map((session) => session.end()))
+    }
+    expect(wrapped.programs()).toEqual([])
+    expect(handles()).toBeLessThan(before + 10)
   })
 
   test('a program that the wrapper itself could not end, because it was killed: it finds its stdin closed', async () => {

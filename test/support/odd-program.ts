@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { closeSync, readFileSync, writeFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 
 /**
@@ -89,6 +89,11 @@ const tools: Readonly<Record<string, (id: unknown, args: Args, token: unknown) =
   changes: (id) => {
     say({ method: 'notifications/tools/list_changed' })
     text(id, 'done')
+  },
+  closes: (id, { stream }) => {
+    setInterval(() => {}, 1_000)
+    closeSync(stream === 'stdin' ? 0 : 1)
+    if (stream === 'stdin') text(id, 'closed')
   },
   forks: (id, { detached }) => {
     const child = spawn('/bin/sh', ['-c', 'trap "" TERM HUP; while :; do sleep 1; done'], {
