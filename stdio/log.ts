@@ -5,6 +5,9 @@ const most = 128 * 1024
 const span = 10_000
 const longestLine = 4 * 1024
 
+/** What a runtime says when it gives up is not always the last that it says. */
+const telling = /^(?!\s+at\b).*(?:error|exception)\b|\b(?:cannot|fatal|panic|denied|failed)\b/i
+
 /** Says a line on stderr, which is the log of a server. */
 export function say(line: string): void {
   process.stderr.write(`${line}\n`)
@@ -16,6 +19,7 @@ export class StderrLog {
   readonly #name: string
   #rest = ''
   #last = ''
+  #telling = ''
   #left = most
   #dropped = 0
   #since = Date.now()
@@ -25,9 +29,9 @@ export class StderrLog {
     this.#name = name
   }
 
-  /** Its last line that says something, without secrets. */
+  /** The last line that tells of a fault, else its last line, without secrets. */
   get last(): string {
-    return this.#last
+    return this.#telling || this.#last
   }
 
   take(chunk: Buffer): void {
@@ -51,7 +55,8 @@ export class StderrLog {
       this.#left = most
     }
     const shown = redact(this.#settings, line).slice(0, longestLine)
-    this.#last = shown
+    if (telling.test(shown)) this.#telling = shown
+    else this.#last = shown
     if (shown.length > this.#left) {
       this.#dropped++
       return

@@ -74,6 +74,15 @@ function journey(runtime: Runtime): void {
       expect((await gateway.status()).servers).toMatchObject([{ name: 'everything', phase: 'ready' }])
     })
 
+    test('that does not start is told with its exit code and its last words', { timeout: 2 * minutes }, async () => {
+      const broken = manifest.replace(entry, 'absent.js').replace('description', 'start: 5s\ndescription')
+      const head = await repository.publish({ 'manifests/servers/everything.yaml': broken })
+      expect(await gateway.becomes(head)).toMatchObject({ phase: 'degraded' })
+      const [server] = (await gateway.status()).servers
+      expect(server?.reason).toMatch(/node ended by itself \(exit code 1\); its last words: .*Cannot find module/)
+      await gateway.becomes(await repository.publish({ 'manifests/servers/everything.yaml': manifest }))
+    })
+
     test.for(['v1', 'v2', 'curl'] as const)('is called by %s, on the joint and on its own endpoint', async (kind) => {
       await using own = await callers[kind](`${gateway.endpoint}/mcp/everything`, agent.token)
       expect(await own.tools()).toEqual(expect.arrayContaining(['echo', 'get-sum']))
