@@ -91,17 +91,12 @@ export async function openSession(
   const params = { protocolVersion: newestLegacy, capabilities, clientInfo: self }
   const body = JSON.stringify({ jsonrpc: '2.0', id: 0, method: 'initialize', params })
   let version: string | undefined
-  let said: string | undefined
   const opened = await post(upstreams, { target, method: 'POST', headers: legacyHeaders(), body, signal }, (text) => {
     const message: unknown = JSON.parse(text)
     if (isRecord(message) && isRecord(message.result)) version = String(message.result.protocolVersion)
-    if (isRecord(message) && isRecord(message.error)) said = String(message.error.message).slice(0, 200)
   })
   if (version === undefined || !legacyVersions.includes(version))
-    throw new Refusal('answer', {
-      server: target.server,
-      why: `initialize answered HTTP ${opened.status}${said === undefined ? '' : `: ${said}`}`,
-    })
+    throw new Refusal('answer', { server: target.server, why: `initialize answered HTTP ${opened.status}` })
   const session = { agent, target, id: opened.sessionId, version }
   const initialized = JSON.stringify({ jsonrpc: '2.0', method: 'notifications/initialized' })
   const headers = legacyHeaders(session)

@@ -31,6 +31,7 @@ export class Program {
   readonly #take: (message: Message) => void
   readonly #timers: NodeJS.Timeout[] = []
   #inRow = 0
+  #rubbish = ''
   #why: string | undefined
   #gone = false
 
@@ -49,9 +50,9 @@ export class Program {
     return !this.#gone && this.#why === undefined
   }
 
-  /** The last line of its stderr, without secrets; for the people who run it, not for its clients. */
+  /** What it said last that was no message, without secrets; for the people who run it, not for its clients. */
   get lastWords(): string {
-    return this.#log.last
+    return this.#inRow > rubbishLimit ? this.#rubbish : this.#log.last
   }
 
   /** False where it takes no more: it has ended, or reads nothing. */
@@ -146,8 +147,11 @@ export class Program {
       return
     }
     this.dropped++
-    if (++this.#inRow === 1) say(`${this.name} writes to stdout what is no message: ${this.#quote(text)}`)
-    if (this.#inRow === rubbishLimit + 1) this.#giveUp(`it writes logs to stdout, such as ${this.#quote(text)}`)
+    if (++this.#inRow === 1) {
+      this.#rubbish = this.#quote(text)
+      say(`${this.name} writes to stdout what is no message: ${this.#rubbish}`)
+    }
+    if (this.#inRow === rubbishLimit + 1) this.#giveUp('it writes logs to stdout')
   }
 
   #quote(text: string): string {
