@@ -74,12 +74,16 @@ function journey(runtime: Runtime): void {
       expect((await gateway.status()).servers).toMatchObject([{ name: 'everything', phase: 'ready' }])
     })
 
-    test('that does not start is told with its exit code and its last words', { timeout: 2 * minutes }, async () => {
+    test('has its exit code and last words told to operators where it does not start', {
+      timeout: 2 * minutes,
+    }, async () => {
       const broken = manifest.replace(entry, 'absent.js').replace('description', 'start: 5s\ndescription')
       const head = await repository.publish({ 'manifests/servers/everything.yaml': broken })
       expect(await gateway.becomes(head)).toMatchObject({ phase: 'degraded' })
       const [server] = (await gateway.status()).servers
-      expect(server?.reason).toMatch(/node ended by itself \(exit code 1\); its last words: .*Cannot find module/)
+      expect(server?.log).toMatch(
+        /its last answer: node ended by itself \(exit code 1\); its last words: .*Cannot find module/,
+      )
       await gateway.becomes(await repository.publish({ 'manifests/servers/everything.yaml': manifest }))
     })
 
