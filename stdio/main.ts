@@ -3,7 +3,7 @@ import { createServer } from 'node:http'
 import { answer } from './door.ts'
 import { say } from './log.ts'
 import { Sessions } from './sessions.ts'
-import { programName, readSettings, type Settings } from './settings.ts'
+import { readSettings, type Settings } from './settings.ts'
 import { Stateless } from './stateless.ts'
 
 /** Serves a program that speaks MCP on stdin and stdout over HTTP: `node main.ts [--path /mcp …] -- program argument …`. */
@@ -14,7 +14,7 @@ async function main(settings: Settings): Promise<void> {
   server.keepAliveTimeout = 72_000
   server.listen(settings.port, settings.host)
   await once(server, 'listening')
-  say(`serving ${programName(settings)} at http://${settings.host}:${settings.port}${settings.path}`)
+  say(`serving ${settings.command[0]} at http://${settings.host}:${settings.port}${settings.path}`)
   await new Promise((told) => {
     for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT']) process.on(signal, told)
   })

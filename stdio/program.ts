@@ -6,7 +6,7 @@ import { Lines } from './lines.ts'
 import { StderrLog, say } from './log.ts'
 import { type Message, readMessage } from './message.ts'
 import { mark, reap, signalGroup } from './reap.ts'
-import { longest, programName, redact, type Settings } from './settings.ts'
+import { longest, redact, type Settings } from './settings.ts'
 
 /** ms: from the end of its stdin to SIGTERM, from there to SIGKILL; from the end of a pipe to that of its program, and back. */
 const grace = { polite: 500, term: 5_000, deaf: 1_000, pipes: 500 }
@@ -126,14 +126,14 @@ export class Program {
 
   #exit(): Promise<string> {
     return new Promise((done) => {
-      this.#child.once('error', (error) => this.#child.pid === undefined && done(unstartable(error)))
+      this.#child.once('error', (error) => this.#child.pid === undefined && done(unstartable(error, this.#settings)))
       this.#child.once('exit', (code, signal) => done(signal === null ? `exit code ${code}` : `killed by ${signal}`))
     })
   }
 
   #words(how: string): string {
-    const name = programName(this.#settings)
-    const words = this.#why === undefined ? `${name} ended by itself (${how})` : `${name} was ended: ${this.#why}`
+    const words =
+      this.#why === undefined ? `the program ended by itself (${how})` : `the program was ended: ${this.#why}`
     say(`${this.name} ${words}${this.dropped === 0 ? '' : `; ${this.dropped} lines of it were no answers to anything`}`)
     return words
   }
@@ -179,6 +179,6 @@ function messageOf(text: string): Message | undefined {
   }
 }
 
-function unstartable(error: Error): string {
-  return 'code' in error && error.code === 'ENOENT' ? 'there is no such program' : error.message
+function unstartable(error: Error, { command }: Settings): string {
+  return 'code' in error && error.code === 'ENOENT' ? `there is no program ${command[0]}` : error.message
 }

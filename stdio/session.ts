@@ -3,7 +3,7 @@ import { errorText, type Message, progressToken } from './message.ts'
 import { Program } from './program.ts'
 import { busy, Refusal } from './refusal.ts'
 import type { Reply } from './reply.ts'
-import { programName, type Settings } from './settings.ts'
+import type { Settings } from './settings.ts'
 
 /** ms that a program has to answer `initialize`. */
 const startLimit = 20_000
@@ -72,7 +72,7 @@ export class Session {
     }
     if (!this.program.write(message)) {
       if (!this.program.runs) throw new Refusal(404, -32001, 'Session not found')
-      throw busy(`${programName(this.#settings)} does not read what it is sent`)
+      throw busy('the program does not read what it is sent')
     }
     if (message.method === 'notifications/cancelled') this.#cancel(JSON.stringify(message.params.requestId))
   }

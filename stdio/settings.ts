@@ -1,4 +1,3 @@
-import { basename } from 'node:path'
 import { parseArgs } from 'node:util'
 
 /** What the wrapper is told when it is started. */
@@ -67,11 +66,6 @@ function wholeNumber(name: string, text: string | undefined): number {
   const value = Number(text)
   if (text !== undefined && /^\d+$/.test(text) && value > 0) return value
   throw new Error(`${name}: expected a number above 0, found ${text ?? 'nothing'}`)
-}
-
-/** What people call the program. */
-export function programName({ command }: Settings): string {
-  return basename(command[0])
 }
 
 /** The text without the values of secrets. */

@@ -4,7 +4,7 @@ import { errorText, isMutable, isRecord, type Message, metaOf, progressToken, re
 import { Program } from './program.ts'
 import { busy, Refusal } from './refusal.ts'
 import { Reply } from './reply.ts'
-import { programName, type Settings } from './settings.ts'
+import type { Settings } from './settings.ts'
 
 const version = '2026-07-28'
 const subscriptionKey = 'io.modelcontextprotocol/subscriptionId'
@@ -60,7 +60,7 @@ export class Stateless {
     response.once('close', () => this.#left(ours))
     if (!program.write({ text: withIds(message, ours) })) {
       this.#waiters.delete(ours)
-      throw busy(`${programName(this.#settings)} does not read what it is sent`)
+      throw busy('the program does not read what it is sent')
     }
   }
 

@@ -53,7 +53,7 @@ test('serves a program by its command, on our own Node, in its folder and at its
   const call = await open()
   expect(await call('reads', { path: '/proc/self/cmdline' })).toBe(`${process.execPath}\0program.ts\0`)
   expect(JSON.parse(await call('env'))).toMatchObject({ A: 'a', NODE_OPTIONS: '--no-warnings' })
-  expect(await fixture.host.logs(id, 5, signal)).toMatch(/^serving node at http:\/\/127\.0\.0\.1:\d+\/api/m)
+  expect(await fixture.host.logs(id, 5, signal)).toMatch(/^serving .*node at http:\/\/127\.0\.0\.1:\d+\/api/m)
 })
 
 test('leaves no program when it is stopped, not even those that do not want to go', async () => {

@@ -82,7 +82,7 @@ function journey(runtime: Runtime): void {
       expect(await gateway.becomes(head)).toMatchObject({ phase: 'degraded' })
       const [server] = (await gateway.status()).servers
       expect(server?.log).toMatch(
-        /its last answer: node ended by itself \(exit code 1\); its last words: .*Cannot find module/,
+        /its last answer: the program ended by itself \(exit code 1\); its last words: .*Cannot find module/,
       )
       await gateway.becomes(await repository.publish({ 'manifests/servers/everything.yaml': manifest }))
     })

@@ -18,7 +18,7 @@ describe('a program that ends', () => {
     const killed = await session.call('dies', {}, { id: 'c' })
     for (const answered of [killed, ...(await Promise.all(waiting))]) {
       expect(answered.status).toBe(200)
-      expect(faultOf(answered)).toBe('node ended by itself (killed by SIGKILL)')
+      expect(faultOf(answered)).toBe('the program ended by itself (killed by SIGKILL)')
     }
     expect((await session.call('echo')).status).toBe(404)
     expect(textOf(await (await wrapped.open()).call('echo', { value: 'next' }))).toBe('next')
@@ -27,7 +27,7 @@ describe('a program that ends', () => {
   test('has its exit code told, and its last words logged without a secret', async () => {
     const wrapped = await wrap(oddProgram(), { flags: ['--secrets', 'SECRET'], env: { SECRET: 'open sesame' } })
     const answered = await (await wrapped.open()).call('exits')
-    expect(faultOf(answered)).toBe('node ended by itself (exit code 4)')
+    expect(faultOf(answered)).toBe('the program ended by itself (exit code 4)')
     expect(wrapped.log()).toContain('out of luck, with [SECRET]')
     expect(wrapped.log()).not.toContain('open sesame')
   })
@@ -48,14 +48,14 @@ describe('a program that ends', () => {
       expect((await health()).status).toBe(200)
       const opened = await wrapped.send('POST', initialize())
       expect(opened.headers.get('mcp-session-id')).toBeNull()
-      expect(faultOf(opened)).toBe('sh ended by itself (exit code 3)')
+      expect(faultOf(opened)).toBe('the program ended by itself (exit code 3)')
       const asked = await wrapped.send('POST', initialize(), { 'user-agent': 'commons-gateway-probe' })
-      expect(faultOf(asked)).toBe('sh ended by itself (exit code 3); its last words: no table')
+      expect(faultOf(asked)).toBe('the program ended by itself (exit code 3); its last words: no table')
     }
     const held = await wrapped.send('POST', initialize())
     expect([held.status, held.json.error.message]).toEqual([503, 'this server fails to start'])
     const probed = await wrapped.send('POST', initialize(), { 'user-agent': 'commons-gateway-probe' })
-    expect(probed.json.error.message).toBe('sh ended by itself (exit code 3); its last words: no table')
+    expect(probed.json.error.message).toBe('the program ended by itself (exit code 3); its last words: no table')
     expect([(await health()).status, (await health()).json.fault]).toEqual([503, expect.stringContaining('no table')])
     writeFileSync(flag, '')
     await until('it is started again', async () => (await wrapped.send('POST', initialize())).status === 200)
@@ -65,14 +65,16 @@ describe('a program that ends', () => {
   test('one of its pipes and goes on is ended', async () => {
     const wrapped = await wrap(oddProgram())
     const [one, other] = [await wrapped.open(), await wrapped.open()]
-    expect(faultOf(await one.call('closes', { stream: 'stdout' }))).toBe('node was ended: it closed its stdout')
+    expect(faultOf(await one.call('closes', { stream: 'stdout' }))).toBe('the program was ended: it closed its stdout')
     expect(textOf(await other.call('closes', { stream: 'stdin' }))).toBe('closed')
-    expect(faultOf(await other.call('echo'))).toBe('node was ended: it closed its stdin')
+    expect(faultOf(await other.call('echo'))).toBe('the program was ended: it closed its stdin')
   })
 
   test('that does not exist is named', async () => {
     const wrapped = await wrap(['/no/such/program'])
-    expect(faultOf(await wrapped.send('POST', initialize()))).toBe('program ended by itself (there is no such program)')
+    expect(faultOf(await wrapped.send('POST', initialize()))).toBe(
+      'the program ended by itself (there is no program /no/such/program)',
+    )
   })
 })
 
@@ -85,7 +87,7 @@ test('ends a program that never answers initialize, after twenty seconds', async
   const answered = session.initialize(message!)
   vi.advanceTimersByTime(20_000)
   vi.advanceTimersByTime(5_500)
-  expect((await answered).text).toContain('node was ended: it did not answer initialize within 20 s')
+  expect((await answered).text).toContain('the program was ended: it did not answer initialize within 20 s')
 })
 
 test('says what is wrong with how it was started', async () => {

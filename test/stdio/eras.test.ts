@@ -132,7 +132,7 @@ describe('a program of the modern era', () => {
     for (const pid of wrapped.programs()) process.kill(pid, 'SIGKILL')
     const { status, json } = await waiting
     expect([status, json.id, json.error.code]).toEqual([200, 1, -32603])
-    expect(json.error.message).toContain('node ended by itself (killed by SIGKILL)')
+    expect(json.error.message).toContain('the program ended by itself (killed by SIGKILL)')
     expect((await send(wrapped, modern('tools/list'))).status).toBe(200)
   })
 

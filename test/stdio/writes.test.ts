@@ -19,9 +19,11 @@ describe('a program that writes', () => {
 
   test('its log to stdout is ended, and told why, without a secret', async () => {
     const wrapped = await wrap(oddProgram('--logs'), { flags: ['--secrets', 'SECRET'], env: { SECRET: 'open sesame' } })
-    expect(faultOf(await wrapped.send('POST', initialize()))).toBe('node was ended: it writes logs to stdout')
+    expect(faultOf(await wrapped.send('POST', initialize()))).toBe('the program was ended: it writes logs to stdout')
     const probed = await wrapped.send('POST', initialize(), { 'user-agent': 'commons-gateway-probe' })
-    expect(faultOf(probed)).toBe('node was ended: it writes logs to stdout; its last words: "INFO line 0 [SECRET]"')
+    expect(faultOf(probed)).toBe(
+      'the program was ended: it writes logs to stdout; its last words: "INFO line 0 [SECRET]"',
+    )
     await wrapped.empty()
   })
 
@@ -30,7 +32,7 @@ describe('a program that writes', () => {
     const session = await wrapped.open()
     expect(textOf(await session.call('long', { bytes: 7_000_000 }))).toHaveLength(7_000_000)
     expect(faultOf(await session.call('long', { bytes: 20_000_000 }))).toBe(
-      'node was ended: it wrote a line of more than 8388608 bytes',
+      'the program was ended: it wrote a line of more than 8388608 bytes',
     )
     await wrapped.empty()
     expect(memoryOf(wrapped)).toBeLessThan(400)
