@@ -59,6 +59,8 @@ export interface Server {
     | { readonly kind: 'image'; readonly ref: string }
     | { readonly kind: 'url'; readonly url: string }
   readonly command?: readonly string[]
+  /** It speaks MCP on stdin and stdout: so many programs at once, each ended after so many ms without a message. */
+  readonly stdio?: { readonly sessions: number; readonly idle: number }
   readonly port: number
   readonly path: string
   readonly health?: string

@@ -55,8 +55,8 @@ const Limits = z.strictObject({
 const Stdio = z.union([
   z.boolean(),
   z.strictObject({
-    sessions: z.int().min(1).prefault(8).describe('Programs at once.'),
-    idle: duration(1).prefault('10m').describe('Time without a call after which one is stopped.'),
+    sessions: z.int().min(1).prefault(8).describe('Programs at once, one a session; together they have `limits`.'),
+    idle: duration(1).prefault('10m').describe('Time without a message after which one is stopped.'),
   }),
 ])
 
@@ -84,7 +84,9 @@ export const ServerFile = z.strictObject({
   url: OutsideUrl.optional().describe('A server that runs elsewhere instead; the gateway only routes to it.'),
   auth: Auth.optional().describe('Credential that the proxy sends to `url`.'),
   command: z.array(Argument).min(1).optional().describe('Program and arguments, instead of the image’s own.'),
-  stdio: Stdio.prefault(false).describe('Whether the program speaks MCP on stdin and stdout.'),
+  stdio: Stdio.prefault(false).describe(
+    'Whether the program speaks MCP on stdin and stdout; its image needs nothing for that.',
+  ),
   port: z
     .int()
     .min(1)

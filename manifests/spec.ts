@@ -16,7 +16,7 @@ export const documents = {
  * Whoever builds an effect deletes its name here.
  */
 export const notEnforced = {
-  server: ['stdio', 'budget', 'auth'],
+  server: ['budget', 'auth'],
   permissions: [],
   gateway: [],
   lock: [],

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 import type { Definition } from '#manifests/definition.ts'
-import { legacyHeaders, modernHeaders, newestLegacy, ownEnvelope, self } from './envelope.ts'
+import { legacyHeaders, modernHeaders, newestLegacy, ownEnvelope, probing, self } from './envelope.ts'
 import { isRecord } from './message.ts'
 import { type ParamHeader, paramHeadersOf } from './params.ts'
 import { readDefinition, toolTexts } from './pinning.ts'
@@ -64,7 +64,8 @@ export async function inquire(
   signal: AbortSignal,
 ): Promise<Finding> {
   if (target.health !== undefined) await checkHealth(upstreams, target, target.health, signal)
-  const ask: Ask = async (method, params, headers) => {
+  const ask: Ask = async (method, params, asked) => {
+    const headers = { ...asked, ...probing }
     let message: Asked['message']
     let said = ''
     const body = JSON.stringify({ jsonrpc: '2.0', id: method, method, params })

@@ -20,6 +20,7 @@ import { collectImages, freeBytes, takenBytes } from './room.ts'
 import { createSeen, type Seen } from './seen.ts'
 import { forgetServer, startServer } from './server.ts'
 import { sightOf } from './sight.ts'
+import { collectWrappers, ensureWrapper } from './stdio.ts'
 
 /** What edge runs from, and proxies where no commit says otherwise: an image that is there, or one to build from a checkout. */
 export type OwnProduct =
@@ -85,6 +86,7 @@ class DockerHost implements Host {
   readonly #engine: Engine
   readonly #estate: Estate
   readonly #seen: Seen
+  readonly #wrapping = createTurn()
 
   constructor(setting: Setting) {
     this.#setting = setting
@@ -150,8 +152,10 @@ class DockerHost implements Host {
     return ensureProxy(this.#estate, this.#proxyOf(image), ref, signal)
   }
 
-  start(generation: Generation, signal: AbortSignal): Promise<void> {
-    return startServer(this.#estate, generation, signal)
+  async start(generation: Generation, signal: AbortSignal): Promise<void> {
+    const wrap = () => ensureWrapper(this.#estate, this.#productImage, signal)
+    const wrapper = generation.stdio === undefined ? undefined : await this.#wrapping.take(wrap, signal)
+    await startServer(this.#estate, { generation, wrapper }, signal)
   }
 
   async resume(id: string, signal: AbortSignal): Promise<void> {
@@ -182,8 +186,9 @@ class DockerHost implements Host {
     return takenBytes(this.#estate, signal)
   }
 
-  collect(keep: Keep, signal: AbortSignal): Promise<void> {
-    return collectImages(this.#estate, keep, signal)
+  async collect(keep: Keep, signal: AbortSignal): Promise<void> {
+    await collectImages(this.#estate, keep, signal)
+    await collectWrappers(this.#estate, signal)
   }
 
   async logs(id: string, tail: number, signal: AbortSignal): Promise<string> {

@@ -397,7 +397,8 @@ suite('a Docker host', ['docker'], () => {
       const name = generationName(instance, 'witness', generation.spec)
       await fixture.host.start(generationOf(made), signal)
       const tag = `${instance}/witness:${made.input.hash.slice(0, 12)}`
-      const options = serverContainer(instance, generation, { id: tag, user: '10001:10001' })
+      const image = { Id: tag, Config: { User: '', Labels: null } }
+      const options = serverContainer(instance, generation, { image, user: '10001:10001', wrapper: undefined })
       await engine.createContainer(name, options, signal)
       expect((await find(fixture.host, generation.spec)).state).toBe('created')
       await fixture.host.start(generation, signal)

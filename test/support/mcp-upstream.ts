@@ -120,7 +120,7 @@ export async function listen(server: Server): Promise<number> {
 const text = (words: string) => ({ content: [{ type: 'text' as const, text: words }] })
 
 /** echo, count (three steps of progress), ask (a form for a person), secret, and a name that needs changing. */
-function legacyServer(paused: Set<() => void>, said: Words): LegacyServer {
+export function legacyServer(paused: Set<() => void>, said: Words = {}): LegacyServer {
   const server = new LegacyServer(
     { name: 'old', version: '1' },
     { capabilities: { logging: {}, resources: { subscribe: true } } },
@@ -201,7 +201,7 @@ const stateless =
     await transport.handleRequest(request, response)
   }
 
-function modernServer(said: Words): McpServer {
+export function modernServer(said: Words = {}): McpServer {
   const server = new McpServer({ name: 'new', version: '2' }, { capabilities: { resources: { subscribe: true } } })
   const echo = { description: said.echo ?? 'says it again', inputSchema: z.object({ text: z.string() }) }
   server.registerTool('echo', echo, ({ text: words }) => text(words))
