@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { Logger } from 'pino'
 import type { Config } from './config.ts'
 import { createExchanges, type Exchanges } from './exchange.ts'
+import { createHeeds, type Heeds } from './heed.ts'
 import { createHolder, type Holder } from './holder.ts'
 import { createHosting, type Hosting } from './hosting.ts'
 import { endSession } from './inquire.ts'
@@ -23,6 +24,7 @@ export interface Gateway {
   readonly sessions: Sessions
   readonly upstreams: Upstreams
   readonly probes: Probes
+  readonly heeds: Heeds
   readonly pool: Pool
   readonly hosting: Hosting
   /** Whether its clients' sessions end with it. */
@@ -61,12 +63,14 @@ export function createGateway({ config, log, speakUp, sealKey, store, signal }: 
     upstreams,
     () => {
       speakUp()
+      if (holder.current !== undefined) heeds.review(holder.current)
       news.stir()
     },
     signal,
   )
+  const heeds = createHeeds({ upstreams, probes, changed: () => news.stir(), signal })
   const pool = createPool(upstreams)
-  const news = createNews(createViews(probes, () => holder.current))
+  const news = createNews(createViews({ probes, heeds }, () => holder.current))
   const hosting = createHosting({ news, store: keptSessions }, (session) => void endPooled(upstreams, session))
   const gateway = {
     config,
@@ -75,6 +79,7 @@ export function createGateway({ config, log, speakUp, sealKey, store, signal }: 
     sessions,
     upstreams,
     probes,
+    heeds,
     pool,
     hosting,
     endsSessions: store === undefined,
@@ -90,13 +95,14 @@ export function createGateway({ config, log, speakUp, sealKey, store, signal }: 
 }
 
 function review(gateway: Gateway, snapshot: Snapshot): void {
-  const { exchanges, sessions, pool, hosting, probes, news } = gateway
+  const { exchanges, sessions, pool, hosting, probes, heeds, news } = gateway
   const now = Date.now()
   exchanges.review(snapshot)
   for (const session of sessions.review(snapshot, now)) void end(gateway, snapshot, session)
   pool.review(snapshot, now)
   hosting.review(snapshot, now)
   probes.review(snapshot)
+  heeds.review(snapshot)
   news.stir()
 }
 

@@ -34,6 +34,7 @@ export async function answerJointly(visit: Visit, message: Message, era: Era, si
   if (listing !== undefined) return listJointly(visit, message, { listing, era })
   switch (method) {
     case 'initialize':
+      if (era === 'modern') break
       return resultText(message, initialized(visit, message), 'legacy')
     case 'ping':
       if (era === 'modern') break

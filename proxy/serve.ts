@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
-import { answerEach, refuseBody } from './answer.ts'
+import { answerEach, countRefusal, refuseBody } from './answer.ts'
 import { answerBare, answersBare } from './bare.ts'
 import { readBytes } from './body.ts'
 import { legacyVersions, modernVersion } from './envelope.ts'
@@ -10,7 +10,7 @@ import { resume } from './in-session.ts'
 import { answerJointly, versionFor } from './joint.ts'
 import { judge } from './judge.ts'
 import { serveListen } from './listen.ts'
-import { type Body, claimedVersion, type Message, readBody } from './message.ts'
+import { type Body, type Message, readBody } from './message.ts'
 import { checkModern, checkNames, eraOf, textOf } from './modern.ts'
 import { Refusal } from './refusal.ts'
 import { sendRefusal, takesStream } from './reply.ts'
@@ -32,11 +32,15 @@ export async function serveOne(visit: Visit, server: string): Promise<void> {
 }
 
 async function servePost(errand: Omit<Errand, 'session'>): Promise<void> {
+  const bytes = await readBytes(errand.visit.request)
+  const body = readBody(bytes)
+  return answering(errand.visit, body, () => passPost(errand, body, bytes))
+}
+
+async function passPost(errand: Omit<Errand, 'session'>, body: Body, bytes: Buffer): Promise<void> {
   const { visit, server, grant } = errand
   const { headers } = visit.request
-  const bytes = await readBytes(visit.request)
-  const body = readBody(bytes)
-  const era = body.messages.some((message) => claimedVersion(message) !== undefined) ? 'modern' : 'legacy'
+  const era = eraOf(body, headers)
   if (!body.batch) for (const message of body.messages) checkNames(message, headers, 'optional')
   const session = era === 'modern' ? undefined : sessionOf(visit, server)
   const refusals = judged(body, (message) => judge(grant, message))
@@ -94,14 +98,19 @@ function sessionOf(visit: Visit, server: string): Session | undefined {
 
 /** `/mcp`: every granted server behind one endpoint. */
 export async function serveJoint(visit: Visit): Promise<void> {
-  const { headers, method } = visit.request
+  const { method } = visit.request
   if (method !== 'POST') return serveHosted(visit, method)
   const body = readBody(await readBytes(visit.request))
+  return answering(visit, body, () => joinPost(visit, body))
+}
+
+async function joinPost(visit: Visit, body: Body): Promise<void> {
+  const { headers } = visit.request
   const era = eraOf(body, headers)
   const [message] = body.messages
   if (era === 'modern' && message !== undefined) {
     checkModern(message, headers)
-    if (message.method === 'subscriptions/listen' && message.kind === 'request') return listening(visit, message)
+    if (message.method === 'subscriptions/listen' && message.kind === 'request') return serveListen(visit, message)
     return answerEach(visit, { body, era }, (each, sink) => answerJointly(visit, each, era, sink))
   }
   checkLegacyVersion(textOf(headers['mcp-protocol-version']))
@@ -113,12 +122,15 @@ export async function serveJoint(visit: Visit): Promise<void> {
   return answerEach(within, { body, era }, (each, sink) => answerJointly(within, each, era, sink))
 }
 
-async function listening(visit: Visit, message: Message): Promise<void> {
+/** A refusal of a request says which one it was. */
+async function answering({ gateway, response }: Visit, { batch, messages }: Body, serve: () => Promise<void>) {
   try {
-    await serveListen(visit, message)
+    await serve()
   } catch (error) {
-    if (!(error instanceof Refusal) || visit.response.headersSent) throw error
-    sendRefusal(visit.response, error, error.body(message.id))
+    const [message] = messages
+    if (!(error instanceof Refusal) || response.headersSent || batch || message?.id === undefined) throw error
+    countRefusal({ gateway }, error)
+    sendRefusal(response, error, error.body(message.id))
   }
 }
 
