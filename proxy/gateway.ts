@@ -7,11 +7,12 @@ import { createHolder, type Holder } from './holder.ts'
 import { createHosting, type Hosting } from './hosting.ts'
 import { endSession } from './inquire.ts'
 import { createNews, type News } from './news.ts'
-import { createPool, endPooled, type Pool } from './pool.ts'
+import { createPool, endPooled, type Pool, type PooledSession } from './pool.ts'
 import { createProbes, type Probes } from './probe.ts'
 import { createSeal, type Seal, sealKeyBytes } from './seal.ts'
 import { createSessions, type Session, type Sessions } from './session.ts'
 import { openSessionStore, type SessionStore } from './session-store.ts'
+import { createStandIns, type StandIns } from './stand-in.ts'
 import type { Snapshot } from './table.ts'
 import { createUpstreams, type Upstreams } from './upstream.ts'
 import { createViews } from './view.ts'
@@ -27,6 +28,7 @@ export interface Gateway {
   readonly heeds: Heeds
   readonly pool: Pool
   readonly hosting: Hosting
+  readonly standIns: StandIns
   /** Whether its clients' sessions end with it. */
   readonly endsSessions: boolean
   readonly news: News
@@ -71,7 +73,7 @@ export function createGateway({ config, log, speakUp, sealKey, store, signal }: 
   const heeds = createHeeds({ upstreams, probes, changed: () => news.stir(), signal })
   const pool = createPool(upstreams)
   const news = createNews(createViews({ probes, heeds }, () => holder.current))
-  const hosting = createHosting({ news, store: keptSessions }, (session) => void endPooled(upstreams, session))
+  const endAt = (session: PooledSession) => void endPooled(upstreams, session)
   const gateway = {
     config,
     holder,
@@ -81,7 +83,8 @@ export function createGateway({ config, log, speakUp, sealKey, store, signal }: 
     probes,
     heeds,
     pool,
-    hosting,
+    hosting: createHosting({ news, store: keptSessions }, endAt),
+    standIns: createStandIns(endAt),
     endsSessions: store === undefined,
     news,
     seal: createSeal(sealKey ?? randomBytes(sealKeyBytes)),
@@ -95,12 +98,13 @@ export function createGateway({ config, log, speakUp, sealKey, store, signal }: 
 }
 
 function review(gateway: Gateway, snapshot: Snapshot): void {
-  const { exchanges, sessions, pool, hosting, probes, heeds, news } = gateway
+  const { exchanges, sessions, pool, hosting, standIns, probes, heeds, news } = gateway
   const now = Date.now()
   exchanges.review(snapshot)
   for (const session of sessions.review(snapshot, now)) void end(gateway, snapshot, session)
   pool.review(snapshot, now)
   hosting.review(snapshot, now)
+  standIns.review(snapshot, now)
   probes.review(snapshot)
   heeds.review(snapshot)
   news.stir()
@@ -117,6 +121,7 @@ export async function closeGateway(gateway: Gateway): Promise<void> {
   if (snapshot !== undefined && gateway.endsSessions)
     await Promise.all(gateway.sessions.clear().map((session) => end(gateway, snapshot, session)))
   gateway.hosting.clear()
+  gateway.standIns.clear()
   gateway.news[Symbol.dispose]()
   await gateway.pool[Symbol.asyncDispose]()
   await gateway.upstreams[Symbol.asyncDispose]()

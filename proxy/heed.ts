@@ -12,6 +12,8 @@ import type { Upstreams } from './upstream.ts'
 export interface Heeds {
   /** Starts listening to what is new, stops listening to what is gone. */
   review(snapshot: Snapshot): void
+  /** A generation said so on a stream of somebody else's. */
+  note(generation: string, kind: Kind): void
   /** How often a generation said that a list changed. */
   changes(generation: string, kind: Kind): number
 }
@@ -29,7 +31,7 @@ interface Ear {
   readonly counts: Record<Kind, number>
 }
 
-const kinds: readonly Kind[] = ['tools', 'prompts', 'resources']
+export const kinds: readonly Kind[] = ['tools', 'prompts', 'resources']
 const pauses = [500, 1_000, 2_000, 5_000, 10_000, 30_000]
 
 export function createHeeds(heeding: Heeding): Heeds {
@@ -46,11 +48,25 @@ export function createHeeds(heeding: Heeding): Heeds {
         if (target.role !== 'serving' || found === undefined || ears.has(target.generation)) continue
         const ear = { stop: new AbortController(), counts: { tools: 0, prompts: 0, resources: 0 } }
         ears.set(target.generation, ear)
-        void keepListening(heeding, { target, ear, wanted: announced(found) })
+        const heard = (kind: Kind) => note(heeding, ears, { generation: target.generation, kind })
+        void keepListening(heeding, { target, ear, wanted: announced(found), heard })
       }
     },
+    note: (generation, kind) => note(heeding, ears, { generation, kind }),
     changes: (generation, kind) => ears.get(generation)?.counts[kind] ?? 0,
   }
+}
+
+/** The probes show what tools there are now; of the rest nobody asks before somebody wants it. */
+function note(
+  { probes, changed }: Heeding,
+  ears: ReadonlyMap<string, Ear>,
+  { generation, kind }: { readonly generation: string; readonly kind: Kind },
+): void {
+  const ear = ears.get(generation)
+  if (ear !== undefined) ear.counts[kind]++
+  if (kind === 'tools') probes.again(generation)
+  else changed()
 }
 
 /** The lists of which a server says that it tells when they change. */
@@ -66,6 +82,7 @@ interface Listening {
   readonly target: Target
   readonly ear: Ear
   readonly wanted: readonly Kind[]
+  readonly heard: (kind: Kind) => void
 }
 
 async function keepListening(heeding: Heeding, listening: Listening): Promise<void> {
@@ -80,24 +97,19 @@ async function keepListening(heeding: Heeding, listening: Listening): Promise<vo
 }
 
 async function listenOnce(
-  { upstreams, probes, changed }: Heeding,
-  { target, ear, wanted }: Listening,
+  { upstreams }: Heeding,
+  { target, wanted, heard }: Listening,
   { signal, again }: { readonly signal: AbortSignal; readonly again: boolean },
 ): Promise<void> {
   const notifications = Object.fromEntries(wanted.map((kind) => [`${kind}ListChanged`, true]))
   const params = { notifications, _meta: ownEnvelope }
   const body = JSON.stringify({ jsonrpc: '2.0', id: 'gateway', method: 'subscriptions/listen', params })
   const headers = modernHeaders('subscriptions/listen')
-  const note = (kind: Kind) => {
-    ear.counts[kind]++
-    if (kind === 'tools') probes.again(target.generation)
-    else changed()
-  }
   await post(upstreams, { target, method: 'POST', headers, body, signal }, (text) => {
     const message: unknown = JSON.parse(text)
     if (!isRecord(message)) return
     // What changed while nobody listened was not said.
-    if (again && message.method === 'notifications/subscriptions/acknowledged') wanted.forEach(note)
-    for (const kind of wanted) if (message.method === `notifications/${kind}/list_changed`) note(kind)
+    if (again && message.method === 'notifications/subscriptions/acknowledged') wanted.forEach(heard)
+    for (const kind of wanted) if (message.method === `notifications/${kind}/list_changed`) heard(kind)
   })
 }

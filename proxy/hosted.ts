@@ -22,6 +22,11 @@ const asked: Readonly<Record<string, string>> = {
   'sampling/createMessage': 'sampling',
   'roots/list': 'roots',
 }
+/** The capability that a client must have for a request of a server; undefined where there is no such request. */
+export function capabilityFor(method: string): string | undefined {
+  return asked[method]
+}
+
 /** Older clients take an event without data for a message. */
 const primedSince = '2025-11-25'
 /** How long a person may take to answer, ms. */
@@ -112,7 +117,7 @@ export class HostedSession implements Listener {
     { method, params }: { readonly method: string; readonly params: string },
     signal: AbortSignal,
   ): Promise<Message> {
-    const capability = asked[method]
+    const capability = capabilityFor(method)
     if (capability === undefined || this.client.capabilities[capability] === undefined)
       throw new NotAnswered(`the client does not offer ${capability ?? method}`)
     const id = `"gateway-${++this.#questionCount}"`

@@ -40,7 +40,7 @@ export function createHosting(
     unlisten.get(session)?.()
     unlisten.delete(session)
     session.close()
-    for (const [generation] of session.upstream) leave(session, generation, end)
+    leaveAll(session, end)
   }
   const drop = (session: HostedSession) => {
     store.drop(session.id)
@@ -108,12 +108,13 @@ function isOver(session: HostedSession, snapshot: Snapshot, now: number): boolea
   return isIdle || !snapshot.agents.has(session.agent)
 }
 
-interface Settling {
+export interface Settling {
   readonly now: number
   readonly end: (session: PooledSession) => void
 }
 
-function settle(session: HostedSession, snapshot: Snapshot, { now, end }: Settling): void {
+/** Ends what a session has at servers that no longer serve its agent. */
+export function settle(session: HostedSession, snapshot: Snapshot, { now, end }: Settling): void {
   session.tidy(now)
   if (session.inFlight.size > 0) return
   for (const [generation] of session.upstream)
@@ -123,6 +124,11 @@ function settle(session: HostedSession, snapshot: Snapshot, { now, end }: Settli
 function isWanted({ agent }: HostedSession, generation: string, snapshot: Snapshot): boolean {
   const target = snapshot.targets.get(generation)
   return target?.role === 'serving' && grantOf(snapshot, agent, target.server) !== undefined
+}
+
+/** Ends all that a session has at servers. */
+export function leaveAll(session: HostedSession, end: Settling['end']): void {
+  for (const [generation] of session.upstream) leave(session, generation, end)
 }
 
 function leave({ upstream }: HostedSession, generation: string, end: (session: PooledSession) => void): void {

@@ -176,12 +176,13 @@ function askerFor(
   message: Message,
   { server, sink, patience }: { readonly server: string; readonly sink: Sink; readonly patience: Patience },
 ): Asker {
-  const asker = askerOf(message, sink, visit.session)
+  const sign = (method: string, params: string) => signQuestion(server, method, params)
+  const asker = { ...askerOf(message, sink, visit.session), sign }
   const { ask: put } = asker
   if (put === undefined) return asker
   return {
     ...asker,
-    ask: (method, params, signal) => patience.during(put(method, signQuestion(server, method, params), signal)),
+    ask: (method, params, signal) => patience.during(put(method, sign(method, params), signal)),
   }
 }
 

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { replyTo } from './demand.ts'
 import { legacyHeaders } from './envelope.ts'
 import type { Gateway } from './gateway.ts'
+import { kinds } from './heed.ts'
 import type { HostedSession } from './hosted.ts'
 import { isRecord } from './message.ts'
 import type { PooledSession } from './pool.ts'
@@ -68,7 +69,8 @@ function take(line: Line, text: string): void {
 const noted: ReadonlySet<string> = new Set(['notifications/message', 'notifications/resources/updated'])
 
 function note({ gateway, session, own: { target } }: Line, method: string, text: string): void {
-  if (method.endsWith('/list_changed')) gateway.probes.again(target.generation)
+  for (const kind of kinds)
+    if (method === `notifications/${kind}/list_changed`) gateway.heeds.note(target.generation, kind)
   const prefix = gateway.holder.current?.servers.get(target.server)?.prefix ?? ''
   if (noted.has(method)) session.standing.send(signNote(text, target.server, uriLead(target.server, prefix)))
 }

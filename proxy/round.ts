@@ -21,9 +21,12 @@ export function unsealed(seal: Seal, { message, agent, target }: Question): read
   if (requestState === undefined) return []
   const { server } = target
   const state = typeof requestState === 'string' ? seal.open(requestState, { agent, server, message }) : undefined
-  if (state === undefined)
-    throw new Refusal('params', { why: 'requestState is not valid for this request, or expired' })
+  if (state === undefined) throw expired()
   return [{ at: ['requestState'], value: state }]
+}
+
+export function expired(): Refusal {
+  return new Refusal('params', { why: 'requestState is not valid for this request, or expired' })
 }
 
 /** A server's demand for input in which its state can be brought back by the same agent only. */

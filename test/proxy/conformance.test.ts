@@ -35,6 +35,6 @@ beforeAll(async () => {
 describe.each(stories)('$suite at $title', (story) => {
   test.each(required(story.suite))('%s', (scenario) => {
     const found = shown.get(story)?.get(scenario) ?? ['was not run']
-    expect(found, found.join("; ")).toEqual((story.lossy?.[scenario] ?? []).map((id) => expect.stringContaining(id)))
+    expect(found, found.join('; ')).toEqual((story.lossy?.[scenario] ?? []).map((id) => expect.stringContaining(id)))
   })
 })
