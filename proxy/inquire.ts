@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import { legacyHeaders, modernHeaders, newestLegacy, ownEnvelope, self } from './envelope.ts'
+import { legacyHeaders, metaKeys, modernHeaders, newestLegacy, ownEnvelope, self } from './envelope.ts'
 import { isRecord } from './message.ts'
 import { type ParamHeader, paramHeadersOf } from './params.ts'
 import { post, type Reply } from './post.ts'
@@ -17,6 +17,10 @@ export interface Finding {
   readonly instructions: string
   /** Whether it answers a legacy request that belongs to no session. */
   readonly bare: boolean
+  /** Whether it refuses legacy clients altogether. */
+  readonly strict: boolean
+  /** What it calls itself. */
+  readonly info: Readonly<Record<string, unknown>> | undefined
   readonly tools: readonly string[]
   /** Hash of the tools as they were listed. */
   readonly digest: string
@@ -59,7 +63,8 @@ export async function inquire(
     const body = JSON.stringify({ jsonrpc: '2.0', id: method, method, params })
     const reply = await post(upstreams, { target, method: 'POST', headers, body, signal }, (text) => {
       const parsed = parse(method, text)
-      if (isRecord(parsed) && parsed.id === method) message = parsed
+      if (isRecord(parsed) && (parsed.id === method || (isRecord(parsed.error) && (parsed.id ?? null) === null)))
+        message = parsed
     })
     return { ...reply, message }
   }
@@ -83,10 +88,12 @@ async function discover(ask: Ask): Promise<Readonly<Record<string, unknown>> | u
   return undefined
 }
 
-type About = Pick<Finding, 'capabilities' | 'instructions'>
+type About = Pick<Finding, 'capabilities' | 'instructions' | 'info'>
 
-function aboutOf({ capabilities, instructions }: Readonly<Record<string, unknown>>): About {
+function aboutOf({ capabilities, instructions, serverInfo, _meta }: Readonly<Record<string, unknown>>): About {
+  const info = isRecord(_meta) && _meta[metaKeys.server] !== undefined ? _meta[metaKeys.server] : serverInfo
   return {
+    info: isRecord(info) ? info : undefined,
     capabilities: isRecord(capabilities) ? capabilities : {},
     instructions: typeof instructions === 'string' ? instructions : '',
   }
@@ -100,8 +107,15 @@ function declaresTools({ capabilities }: About): boolean {
 async function inquireModern(ask: Ask, about: About, known: Finding | undefined): Promise<Finding> {
   const list = (params: object) => ask('tools/list', { ...params, _meta: ownEnvelope }, modernHeaders('tools/list'))
   const listed = await listTools(list, declaresTools(about))
-  const bare = known?.bare ?? isRecord((await ask('tools/list', {}, legacyHeaders())).message?.result)
-  return { era: 'modern', bare, ...about, ...listed }
+  const { bare, strict } = known ?? (await askLegacy(ask))
+  return { era: 'modern', bare, strict, ...about, ...listed }
+}
+
+/** How a modern server takes a legacy request that belongs to no session: one that wants a session refuses it in other words than one that wants the newer era. */
+async function askLegacy(ask: Ask): Promise<Pick<Finding, 'bare' | 'strict'>> {
+  const { message } = await ask('tools/list', {}, legacyHeaders())
+  const refused = isRecord(message?.error) && [...versionErrors, -32602].includes(message.error.code)
+  return { bare: isRecord(message?.result), strict: refused }
 }
 
 interface Legacy {
@@ -122,7 +136,7 @@ async function inquireLegacy({ upstreams, target, ask, signal }: Legacy): Promis
     await post(upstreams, { target, method: 'POST', headers, body, signal }, () => undefined)
     const about = aboutOf(message.result)
     const listed = await listTools((page) => ask('tools/list', page, headers), declaresTools(about))
-    return { era: 'legacy', bare: sessionId === undefined, ...about, ...listed }
+    return { era: 'legacy', bare: sessionId === undefined, strict: false, ...about, ...listed }
   } finally {
     if (sessionId !== undefined) await endSession(upstreams, target, headers)
   }

@@ -1,16 +1,20 @@
 import type { Kind } from './grant.ts'
 import type { Heeds } from './heed.ts'
-import type { View } from './news.ts'
+import type { Listener, View } from './news.ts'
 import type { Probes } from './probe.ts'
 import { grantedServers, grantOf, type Snapshot, servingTarget } from './table.ts'
 
-/** Gives the view that an agent has now. A server that is being replaced looks as it did before. */
-export function createViews({ probes, heeds }: Looking, current: () => Snapshot | undefined): (agent: string) => View {
+/** Gives the view that somebody has now. A server that is being replaced looks as it did before. */
+export function createViews(
+  { probes, heeds }: Looking,
+  current: () => Snapshot | undefined,
+): (listener: Pick<Listener, 'agent' | 'only'>) => View {
   const last = new Map<string, View>()
-  return (agent) => {
+  return ({ agent, only }) => {
     const snapshot = current()
     if (snapshot === undefined) return unseen
-    const servers = grantedServers(snapshot, agent).map((server) => {
+    const seen = grantedServers(snapshot, agent).filter((server) => only === undefined || server === only)
+    const servers = seen.map((server) => {
       const look = lookAt(snapshot, { probes, heeds }, server) ?? last.get(server) ?? unseen
       last.set(server, look)
       return { server, look, grant: grantOf(snapshot, agent, server), prefix: snapshot.servers.get(server)?.prefix }
