@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import type { Grant } from '#manifests/table.ts'
+import { keepPrivate } from './bridge.ts'
 import { isWhole } from './grant.ts'
 import { isRecord } from './message.ts'
 import { clientHeaders } from './pass.ts'
@@ -18,16 +19,20 @@ export interface Carriage {
   /** Whether the client reads event streams. */
   readonly streams: boolean
   readonly batch: boolean
+  /** Whether the answer says how long whom may keep it. */
+  readonly cached: boolean
   /** Called with each piece that is more than a sign of life. */
   readonly progress: (bytes: number) => void
 }
 
-/** Begins to carry an answer: as it is where it can be, sifted where the grant leaves something out, as one JSON body where the client takes no stream. */
+/** Begins to carry an answer: as it is where it can be, sifted where the grant leaves something out, kept to its agent where others might keep it too, as one JSON body where the client takes no stream. */
 export function carry(head: Head, carriage: Carriage): Receiver {
   const stream = head.type === 'text/event-stream'
-  const sifting = isWhole(carriage.grant) ? (text: string) => text : (text: string) => sift(carriage.grant, text)
+  const whole = isWhole(carriage.grant)
+  const sifted = (text: string) => (whole ? text : sift(carriage.grant, text))
+  const sifting = carriage.cached ? (text: string) => keepPrivate(sifted(text)) : sifted
   if (stream && !carriage.streams) return observed(collapse(head, carriage, sifting), carriage)
-  if (isWhole(carriage.grant)) return observed(asItIs(head, carriage), carriage)
+  if (whole && !carriage.cached) return observed(asItIs(head, carriage), carriage)
   return observed(stream ? siftStream(head, carriage, sifting) : siftText(head, carriage, sifting), carriage)
 }
 

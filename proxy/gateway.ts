@@ -73,7 +73,7 @@ export function createGateway({ config, log, speakUp, sealKey, store, signal }: 
   const heeds = createHeeds({ upstreams, probes, changed: () => news.stir(), signal })
   const pool = createPool(upstreams)
   const news = createNews(createViews({ probes, heeds }, () => holder.current))
-  const endAt = (session: PooledSession) => void endPooled(upstreams, session)
+  const endAt = (session: PooledSession) => endPooled(upstreams, session)
   const gateway = {
     config,
     holder,
@@ -121,7 +121,7 @@ export async function closeGateway(gateway: Gateway): Promise<void> {
   if (snapshot !== undefined && gateway.endsSessions)
     await Promise.all(gateway.sessions.clear().map((session) => end(gateway, snapshot, session)))
   gateway.hosting.clear()
-  gateway.standIns.clear()
+  await gateway.standIns.clear()
   gateway.news[Symbol.dispose]()
   await gateway.pool[Symbol.asyncDispose]()
   await gateway.upstreams[Symbol.asyncDispose]()

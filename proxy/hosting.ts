@@ -28,7 +28,7 @@ const mostOfAgent = 1_000
 /** `end` is called for each session at a server that is no longer needed. */
 export function createHosting(
   { news, store }: { readonly news: News; readonly store: SessionStore },
-  end: (session: PooledSession) => void,
+  end: (session: PooledSession) => unknown,
 ): Hosting {
   const held = new Map<string, HostedSession>()
   const unlisten = new Map<HostedSession, () => void>()
@@ -114,7 +114,7 @@ function isOver(session: HostedSession, snapshot: Snapshot, now: number): boolea
 
 export interface Settling {
   readonly now: number
-  readonly end: (session: PooledSession) => void
+  readonly end: (session: PooledSession) => unknown
 }
 
 /** Ends what a session has at servers that no longer serve its agent. */
@@ -135,7 +135,7 @@ export function leaveAll(session: HostedSession, end: Settling['end']): void {
   for (const [generation] of session.upstream) leave(session, generation, end)
 }
 
-function leave({ upstream }: HostedSession, generation: string, end: (session: PooledSession) => void): void {
+function leave({ upstream }: HostedSession, generation: string, end: (session: PooledSession) => unknown): void {
   upstream.get(generation)?.then(end, () => undefined)
   upstream.delete(generation)
 }

@@ -15,7 +15,7 @@ export interface StandIns {
   drop(session: HostedSession): void
   /** Drops those that were long idle or whose agents are gone, and ends what they have at servers that no longer serve. */
   review(snapshot: Snapshot, now: number): void
-  clear(): void
+  clear(): Promise<void>
 }
 
 const idleLimit = 5 * 60_000
@@ -37,7 +37,7 @@ export function askable(capabilities: Capabilities): Capabilities {
 }
 
 /** `end` is called for each session at a server that is no longer needed. */
-export function createStandIns(end: (session: PooledSession) => void): StandIns {
+export function createStandIns(end: (session: PooledSession) => Promise<void>): StandIns {
   const free: HostedSession[] = []
   const drop = (session: HostedSession) => {
     session.close()
@@ -66,8 +66,12 @@ export function createStandIns(end: (session: PooledSession) => void): StandIns 
         else settle(session, snapshot, { now, end })
       }
     },
-    clear: () => {
-      for (const session of [...free]) remove(session)
+    clear: async () => {
+      const ending = free.splice(0).flatMap((session) => {
+        session.close()
+        return [...session.upstream.values()].map((own) => own.then(end, () => undefined))
+      })
+      await Promise.all(ending)
     },
   }
 }
