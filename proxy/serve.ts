@@ -94,12 +94,12 @@ function sessionOf(visit: Visit, server: string): Session | undefined {
 
 /** Whether a request and its server are of different eras, and not of one that the server answers as well. */
 async function isBridged({ visit, server }: Omit<Errand, 'session'>, body: Body, era: 'modern' | 'legacy') {
-  if (era === 'legacy' && isHosted(visit, server)) return true
+  const opens = body.messages.some(({ method }) => method === 'initialize')
+  if (era === 'legacy' && !opens) return isHosted(visit, server)
   const target = servingTarget(visit.snapshot, server)
   if (target === undefined) return false
   const found = await visit.gateway.probes.finding(target).catch(() => undefined)
-  if (era === 'modern') return found?.era === 'legacy'
-  return found?.strict === true && body.messages.some(({ method }) => method === 'initialize')
+  return era === 'modern' ? found?.era === 'legacy' : found?.strict === true
 }
 
 /** Whether a request belongs to a session of the gateway's own. */

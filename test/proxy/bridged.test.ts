@@ -8,6 +8,7 @@ import {
 } from '@modelcontextprotocol/sdk/types.js'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Grant } from '#manifests/table.ts'
+import { openSessionStore } from '../../proxy/session-store.ts'
 import { openConformanceServer } from '../support/conformance-server.ts'
 import { openListener, openUpstream, type Upstream } from '../support/mcp-upstream.ts'
 import { agentWith, as, type OpenProxy, openProxy, rpc, serverAt, wholeGrant } from '../support/proxy.ts'
@@ -102,6 +103,21 @@ describe('a legacy client of a server that is only modern', () => {
     expect((await proxy.post('/mcp/fresh', rpc('ping'), headers)).json.result).toEqual({})
     expect((await fetch(`${proxy.url}/mcp/fresh`, { method: 'DELETE', headers })).status).toBe(204)
     expect((await proxy.post('/mcp/fresh', rpc('ping'), headers)).status).toBe(404)
+  })
+
+  test('keeps it when the proxy is replaced', async () => {
+    using store = openSessionStore(':memory:')
+    const first = await openProxy({ store })
+    first.use({ agents, servers: servers() })
+    await until('the server is known', () => first.gateway.probes.known(servers().fresh.generation))
+    const opened = await first.post('/mcp/fresh', initialize, as('a'))
+    const headers = { ...as('a'), 'mcp-session-id': opened.headers.get('mcp-session-id') ?? '' }
+    await first[Symbol.asyncDispose]()
+    await using second = await openProxy({ store })
+    second.use({ agents, servers: servers() })
+    const echo = rpc('tools/call', { name: 'echo', arguments: { text: 'still here' } })
+    expect((await second.post('/mcp/fresh', echo, headers)).text).toContain('still here')
+    expect((await second.post('/mcp', rpc('ping'), headers)).status).toBe(404)
   })
 
   test('loses it with the grant', async () => {

@@ -38,6 +38,10 @@ beforeAll(async () => {
   shown = await runAll(stories)
 }, 300_000)
 
+test('the suites count as many scenarios as they are known to', () => {
+  expect((['2025-11-25', '2026-07-28', '0.1.16'] as const).map((suite) => required(suite).length)).toEqual([30, 37, 32])
+})
+
 describe.each(stories)('$suite at $title', (story) => {
   test.each(required(story.suite))('%s', (scenario) => {
     const found = shown.get(story)?.get(scenario) ?? ['was not run']

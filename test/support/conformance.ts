@@ -108,7 +108,7 @@ async function readShown(folder: string): Promise<Shown> {
 async function readBad(file: string): Promise<readonly string[]> {
   const text = await readFile(file, 'utf8').catch(() => undefined)
   if (text === undefined) return ['did not end']
-  const bad = Checks.parse(JSON.parse(text)).filter(({ status }) => status === 'FAILURE' || status === 'WARNING')
+  const bad = Checks.parse(JSON.parse(text)).filter(({ status }) => status !== 'SUCCESS' && status !== 'INFO')
   return bad.map(({ id, errorMessage = '' }) => `${id}: ${errorMessage}`)
 }
 
