@@ -110,7 +110,7 @@ describe('replacing a proxy', () => {
     const next = await open('q', port)
     const echo = rpc('tools/call', { name: 'echo', arguments: { text: 'still here' } })
     expect((await post(`${next.url}/mcp/s`, echo, { ...both, ...session })).text).toContain('still here')
-    expect(upstream.sessions).toBe(1)
+    await until('the probe has ended its own session', () => upstream.sessions === 1)
     expect(await next.leave()).toBe(0)
   }, 60_000)
 })
