@@ -17,6 +17,14 @@ COPY --from=packages /app ./
 COPY manifests manifests
 COPY controller controller
 COPY proxy proxy
+COPY stdio stdio
+
+# Node and what it needs to run in any image, which the engine copies into the volume that stdio servers are started from.
+RUN mkdir /opt/stdio && cd /opt/stdio \
+  && cp "$(command -v node)" node \
+  && ldd node | grep -o '/[^ ]*' | while read -r library; do cp -L "$library" .; done \
+  && mv ld-linux*.so.* ld.so \
+  && ./ld.so --library-path . ./node --version >whole
 
 # Root, because whoever may use the engine's socket is root on the machine whatever its number here. Edge and proxies do
 # not get the socket, and are started as users without rights.

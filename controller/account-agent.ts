@@ -5,6 +5,7 @@ import { suggestion } from './compile/nearest.ts'
 import { Refused } from './controller.ts'
 import type { Agent } from './desired.ts'
 import type { Fact, Records } from './records.ts'
+import { describeDrift } from './tool-drift.ts'
 
 interface Question {
   readonly name: string
@@ -102,6 +103,8 @@ function verdict({ server, tool, exists }: Place, question: Question): string {
   const pattern = grant.tools.find((glob) => globPattern(glob).test(tool))
   if (pattern === undefined)
     return `refused: no pattern matches (${grant.tools.join(' ') || 'no tools'}, by ${lineOf(server, agent)})`
+  const drift = question.records.servers.find((one) => one.name === server)?.drift?.find((one) => one.tool === tool)
+  if (drift?.treated === 'blocked' && drift.change !== 'gone') return `refused: ${describeDrift(drift)}`
   if (isOver(agent)) return `refused: the token of ${name} is over since ${agent.expires}`
   const unknown = exists === true ? '' : `; whether ${server} has it is not known`
   return `may be called: "${pattern}", by ${lineOf(server, agent)}${standingOf(server, question)}${unknown}`

@@ -9,6 +9,7 @@ import type { Attempt } from './journal/failures.ts'
 import type { Standing } from './outcome.ts'
 import { retryAt } from './patience.ts'
 import type { Fact, Records } from './records.ts'
+import { describeDrift } from './tool-drift.ts'
 
 const remembered = 3
 
@@ -50,6 +51,11 @@ function serverFacts(server: ServerStatus, records: Records): Fact[] {
     ...facts('rolled back', [standing.aim.pinned?.get(name)]),
     ...failures.filter((one) => one.server === name).map((one) => fact('failed', failed(one))),
     ...facts('lately', lately(name, records)),
+    ...facts('differs from the lock', (server.drift ?? []).map(describeDrift)),
+    ...facts(
+      'says',
+      (server.suspicions ?? []).map(({ tool, at, what }) => `${tool} ${at}: ${what}`),
+    ),
     ...facts('granted to', [grantedTo(name, standing) || 'nobody']),
     ...facts('commits', commitsOf(name, records)),
   ]
@@ -118,14 +124,13 @@ function failed(attempt: Attempt): string {
   return `${attempt.spec.slice(0, 8)} of commit ${attempt.commit.slice(0, 12)}, ${times}, last at ${iso(attempt.at)}: ${attempt.reason}; ${next}`
 }
 
+const done = { roll: 'came to serve', heal: 'was started again', mend: 'was put right' } as const
+
 function lately(name: string, { moves }: Records): string[] {
   return moves
     .filter(({ server }) => server === name)
     .slice(-remembered)
-    .map(
-      ({ kind, spec, because, at: when }) =>
-        `${iso(when)}  ${kind === 'roll' ? 'came to serve' : 'was started again'}: ${spec.slice(0, 8)}, ${because}`,
-    )
+    .map(({ kind, spec, because, at: when }) => `${iso(when)}  ${done[kind]}: ${spec.slice(0, 8)}, ${because}`)
 }
 
 function grantedTo(name: string, { aim }: Standing): string {

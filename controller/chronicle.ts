@@ -9,7 +9,12 @@ export interface Chronicle {
   see(commit: string, skipped: readonly string[]): void
   /** Says more of the current commit; the same again changes nothing. */
   tell(more: Partial<Omit<CommitStatus, 'commit' | 'seen' | 'since'>>): void
+  /** Adds a line to what was put right while the current commit was current. */
+  repair(line: string): void
 }
+
+/** Lines of what was put right that are kept for each commit. */
+const repairsKept = 20
 
 export function createChronicle(journal: Journal, onChange: (status: CommitStatus) => void): Chronicle {
   let current: CommitStatus | undefined
@@ -25,7 +30,18 @@ export function createChronicle(journal: Journal, onChange: (status: CommitStatu
     onChange(status)
   }
 
+  function tell(more: Partial<CommitStatus>): void {
+    if (current === undefined) return
+    const next = { ...current, ...more }
+    if (JSON.stringify(next) === JSON.stringify(current)) return
+    const status = next.phase === current.phase ? next : { ...next, since: now() }
+    put(status)
+    current = status
+  }
+
   return {
+    tell,
+    repair: (line) => tell({ repaired: [...(current?.repaired ?? []), line].slice(-repairsKept) }),
     get current() {
       return current
     },
@@ -42,14 +58,6 @@ export function createChronicle(journal: Journal, onChange: (status: CommitStatu
       const head = seen(commit)
       begin(head)
       current = head
-    },
-    tell(more) {
-      if (current === undefined) return
-      const next = { ...current, ...more }
-      if (JSON.stringify(next) === JSON.stringify(current)) return
-      const status = next.phase === current.phase ? next : { ...next, since: now() }
-      put(status)
-      current = status
     },
   }
 }

@@ -1,4 +1,5 @@
 import type { Account } from '#manifests/account.ts'
+import type { ListedServer } from '#manifests/lock.ts'
 import type { CommitStatus, PullStatus, Status } from '#manifests/status.ts'
 import type { LogQuestion } from './log-question.ts'
 import type { Word } from './narration.ts'
@@ -33,6 +34,8 @@ export interface Controller {
   narrate(beat: number, signal: AbortSignal): AsyncGenerator<Word | undefined>
   /** Why a server or an agent is as it is; with a tool, whether the agent may call it. Throws `Refused` for neither. */
   explain(name: string, tool: string | undefined): Promise<Account>
+  /** The tools of each server, or of one, as its serving generation has them now. Throws `Refused` for a server that is not there. */
+  tools(server: string | undefined, signal: AbortSignal): Promise<readonly ListedServer[]>
   /** Last lines of a server's output, of the proxy's for `gateway`. Throws `Refused` where there is none. */
   log(question: LogQuestion, signal: AbortSignal): Promise<string>
   /** The same and all that comes from then on, until the signal. */

@@ -1,4 +1,6 @@
+import type { Definition } from '#manifests/definition.ts'
 import type { NoticeKind } from '#manifests/gateway.ts'
+import type { SuspectKind } from '#manifests/suspect.ts'
 import type { Grant } from '#manifests/table.ts'
 
 /** A file of the commit's tree, as git lists it. */
@@ -57,6 +59,8 @@ export interface Server {
     | { readonly kind: 'image'; readonly ref: string }
     | { readonly kind: 'url'; readonly url: string }
   readonly command?: readonly string[]
+  /** It speaks MCP on stdin and stdout: so many programs at once, each ended after so many ms without a message. */
+  readonly stdio?: { readonly sessions: number; readonly idle: number }
   readonly port: number
   readonly path: string
   readonly health?: string
@@ -75,12 +79,23 @@ export interface Server {
   readonly tmpfs: readonly string[]
   readonly seccomp: 'default' | 'chromium'
   readonly prefix: string
+  /** Its tools as they were reviewed, sorted by name; absent where nothing of it is pinned. */
+  readonly lock?: Lock
   /** Hash of what makes a container what it is, beside its image and its secrets' values. */
   readonly config: string
   /** Hash of what only the table carries: path, health, timeouts, prefix, description. */
   readonly route: string
   /** What loosens the defaults, each in words a person would say: `runs as root (user: 0)`. */
   readonly loosens: readonly string[]
+}
+
+/** A definition, and the kinds of suspicion that were looked at. */
+export type Reviewed = Definition & { readonly allow?: readonly SuspectKind[] }
+
+export interface Lock {
+  /** What happens to a tool that differs. */
+  readonly mode: 'warn' | 'hold' | 'block'
+  readonly tools: readonly Reviewed[]
 }
 
 /** An image that is built from the commit, or one of a registry by its digest. */

@@ -149,9 +149,9 @@ async function gatewayUp(lanes: Lanes, { host }: World, { say, signal }: Progres
 async function mend({ server, target, because }: Mend, world: World, { say, signal }: Progress): Promise<void> {
   say(`put right: ${because}`)
   const { spec, origin: commit } = target.generation
-  world.journal.move({ kind: 'mend', server, spec, commit, because })
-  world.meters.healed(server)
+  world.repairs.begin({ kind: 'mend', server, spec, commit, because })
   await world.host.start(target.generation, signal)
+  world.repairs.done(server, because)
 }
 
 async function retire(step: Retire, world: World, progress: Progress): Promise<void> {

@@ -35,6 +35,7 @@ export async function raiseGateway(
       if (step.do === 'edge') await world.host.startEdge(progress.signal)
       else if (step.do === 'proxy') await replaceProxy(course, world, progress)
       else return await renew(course, world, progress)
+      if (step.change !== 'replace') world.repairs.raised(step.do, step.because)
     }
     world.journal.recover(itself)
   } catch (error) {

@@ -13,6 +13,8 @@ export interface Machine {
   readonly glass?: Glass
   /** Folders that the operator offers, by name. */
   readonly mounts: ReadonlyMap<string, string>
+  /** Hash of the wrapper that serves programs which speak on stdin and stdout. */
+  readonly stdio: string
   /** HMAC of secret values with a key that never leaves the machine. */
   readonly seal: (values: Readonly<Record<string, string>>) => string
   /** Shown in what is missing: the path of the secrets file. */
@@ -34,6 +36,9 @@ export type Target =
   | { readonly kind: 'elsewhere'; readonly server: Server; readonly url: string }
   | { readonly kind: 'held'; readonly server: Server; readonly because: string }
 
+/** What a plan calls a version of the wrapper: the one thing in an identity that comes with the gateway itself. */
+export const stdioWrapper = 'stdio wrapper'
+
 /** The commit says what a server is, the machine adds values and folders; the hash of all of it is its identity. */
 export function target(server: Server, commit: string, machine: Machine): Target {
   const { runs } = server
@@ -41,9 +46,10 @@ export function target(server: Server, commit: string, machine: Machine): Target
   const missing = missingParts(server, machine)
   if (missing !== undefined) return { kind: 'held', server, because: missing }
   const values = secretValues(server, machine)
-  const parts = partsOf(server, Object.keys(values).length === 0 ? '' : machine.seal(values))
+  const wrapper = server.stdio === undefined ? undefined : machine.stdio
+  const parts = partsOf(server, wrapper, Object.keys(values).length === 0 ? '' : machine.seal(values))
   const spec = createHash('sha256')
-    .update(JSON.stringify([1, parts.image, server.config, parts.secrets]))
+    .update(JSON.stringify([1, parts.image, server.config, parts.secrets, ...(wrapper === undefined ? [] : [wrapper])]))
     .digest('hex')
   const image =
     runs.kind === 'build' ? { kind: 'built' as const, input: runs.input } : { kind: 'ref' as const, ref: runs.ref }
@@ -53,6 +59,7 @@ export function target(server: Server, commit: string, machine: Machine): Target
     origin: commit,
     image,
     ...(server.command === undefined ? {} : { command: server.command }),
+    ...stdioOf(server),
     port: server.port,
     env: { ...server.env, ...values },
     mounts: mountsOf(server, machine),
@@ -112,10 +119,18 @@ function mountsOf(server: Server, machine: Machine): Mount[] {
   return [...volumes, ...folders]
 }
 
-function partsOf(server: Server, secrets: string): Parts {
+/** What the wrapper is told beside the command. */
+function stdioOf({ stdio, path, health, secrets }: Server): Pick<Generation, 'stdio'> {
+  if (stdio === undefined) return {}
+  return { stdio: { ...stdio, path, ...(health === undefined ? {} : { health }), secrets: Object.keys(secrets) } }
+}
+
+function partsOf(server: Server, wrapper: string | undefined, secrets: string): Parts {
   const { runs } = server
   const settings = {
     command: server.command,
+    stdio: server.stdio && [server.stdio, server.path, server.health],
+    [stdioWrapper]: wrapper,
     port: server.port,
     secrets: server.secrets,
     volumes: server.volumes,

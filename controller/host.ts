@@ -33,6 +33,15 @@ export interface Generation {
   readonly origin: string
   readonly image: ImageSource
   readonly command?: readonly string[]
+  /** Its program speaks MCP on stdin and stdout, and our wrapper serves it; `secrets` are variables that no log shows. */
+  readonly stdio?: {
+    readonly sessions: number
+    /** ms */
+    readonly idle: number
+    readonly path: string
+    readonly health?: string
+    readonly secrets: readonly string[]
+  }
   readonly port: number
   /** Without PORT and HOST, which the host adds; with the secrets' values. */
   readonly env: Readonly<Record<string, string>>

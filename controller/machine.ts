@@ -3,6 +3,7 @@ import { setInterval as ticks } from 'node:timers/promises'
 import type { Config } from './config/config.ts'
 import { readSecrets, sealer } from './config/secrets.ts'
 import type { Machine } from './generation.ts'
+import { wrapperHash } from './stdio.ts'
 import { openBreakGlass } from './trust/break-glass.ts'
 
 /** How often the secrets file is looked at, ms. */
@@ -22,7 +23,10 @@ export async function openMachine({
   breakGlass,
 }: Pick<Config, 'instance' | 'secrets' | 'mounts' | 'state' | 'breakGlass'>): Promise<() => Promise<Machine>> {
   const { hmac: seal } = await sealer(state)
-  const fixed = { instance, mounts: new Map(Object.entries(mounts)), seal, secretsFile: file }
+  const fixed = {
+    ...{ instance, mounts: new Map(Object.entries(mounts)), seal, secretsFile: file },
+    stdio: await wrapperHash(),
+  }
   const look = breakGlass === undefined ? undefined : openBreakGlass(breakGlass, state)
   const read = createReader(file)
   return async () => {

@@ -77,7 +77,15 @@ function gaugesOf(status: Status, heard: ReadonlyMap<string, Heard>): Registry {
   const server = gauge('server_info', 'Servers, with their phases.', ['server', 'phase'])
   const ready = gauge('server_ready', 'Whether the server serves what the commit asks for.', ['server'])
   const calls = gauge('server_calls', 'Calls in flight.', ['server'])
+  const drifted = gauge('server_tools_drifted', 'Tools that differ from tools.lock.yaml.', [
+    'server',
+    'change',
+    'treated',
+  ])
+  const suspicious = gauge('server_tools_suspicious', 'Things that tools say and should not.', ['server', 'kind'])
   for (const one of status.servers) {
+    for (const { change, treated } of one.drift ?? []) drifted.inc({ server: one.name, change, treated })
+    for (const { kind } of one.suspicions ?? []) suspicious.inc({ server: one.name, kind })
     server.set({ server: one.name, phase: one.phase }, 1)
     ready.set({ server: one.name }, Number(one.phase === 'ready'))
     if (one.calls !== undefined) calls.set({ server: one.name }, one.calls)

@@ -14,6 +14,8 @@ export interface Standing {
   readonly table: Table | undefined
   /** `<server>@<spec>` of what the table says serves, and the last look at the host did not find running. */
   readonly absent: ReadonlySet<string>
+  /** Why servers are left as they are, in words, though they may serve. */
+  readonly left?: ReadonlyMap<string, string>
   readonly runs: ReadonlyMap<string, Run>
   readonly failures: ReadonlyMap<string, Attempt>
   /** What failed through no fault of the commit and is tried again, by lane. */
@@ -41,6 +43,8 @@ export function serverStanding(target: Target, standing: Standing): ServerStandi
   const serves = isThere && serving?.generation === key && serving?.upstream !== undefined
   const suspension = standing.aim.suspended?.get(name)
   if (suspension !== undefined) return { phase: 'suspended', reason: suspension }
+  const left = standing.left?.get(name)
+  if (serves && run === undefined && left !== undefined) return { phase: 'stalled', reason: left }
   if (serves && run?.awaited !== true)
     return { phase: 'ready', reason: run?.doing ?? standing.aim.pinned?.get(name) ?? 'serves what the commit asks for' }
   if (run !== undefined) return { phase: 'deploying', reason: run.doing }

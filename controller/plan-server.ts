@@ -3,6 +3,7 @@ import { driftOf } from './drift.ts'
 import { difference, isExclusive, type Target, targetKey } from './generation.ts'
 import { generationKey, type ObservedGeneration } from './host.ts'
 import { healLimit, loopOf, retryAt } from './patience.ts'
+import { pinChanges } from './pins.ts'
 import { span } from './span.ts'
 import type { Observed, RunTarget, Step } from './step.ts'
 
@@ -138,14 +139,21 @@ function retireOthers(
   target: RunTarget,
   { server, aim, observed, generations }: Place,
 ): Step[] {
+  const others = running(generations).filter((other) => other !== current)
+  if (others.length === 0) return dropSurplus(current, generations)
   const draining = new Set(observed.table?.draining.map(({ generation }) => generation))
-  return running(generations)
-    .filter((other) => other !== current)
-    .map((other) => {
-      const step = retire(other, 'it does not serve')
-      const isBefore = draining.has(generationKey(server, other.spec)) && !isExclusive(target.server)
-      return isBefore ? { ...step, bake: { target, time: aim.settings.bake } } : step
-    })
+  return others.map((other) => {
+    const step = retire(other, 'it does not serve')
+    const isBefore = draining.has(generationKey(server, other.spec)) && !isExclusive(target.server)
+    return isBefore ? { ...step, bake: { target, time: aim.settings.bake } } : step
+  })
+}
+
+/** A controller that was killed between stopping one and removing another leaves two for a way back. */
+function dropSurplus(current: ObservedGeneration, generations: readonly ObservedGeneration[]): Step[] {
+  const stopped = generations.filter((other) => other !== current)
+  const [oldest] = stopped.toSorted((a, b) => a.startedAt - b.startedAt)
+  return oldest === undefined || stopped.length < 2 ? [] : [retire(oldest, 'one is kept for a way back')]
 }
 
 function running(generations: readonly ObservedGeneration[]): readonly ObservedGeneration[] {
@@ -197,9 +205,10 @@ function planRoute(target: Exclude<Target, { kind: 'held' }>, observed: Observed
   if (now === undefined) return [{ do: 'route', server: server.name, change: 'create', because: 'new in the commit' }]
   if (now.generation !== targetKey(target))
     return [{ do: 'route', server: server.name, change: 'update', because: 'its address changed' }]
-  const keys = (['path', 'prefix', 'description', 'timeout', 'health'] as const).filter(
+  const own = (['path', 'prefix', 'description', 'timeout', 'health'] as const).filter(
     (key) => now[key] !== server[key],
   )
+  const keys = [...own, ...pinChanges(now.pins, server)]
   return keys.length === 0
     ? []
     : [{ do: 'route', server: server.name, change: 'update', because: `${keys.join(', ')} changed` }]

@@ -5,7 +5,7 @@ import type { BuildRequest } from './host.ts'
 import { readEntries } from './rollout.ts'
 
 /** What the product's Dockerfile takes; nothing else of a checkout makes another product. */
-const paths = ['package.json', 'package-lock.json', 'manifests', 'controller', 'proxy']
+const paths = ['package.json', 'package-lock.json', 'manifests', 'controller', 'proxy', 'stdio']
 
 /** What the product is built from, out of its own sources. Throws where they are not such. */
 export async function productOf(

@@ -1,5 +1,7 @@
+import type { Definition } from '#manifests/definition.ts'
 import { pollHold, type Report, type Table } from '#manifests/table.ts'
 import { createBell } from './bell.ts'
+import { createQuestions } from './questions.ts'
 import type { Draft } from './routes.ts'
 
 /** The last word of each proxy, and when it came, ms since the epoch. */
@@ -19,8 +21,12 @@ export interface Publisher {
   readonly heard: ReadonlyMap<string, Heard>
   /** Publishes what `change` makes of the draft, if that differs; returns the revision that carries it. */
   publish(change: (draft: Draft) => Draft): number
-  /** One poll of a proxy: the next table as soon as there is a newer one than it has; undefined after 25 s. */
+  /** One poll of a proxy: the next table as soon as there is a newer one than it has; undefined after 25 s, or if it is `asked`. */
   poll(report: Report, signal: AbortSignal): Promise<Table | undefined>
+  /** What a proxy should define in its next report: generations. */
+  asked(proxy: string): readonly string[]
+  /** The tools of a generation as a proxy has them; undefined if none says so within `limit` ms. */
+  define(generation: string, limit: number, signal: AbortSignal): Promise<readonly Definition[] | undefined>
   /** Resolves at the next publication or report, or after `limit` ms. */
   changed(limit: number, signal: AbortSignal): Promise<void>
 }
@@ -33,6 +39,7 @@ export interface Keep {
 export function createPublisher(keep: Keep, initial: Draft): Publisher {
   const heard = new Map<string, Heard>()
   const wake = createBell()
+  const questions = createQuestions(wake)
   let table = keep.readTable()
 
   function put(draft: Draft, revision: number): void {
@@ -40,12 +47,6 @@ export function createPublisher(keep: Keep, initial: Draft): Publisher {
     keep.writeTable(next)
     table = next
     wake.ring()
-  }
-
-  function hear(report: Report): void {
-    const at = Date.now()
-    for (const [name, last] of heard) if (at - last.at > silence) heard.delete(name)
-    heard.set(report.proxy, { report, at })
   }
 
   /** A proxy may have lived through more revisions than a controller that lost its state; it takes only what is newer. */
@@ -66,14 +67,24 @@ export function createPublisher(keep: Keep, initial: Draft): Publisher {
       return table?.revision ?? 0
     },
     async poll(report, signal) {
-      hear(report)
+      const { definitions = {}, ...said } = report
+      hear(heard, said)
+      questions.hear(definitions)
       wake.ring()
       climb(report.have)
       const until = Date.now() + pollHold
-      while ((table === undefined || table.revision <= report.have) && Date.now() < until && !signal.aborted)
-        await wake.next(until - Date.now(), signal)
+      const isQuiet = () => (table === undefined || table.revision <= report.have) && !questions.areFor(report.proxy)
+      while (isQuiet() && Date.now() < until && !signal.aborted) await wake.next(until - Date.now(), signal)
       return table !== undefined && table.revision > report.have ? table : undefined
     },
+    asked: (proxy) => questions.put(proxy),
+    define: (generation, limit, signal) => questions.ask(generation, limit, signal),
     changed: (limit, signal) => wake.next(limit, signal),
   }
+}
+
+function hear(heard: Map<string, Heard>, report: Report): void {
+  const at = Date.now()
+  for (const [name, last] of heard) if (at - last.at > silence) heard.delete(name)
+  heard.set(report.proxy, { report, at })
 }

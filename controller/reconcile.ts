@@ -30,6 +30,8 @@ export interface Seen {
   readonly wanted: Wanted
   /** Generations that the table says serve, and that did not run. */
   readonly absent: ReadonlySet<string>
+  /** Why servers are left as they are, in words. */
+  readonly left: ReadonlyMap<string, string>
 }
 
 /**
@@ -59,19 +61,20 @@ export async function reconcile(
     sight,
     wanted: means.host.wantedFrom(aim.settings.product),
     absent: absentOf(aim, sight, publisher.table),
+    left: leftOf(steps, lanes),
   }
   conclude(means, heading, seen)
   return seen
 }
 
 /** What the host has started again by itself since the last look counts as if we had. */
-function noteRestarts({ journal, world }: Means, before: Sight | undefined, { generations }: Sight): void {
+function noteRestarts({ world }: Means, before: Sight | undefined, { generations }: Sight): void {
   for (const { id, server, spec, origin: commit, restarts } of generations) {
     const last = before?.generations.find((one) => one.id === id)?.restarts ?? restarts
     for (let time = last; time < restarts; time++) {
       const because = 'it ended and the host started it again'
-      journal.move({ kind: 'heal', server, spec, commit, because })
-      world.meters.healed(server)
+      world.repairs.begin({ kind: 'heal', server, spec, commit, because })
+      world.repairs.done(server, because)
     }
   }
 }
@@ -125,6 +128,13 @@ function announce(
   if (isDifferent(steps) && lanes.runs.size === 0) log.info({ commit: aim.commit, plan: lines }, 'planned')
 }
 
+/** A server whose lane is at work is not left: what was seen of it is being changed. */
+function leftOf(steps: readonly Step[], { runs }: Lanes): ReadonlyMap<string, string> {
+  return new Map(
+    steps.flatMap((step) => (step.do === 'hold' && !runs.has(step.server) ? [[step.server, step.because]] : [])),
+  )
+}
+
 function absentOf({ targets }: Aim, { generations }: Sight, table: Table | undefined): ReadonlySet<string> {
   const runs = new Set(
     generations.filter(({ state }) => state === 'running').map(({ server, spec }) => generationKey(server, spec)),
@@ -150,7 +160,7 @@ export function conclude(means: Means, { head }: Heading, seen: Seen): void {
 /** The facts that status and outcome are derived from. */
 export function standing(
   means: Pick<Means, 'publisher' | 'journal' | 'lanes' | 'troubles'>,
-  { aim, sight, absent, wanted }: Seen,
+  { aim, sight, absent, left, wanted }: Seen,
 ): Standing {
   const { publisher, journal, lanes, troubles } = means
   const proxy = sight.proxies.find(({ state, spec }) => state === 'running' && spec === wanted.proxy)
@@ -159,6 +169,7 @@ export function standing(
     aim,
     table: publisher.table,
     absent,
+    left,
     runs: lanes.runs,
     failures: new Map(journal.failures().map((failure) => [failure.server, failure])),
     troubles: troubles.reasons,

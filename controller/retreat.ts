@@ -88,6 +88,7 @@ export async function resume(
   progress.say('starting it again')
   await startAfresh(generation.server, { ...generation, because }, world, progress)
   await startAgain(generation, world, progress)
+  world.repairs.done(generation.server, because)
 }
 
 /** Calls reach it once it answers; one that does not within its time is given them all the same, for there is no other. */
@@ -118,7 +119,7 @@ function reach(generation: ObservedGeneration | undefined, { publisher }: World)
 export async function startAfresh(
   server: string,
   { spec, origin, because }: { readonly spec: string; readonly origin: string; readonly because: string },
-  { host, publisher, journal, meters }: World,
+  { host, publisher, journal, repairs }: World,
   { signal }: Progress,
 ): Promise<void> {
   const unit = find(await host.observe(signal), server, spec)
@@ -126,8 +127,7 @@ export async function startAfresh(
   publisher.publish((draft) => withoutUpstream(draft, server))
   const since = Date.now() - healLimit.within
   const heals = journal.moves().filter((move) => move.kind === 'heal' && move.server === server && move.at > since)
-  journal.move({ kind: 'heal', server, spec, commit: origin, because })
-  meters.healed(server)
+  repairs.begin({ kind: 'heal', server, spec, commit: origin, because })
   const between = heals.length === 0 ? 0 : Math.min(mostBetweenStarts, 1_000 * 2 ** heals.length)
   const left = (unit?.startedAt ?? 0) + between - Date.now()
   await pause(Math.min(mostBetweenStarts, Math.max(0, left)), undefined, { signal })

@@ -28,7 +28,8 @@ export async function rollOut(step: Roll, from: Origin, world: World, progress: 
     throw error
   }
   const { spec, origin: commit } = generation
-  if (!heals) world.journal.move({ kind: 'roll', server: server.name, spec, commit, because: step.because })
+  if (heals) world.repairs.done(server.name, step.because)
+  else world.journal.move({ kind: 'roll', server: server.name, spec, commit, because: step.because })
   await settleIn(target, step.bake, world, progress)
   world.journal.recover(server.name)
   await retireOthers(step.target, world, progress)

@@ -12,17 +12,24 @@ export const floor = 2 * 2 ** 30
 /** How long one look at the disk is good for, ms: it takes an engine with many images seconds. */
 const lookEvery = 60_000
 
+/** A build cache of so many bytes may be what lacks: layers of builds that are gone stay in it, and it is the engine's. */
+const muchCache = 100 * 2 ** 20
+
 /** No fault of the commit: what runs goes on, and the build is tried again. */
 export class DiskPressure extends HostDown {}
 
 /** Makes room for a build, of our own old ones only. Throws `DiskPressure` where that is not enough. */
-export async function makeRoom(host: Pick<Host, 'free' | 'collect'>, signal: AbortSignal): Promise<void> {
+export async function makeRoom(host: Pick<Host, 'free' | 'room' | 'collect'>, signal: AbortSignal): Promise<void> {
   const free = await host.free(signal)
   if (free === undefined || free >= floor) return
   await host.collect({ most: 1, wanted: new Set() }, signal)
   const then = await host.free(signal)
-  if (then !== undefined && then < floor)
-    throw new DiskPressure(`disk pressure: ${inWords(then)} free, ${inWords(floor)} needed for a build`)
+  if (then === undefined || then >= floor) return
+  const { cache = 0 } = await host.room(signal)
+  const advice = `; the engine's build cache takes ${inWords(cache)}, which "docker builder prune" frees`
+  throw new DiskPressure(
+    `disk pressure: ${inWords(then)} free, ${inWords(floor)} needed for a build${cache < muchCache ? '' : advice}`,
+  )
 }
 
 /** Removes old builds now and then, and knows how full the disk is. */

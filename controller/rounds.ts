@@ -13,6 +13,7 @@ import { nextRetry } from './patience.ts'
 import { createPublisher, type Publisher } from './publish.ts'
 import { createQueue, type Queue } from './queue.ts'
 import { conclude, type Means, reconcile, type Seen } from './reconcile.ts'
+import { createRepairs } from './repairs.ts'
 import { createKeeper, type Keeper } from './room.ts'
 import { type Draft, emptyDraft, settle } from './routes.ts'
 import { createTroubles, faultOf, messageOf } from './troubles.ts'
@@ -95,12 +96,12 @@ export class Rounds implements AsyncDisposable {
   /** Passes run on this host from now on. */
   take(host: Host): void {
     const { publisher, chronicle, stir, meters } = this
-    const { journal } = this.#charge
+    const { journal, log } = this.#charge
     const buildLog = (server: string) => this.narration.build(server)
     const admit = (draft: Draft) => (this.#heading.aim === undefined ? draft : settle(draft, this.#heading.aim))
-    const world = { host, stir, publisher, journal, meters, builds: this.#builds, buildLog, admit }
-    const own = { publisher, chronicle, lanes: this.#lanes, troubles: this.#troubles }
-    this.#means = { ...this.#charge, ...own, host, world }
+    const repairs = createRepairs({ journal, meters, chronicle, log })
+    const world = { host, stir, publisher, journal, meters, repairs, builds: this.#builds, buildLog, admit }
+    this.#means = { ...this.#charge, publisher, chronicle, lanes: this.#lanes, troubles: this.#troubles, host, world }
     this.#keeper = createKeeper(host)
     this.#tellHost({ ok: true, reason: 'answers' })
     this.ask()
@@ -158,8 +159,7 @@ export class Rounds implements AsyncDisposable {
 
   async #head(signal: AbortSignal): Promise<void> {
     if (this.#means === undefined) return
-    const number = ++this.#begun
-    const began = performance.now()
+    const [number, began] = [++this.#begun, performance.now()]
     try {
       this.#heading = await takeHeading(this.#means, this.#heading, signal)
       settleTable(this.#means, this.#heading)
@@ -178,8 +178,7 @@ export class Rounds implements AsyncDisposable {
 
   async #meet(signal: AbortSignal): Promise<void> {
     if (this.#means === undefined) return
-    const number = this.#headed
-    const began = performance.now()
+    const [number, began] = [this.#headed, performance.now()]
     try {
       this.#seen =
         (await reconcile(this.#means, { recall: () => this.#heading, before: this.#seen?.sight }, signal)) ?? this.#seen

@@ -4,6 +4,7 @@ import type { Aim } from './aim.ts'
 import type { Agent } from './desired.ts'
 import { type Target, targetKey } from './generation.ts'
 import { generationKey, type ObservedGeneration, type Sight } from './host.ts'
+import { pinsOf } from './pins.ts'
 
 /** What is in a table, without its revision. */
 export type Draft = Omit<Table, 'revision'>
@@ -57,6 +58,7 @@ function route(target: Exclude<Target, { kind: 'held' }>, upstream: string | und
     description: server.description,
     timeout: server.timeout,
     ...(server.health === undefined ? {} : { health: server.health }),
+    ...pinsOf(server),
   }
 }
 
@@ -120,9 +122,10 @@ export function withServing(draft: Draft, target: Extract<Target, { kind: 'run' 
 export function withPrevious(draft: Draft, previous: Standby): Draft {
   const now = draft.servers[previous.server]
   if (now === undefined) return draft
-  const { generation, upstream, path, health } = previous
-  const { health: _, ...rest } = now
-  const serving = { ...rest, generation, upstream, path, ...(health === undefined ? {} : { health }) }
+  const { generation, upstream, path, health, pins } = previous
+  const { health: _, pins: __, ...rest } = now
+  const own = { ...(health === undefined ? {} : { health }), ...(pins === undefined ? {} : { pins }) }
+  const serving = { ...rest, generation, upstream, path, ...own }
   const drained = drain(draft, previous.server, generation)
   const draining = without(drained.draining, generation)
   return { ...drained, draining, servers: { ...drained.servers, [previous.server]: serving } }
@@ -152,8 +155,9 @@ function drain(draft: Draft, server: string, next: string): Draft {
 }
 
 function standbyOf(server: string, now: TableServer, upstream: string): Standby {
-  const { generation, path, health } = now
-  return { generation, server, upstream, path, ...(health === undefined ? {} : { health }) }
+  const { generation, path, health, pins } = now
+  const own = { ...(health === undefined ? {} : { health }), ...(pins === undefined ? {} : { pins }) }
+  return { generation, server, upstream, path, ...own }
 }
 
 /** Lets go of a generation that no longer starts or drains. */

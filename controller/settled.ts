@@ -19,6 +19,7 @@ export function anyMachine(...commits: readonly Desired[]): Machine {
     secrets: new Map(servers.flatMap(({ secrets }) => Object.values(secrets).map((name) => [name, ''] as const))),
     mounts: new Map(servers.flatMap(({ mounts }) => mounts.map(({ source }) => [source, ''] as const))),
     seal: () => '',
+    stdio: '',
     secretsFile: '',
   }
 }

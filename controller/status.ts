@@ -1,10 +1,12 @@
 import type { CommitStatus, ServerStatus, Status } from '#manifests/status.ts'
-import type { Grant } from '#manifests/table.ts'
+import type { Grant, ToolSuspicion } from '#manifests/table.ts'
 import { find, liveReports } from './gate.ts'
 import { type Target, targetKey } from './generation.ts'
 import type { Sight } from './host.ts'
 import { type Standing, serverStanding } from './outcome.ts'
 import type { Heard } from './publish.ts'
+import { itself } from './step.ts'
+import { driftedTools } from './tool-drift.ts'
 
 /** All facts that a status is made of. */
 export interface Facts {
@@ -42,7 +44,7 @@ export function summarise(facts: Facts, view: 'public' | 'operator'): Status {
     ...(facts.attempted === undefined ? {} : { attempted: facts.attempted }),
     ...(facts.applied === undefined ? {} : { applied: facts.applied }),
     revision: facts.revision,
-    proxies: look === undefined ? [] : proxiesOf(facts, look.sight),
+    proxies: look === undefined ? [] : proxiesOf(facts, look),
     servers:
       look === undefined
         ? []
@@ -56,16 +58,25 @@ function glassOf(standing: Standing | undefined): Pick<Status, 'breakGlass'> {
   return glass === undefined ? {} : { breakGlass: { ok: glass.ok, reason: glass.reason } }
 }
 
-function proxiesOf({ heard, revision }: Facts, sight: Sight): Status['proxies'] {
+function proxiesOf({ heard, revision }: Facts, { sight, standing }: NonNullable<Facts['look']>): Status['proxies'] {
+  const trouble = standing.troubles.get(itself)
   return sight.proxies.map(({ name, state }) => {
     const have = heard.get(name)?.report.have ?? 0
     const live = state === 'running'
-    return { name, have, live, reason: proxyReason({ live, have, revision, wasHeard: heard.has(name) }) }
+    return { name, have, live, reason: proxyReason({ live, have, revision, wasHeard: heard.has(name), trouble }) }
   })
 }
 
-function proxyReason(proxy: { live: boolean; have: number; revision: number; wasHeard: boolean }): string {
-  if (!proxy.live) return 'does not run'
+interface ProxyFacts {
+  readonly live: boolean
+  readonly have: number
+  readonly revision: number
+  readonly wasHeard: boolean
+  readonly trouble: string | undefined
+}
+
+function proxyReason(proxy: ProxyFacts): string {
+  if (!proxy.live) return proxy.trouble === undefined ? 'does not run' : `does not run: ${proxy.trouble}`
   if (!proxy.wasHeard) return 'has not called yet'
   return proxy.have < proxy.revision ? `has yet to take revision ${proxy.revision}` : 'up to date'
 }
@@ -90,6 +101,7 @@ function serverOf(
     ...(wanted === undefined ? {} : { wanted }),
     ...(origin === undefined ? {} : { commit: origin }),
     ...probed(serving?.generation, facts),
+    ...inspected(target, facts, view),
     ...(standing.aim.pinned?.has(name) ? { pinned: true } : {}),
     ...(view === 'operator' ? logOf(failure?.log || saidBy(serving?.generation, facts)) : {}),
   }
@@ -146,6 +158,35 @@ function probed(key: string | undefined, { look, heard }: Facts & { look: NonNul
     ...(probe?.tools === undefined ? {} : { tools: probe.tools }),
     ...(reports.length === 0 ? {} : { calls: reports.reduce((sum, { calls }) => sum + calls, 0) }),
   }
+}
+
+/** What proxies say of the tools of what serves. */
+function inspected(
+  { server }: Target,
+  { look, heard }: Facts & { look: NonNullable<Facts['look']> },
+  view: 'public' | 'operator',
+): Pick<ServerStatus, 'drift' | 'suspicions'> {
+  const serving = look.standing.table?.servers[server.name]
+  if (serving === undefined) return {}
+  const reports = liveReports(look.sight, heard).flatMap(({ report }) => report.generations[serving.generation] ?? [])
+  const drift = driftedTools(reports, { pins: serving.pins, reviewed: server.lock?.tools ?? [] }, view)
+  const suspicions = reports.flatMap((report) => report.suspicions ?? [])
+  const own = new Map(suspicions.map((one) => [JSON.stringify(one), one]))
+  return {
+    ...(drift.length === 0 ? {} : { drift: [...drift] }),
+    ...(own.size === 0 ? {} : { suspicions: [...own.values()].map((one) => shownTo(view, one)) }),
+  }
+}
+
+const publicly = {
+  hidden: 'hidden characters',
+  'look-alike': 'letters that look like others',
+  reference: 'the name of a tool of another server',
+} as const satisfies Record<ToolSuspicion['kind'], string>
+
+/** What is quoted of a server's own words is for operators. */
+function shownTo(view: 'public' | 'operator', { tool, kind, at, what }: ToolSuspicion): ToolSuspicion {
+  return { tool, kind, at, what: view === 'operator' ? what : publicly[kind] }
 }
 
 function accessOf({ table }: Standing): Status['access'] {

@@ -1,10 +1,12 @@
 import type { Account } from '#manifests/account.ts'
+import type { ListedServer } from '#manifests/lock.ts'
 import type { CommitStatus, PullStatus, Status } from '#manifests/status.ts'
 import { account } from './account.ts'
 import { type Controller, type Poke, Refused } from './controller.ts'
 import { liveReports } from './gate.ts'
 import { generationKey, HostDown } from './host.ts'
 import type { Journal } from './journal/journal.ts'
+import { listTools } from './listed-tools.ts'
 import type { LogQuestion } from './log-question.ts'
 import type { Word } from './narration.ts'
 import { isFinal } from './outcome.ts'
@@ -124,6 +126,10 @@ export class Steward implements Controller {
       history: journal.history(searched),
       grantsFile: publisher.table?.grantsFile ?? '',
     })
+  }
+
+  tools(server: string | undefined, signal: AbortSignal): Promise<readonly ListedServer[]> {
+    return listTools(this.#rounds.publisher, server, signal)
   }
 
   log(question: LogQuestion, signal: AbortSignal): Promise<string> {

@@ -1,7 +1,7 @@
 import { chmod, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fastify } from 'fastify'
-import { Report } from '#manifests/table.ts'
+import { asksHeader, Report } from '#manifests/table.ts'
 import type { Publisher } from './publish.ts'
 
 /** Bytes of a report at most: a few KB for each server. */
@@ -17,7 +17,9 @@ export async function openTableSocket(folder: string, publisher: Publisher): Pro
     const gone = new AbortController()
     reply.raw.once('close', () => gone.abort())
     const table = await publisher.poll(report.data, gone.signal)
-    return table === undefined ? reply.code(204).send() : reply.send(table)
+    if (table !== undefined) return reply.send(table)
+    const asks = publisher.asked(report.data.proxy)
+    return (asks.length === 0 ? reply : reply.header(asksHeader, asks.join(','))).code(204).send()
   })
   await rm(path, { force: true })
   await app.listen({ path })

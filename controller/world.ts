@@ -5,6 +5,7 @@ import type { Journal } from './journal/journal.ts'
 import type { Say } from './lanes.ts'
 import type { Meters } from './meters.ts'
 import type { Publisher } from './publish.ts'
+import type { Repairs } from './repairs.ts'
 import type { Draft } from './routes.ts'
 import type { Step } from './step.ts'
 import type { Turn } from './turn.ts'
@@ -16,7 +17,8 @@ export interface World {
   readonly stir: Bell
   readonly publisher: Publisher
   readonly journal: Pick<Journal, 'remember' | 'recover' | 'fail' | 'failures' | 'move' | 'moves' | 'forgetMoves'>
-  readonly meters: Pick<Meters, 'built' | 'rolled' | 'healed'>
+  readonly meters: Pick<Meters, 'built' | 'rolled'>
+  readonly repairs: Repairs
   /** One build at a time. */
   readonly builds: Turn
   /** Begins the log of a build; gives what takes its lines. */

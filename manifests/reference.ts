@@ -9,6 +9,7 @@ const introductions: Readonly<Record<Document, string>> = {
   server:
     'One server. The name of the file is its name: 1 to 20 of `a-z`, `0-9` and `-`, not beginning with `-`, and not `gateway`, `controller`, `proxy`, `edge`, `egress` or `stdio`. Exactly one of `build`, `image` and `url`; none of them means `build: servers/<name>`.',
   gateway: 'The gateway itself. Optional.',
+  lock: 'The definitions of tools that were reviewed: by server, by tool. Optional, and written by `gateway lock`.',
 }
 
 /** The JSON Schema of what a person may write in a document. */
@@ -26,7 +27,7 @@ export function generated(): Readonly<Record<string, string>> {
 }
 
 function names(): readonly Document[] {
-  return ['permissions', 'server', 'gateway']
+  return ['permissions', 'server', 'gateway', 'lock']
 }
 
 function reference(): string {
@@ -37,13 +38,7 @@ Generated from the schemas in \`manifests/\` by \`npm run schema\`: change those
 file to \`manifests/schema/\`. Times are written \`250ms\`, \`60s\`, \`1m30s\` or \`2h\`, amounts of memory \`512m\` or \`1g\`. Unknown
 keys are errors, and so is \`\${…}\` in a value. A key that is *refused* is known, and has no effect in this version.
 `
-  return [intro, ...names().map(section), lockSection()].join('\n')
-}
-
-function lockSection(): string {
-  return notEnforced.files
-    .map((file) => `## \`${file}\`\n\nKnown, and refused: not enforced by this version.\n`)
-    .join('\n')
+  return [intro, ...names().map(section)].join('\n')
 }
 
 function section(name: Document): string {
@@ -65,7 +60,7 @@ function rowsOf(schema: Schema, above: string): readonly Row[] {
     const key = above === '' ? name : `${above}.${name}`
     return isSchema(inner) ? [{ key, schema: inner, required: required.has(name) }, ...rowsOf(inner, key)] : []
   })
-  const entries = above === '' ? [] : entriesOf(schema).flatMap(({ inner, suffix }) => rowsOf(inner, above + suffix))
+  const entries = entriesOf(schema).flatMap(({ inner, suffix }) => rowsOf(inner, (above + suffix).replace(/^\./, '')))
   const alternatives = (schema.anyOf ?? []).flatMap((inner) => (isSchema(inner) ? rowsOf(inner, above) : []))
   return [...own, ...entries, ...alternatives]
 }

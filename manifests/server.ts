@@ -3,13 +3,22 @@ import { HttpPath, ImageRef, OutsideUrl } from './address.ts'
 import { Build } from './build.ts'
 import { Prefix, SecretName, ServerName, Value, VariableName } from './name.ts'
 import { duration, Memory } from './quantity.ts'
+import { wrongCharacters } from './suspect.ts'
 import { found, judged, quote, text } from './text.ts'
 import { MountSpec, TmpfsPath, VolumeSpec } from './volume.ts'
 
 const Description = z
   .string()
   .max(2_000)
-  .refine((text) => !/[^\P{Cc}\n\t]/u.test(text), { error: 'a control character cannot be part of a description' })
+  .refine((text) => !/[^\P{Cc}\n\t]/u.test(text), {
+    error: 'a control character cannot be part of a description',
+    abort: true,
+  })
+  .superRefine((text, context) => {
+    const wrong = wrongCharacters(text)
+    if (wrong !== undefined)
+      context.addIssue({ code: 'custom', message: `what agents read here must be seen: ${wrong}` })
+  })
 
 const Argument = judged((value) => (value.includes('\0') ? 'a NUL cannot be part of an argument' : undefined))
 
@@ -46,8 +55,8 @@ const Limits = z.strictObject({
 const Stdio = z.union([
   z.boolean(),
   z.strictObject({
-    sessions: z.int().min(1).prefault(8).describe('Programs at once.'),
-    idle: duration(1).prefault('10m').describe('Time without a call after which one is stopped.'),
+    sessions: z.int().min(1).prefault(8).describe('Programs at once, one a session; together they have `limits`.'),
+    idle: duration(1).prefault('10m').describe('Time without a message after which one is stopped.'),
   }),
 ])
 
@@ -75,7 +84,9 @@ export const ServerFile = z.strictObject({
   url: OutsideUrl.optional().describe('A server that runs elsewhere instead; the gateway only routes to it.'),
   auth: Auth.optional().describe('Credential that the proxy sends to `url`.'),
   command: z.array(Argument).min(1).optional().describe('Program and arguments, instead of the image’s own.'),
-  stdio: Stdio.prefault(false).describe('Whether the program speaks MCP on stdin and stdout.'),
+  stdio: Stdio.prefault(false).describe(
+    'Whether the program speaks MCP on stdin and stdout; its image needs nothing for that.',
+  ),
   port: z
     .int()
     .min(1)

@@ -1,4 +1,5 @@
 import { GatewayFile } from './gateway.ts'
+import { LockFile } from './lock.ts'
 import { PermissionsFile } from './permissions.ts'
 import { ServerFile } from './server.ts'
 
@@ -7,6 +8,7 @@ export const documents = {
   permissions: { file: 'manifests/permissions.yaml', schema: PermissionsFile },
   server: { file: 'manifests/servers/<name>.yaml', schema: ServerFile },
   gateway: { file: 'manifests/gateway.yaml', schema: GatewayFile },
+  lock: { file: 'manifests/tools.lock.yaml', schema: LockFile },
 } as const
 
 /**
@@ -14,8 +16,8 @@ export const documents = {
  * Whoever builds an effect deletes its name here.
  */
 export const notEnforced = {
-  server: ['stdio', 'budget', 'auth', 'tools'],
+  server: ['budget', 'auth'],
   permissions: [],
   gateway: [],
-  files: ['manifests/tools.lock.yaml'],
+  lock: [],
 } as const

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { ToolSuspicion } from './table.ts'
 
 export const CommitPhase = z.enum([
   'seen',
@@ -42,6 +43,8 @@ export const CommitStatus = z.strictObject({
   held: z.array(HeldPart).optional(),
   /** Parts that waited and were approved on the machine, a line each, with when. */
   approved: z.array(z.string()).optional(),
+  /** The last things that were no longer so on the machine and were put right while it was current, a line each, with when. */
+  repaired: z.array(z.string()).optional(),
 })
 export type CommitStatus = Readonly<z.infer<typeof CommitStatus>>
 
@@ -73,6 +76,22 @@ export const PullStatus = z.strictObject({
 })
 export type PullStatus = Readonly<z.infer<typeof PullStatus>>
 
+/** A tool that differs from what was reviewed. */
+export const DriftedTool = z.strictObject({
+  tool: z.string(),
+  change: z.enum(['changed', 'new', 'gone']),
+  /** Whether agents get it as it is, as it was reviewed, or not at all. */
+  treated: z.enum(['listed', 'held', 'blocked']),
+  /** Hashes of the definition that was reviewed, and of the one that its server gives now. */
+  old: z.string().optional(),
+  new: z.string().optional(),
+  /** Parts that differ; with the operator token only, what they were and are. */
+  differs: z
+    .array(z.strictObject({ part: z.string(), old: z.string().optional(), new: z.string().optional() }))
+    .optional(),
+})
+export type DriftedTool = Readonly<z.infer<typeof DriftedTool>>
+
 export const ServerStatus = z.strictObject({
   name: z.string(),
   phase: ServerPhase,
@@ -86,6 +105,10 @@ export const ServerStatus = z.strictObject({
   era: z.enum(['modern', 'legacy']).optional(),
   tools: z.array(z.string()).optional(),
   calls: z.number().optional(),
+  /** Tools that differ from `manifests/tools.lock.yaml`. */
+  drift: z.array(DriftedTool).optional(),
+  /** What tools say that they should not: where, and what. */
+  suspicions: z.array(ToolSuspicion).optional(),
   /** Whether an operator has rolled it back, until the branch changes it. */
   pinned: z.boolean().optional(),
   /** With the operator token only: last lines of the output of what failed. */

@@ -1,4 +1,6 @@
 import { z } from 'zod'
+import { Definition } from './definition.ts'
+import { suspectKinds } from './suspect.ts'
 
 /** What of one server an agent may use: glob patterns (`*` matches any run of characters) of names, or of URIs for resources. */
 export const Grant = z.strictObject({
@@ -18,6 +20,22 @@ export const TableAgent = z.strictObject({
 })
 export type TableAgent = Readonly<z.infer<typeof TableAgent>>
 
+/** The tools of a generation as they were reviewed, and what happens to one that differs. */
+export const Pins = z.strictObject({
+  mode: z.enum(['warn', 'hold', 'block']),
+  tools: z.array(
+    z.strictObject({
+      name: z.string(),
+      hash: z.string(),
+      /** Canonical JSON of the definition, where it is listed in the place of another. */
+      definition: z.string().optional(),
+      /** Suspicions that were looked at. */
+      allow: z.array(z.enum(suspectKinds)).optional(),
+    }),
+  ),
+})
+export type Pins = Readonly<z.infer<typeof Pins>>
+
 export const TableServer = z.strictObject({
   /** `<server>@<spec hash>` of the generation that serves; `<server>@url` for one that runs elsewhere. */
   generation: z.string(),
@@ -32,6 +50,8 @@ export const TableServer = z.strictObject({
   timeout: z.number().int().positive(),
   /** Optional HTTP path that must answer 2xx, on top of the MCP probe. */
   health: z.string().optional(),
+  /** Absent where no tool of it is pinned. */
+  pins: Pins.optional(),
 })
 export type TableServer = Readonly<z.infer<typeof TableServer>>
 
@@ -42,6 +62,7 @@ export const Standby = z.strictObject({
   upstream: z.string(),
   path: z.string(),
   health: z.string().optional(),
+  pins: Pins.optional(),
 })
 export type Standby = Readonly<z.infer<typeof Standby>>
 
@@ -72,12 +93,36 @@ export const Probe = z.strictObject({
 })
 export type Probe = Readonly<z.infer<typeof Probe>>
 
+/** A tool that differs from what is pinned. */
+export const ToolDrift = z.strictObject({
+  tool: z.string(),
+  /** Against the pinned one: of another definition, there although it was never reviewed, or not there. */
+  change: z.enum(['changed', 'new', 'gone']),
+  /** Hash of its definition now. */
+  hash: z.string().optional(),
+  /** Canonical JSON of that, where it is not too long. */
+  definition: z.string().optional(),
+})
+export type ToolDrift = Readonly<z.infer<typeof ToolDrift>>
+
+/** What a tool says that it should not. */
+export const ToolSuspicion = z.strictObject({
+  tool: z.string(),
+  kind: z.enum(suspectKinds),
+  at: z.string(),
+  what: z.string(),
+})
+export type ToolSuspicion = Readonly<z.infer<typeof ToolSuspicion>>
+
 export const GenerationReport = z.strictObject({
   /** Calls in flight. */
   calls: z.number().int().nonnegative(),
   /** Legacy sessions that still live on it. */
   sessions: z.number().int().nonnegative(),
   probe: Probe.optional(),
+  /** Absent where there is none. */
+  drift: z.array(ToolDrift).optional(),
+  suspicions: z.array(ToolSuspicion).optional(),
 })
 export type GenerationReport = Readonly<z.infer<typeof GenerationReport>>
 
@@ -87,8 +132,13 @@ export const Report = z.strictObject({
   have: z.number().int().nonnegative(),
   counters: z.record(z.string(), z.number()),
   generations: z.record(z.string(), GenerationReport),
+  /** Of the generations that the last answer asked about (`asksHeader`), as far as they are known. */
+  definitions: z.record(z.string(), z.array(Definition)).optional(),
 })
 export type Report = Readonly<z.infer<typeof Report>>
 
 /** The longest a poll is held open, ms; then it is answered 204. */
 export const pollHold = 25_000
+
+/** Header of an answer to a poll: generations, with commas between them, whose tools the next report should define. */
+export const asksHeader = 'gateway-asks'

@@ -4,7 +4,7 @@ import { judged, quote } from './text.ts'
 
 const machine =
   'no folder of the machine has a key here: its operator offers some by name (GATEWAY_MOUNTS), for "mounts"'
-const reserved = /^\/(?:proc|sys|dev)(?:\/|$)|(?:^|\/)(?:docker|containerd|podman)\.sock$/
+const reserved = /^\/(?:proc|sys|dev|\.gateway)(?:\/|$)|(?:^|\/)(?:docker|containerd|podman)\.sock$/
 
 /** What is wrong with a path inside a container, as a sentence. */
 function wrongTarget(target: string): string | undefined {

@@ -9,6 +9,8 @@ import { passLevel } from './level.ts'
 import { isRecord, type Message } from './message.ts'
 import { overhear } from './overhear.ts'
 import { checkParams, writeParams } from './params.ts'
+import { pinAnswer, refuseWithheld } from './pinned-call.ts'
+import { isStrict } from './pinning.ts'
 import { openSession, type PooledSession } from './pool.ts'
 import { Refusal } from './refusal.ts'
 import { respond, roundLimit, sealed, unsealed } from './round.ts'
@@ -22,7 +24,9 @@ export async function ask(gateway: Gateway, question: Question): Promise<Answer>
   const { target, era, message } = question
   const { server } = target
   const finding = gateway.probes.known(target.generation) ?? (await find(gateway, question))
-  const declared = (message.method === 'tools/call' && finding.params.get(calledOf(question) ?? '')) || []
+  const called = message.method === 'tools/call' ? calledOf(question) : undefined
+  refuseWithheld(gateway, target, finding.definitions, called)
+  const declared = (called !== undefined && finding.params.get(called)) || []
   if (era === 'modern') checkParams(declared, message.params.arguments, question.headers ?? {})
   const answer =
     finding.era === 'modern'
@@ -31,7 +35,7 @@ export async function ask(gateway: Gateway, question: Question): Promise<Answer>
   if (answer.code === -32021) throw new Refusal(era === 'modern' ? 'capability' : 'input', { server }, dataOf(answer))
   if (answer.code === -32020 || answer.code === -32022)
     throw new Refusal('answer', { server, why: `error ${answer.code}` })
-  return answer
+  return isStrict(target.pins) ? { ...answer, text: pinAnswer(gateway, target, answer.text) } : answer
 }
 
 function dataOf({ text }: Answer): { readonly data: unknown } {

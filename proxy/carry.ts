@@ -23,16 +23,18 @@ export interface Carriage {
   readonly cached: boolean
   /** Called with each piece that is more than a sign of life. */
   readonly progress: (bytes: number) => void
+  /** What the pins make of a message; absent where that is nothing. */
+  readonly pinned?: (text: string) => string
 }
 
 /** Begins to carry an answer: as it is where it can be, sifted where the grant leaves something out, kept to its agent where others might keep it too, as one JSON body where the client takes no stream. */
 export function carry(head: Head, carriage: Carriage): Receiver {
   const stream = head.type === 'text/event-stream'
-  const whole = isWhole(carriage.grant)
-  const sifted = (text: string) => (whole ? text : sift(carriage.grant, text))
-  const sifting = carriage.cached ? (text: string) => keepPrivate(sifted(text)) : sifted
+  const { grant, cached, pinned = (text: string) => text } = carriage
+  const sifted = isWhole(grant) ? pinned : (text: string) => sift(grant, pinned(text))
+  const sifting = cached ? (text: string) => keepPrivate(sifted(text)) : sifted
   if (stream && !carriage.streams) return observed(collapse(head, carriage, sifting), carriage)
-  if (whole && !carriage.cached) return observed(asItIs(head, carriage), carriage)
+  if (isWhole(grant) && carriage.pinned === undefined && !cached) return observed(asItIs(head, carriage), carriage)
   return observed(stream ? siftStream(head, carriage, sifting) : siftText(head, carriage, sifting), carriage)
 }
 

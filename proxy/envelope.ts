@@ -26,6 +26,9 @@ export const ownEnvelope = {
   [metaKeys.client]: self,
 } as const
 
+/** Who only asks whether a server works says so: one that starts a program for each client keeps one for it. */
+export const probing = { 'user-agent': 'commons-gateway-probe' } as const
+
 const accept = { accept: 'application/json, text/event-stream', 'content-type': 'application/json' } as const
 
 /** Headers of a modern request; `name` is what `Mcp-Name` must say, if the method has one. */

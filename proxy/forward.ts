@@ -8,6 +8,8 @@ import { SessionLost } from './leg.ts'
 import { listings } from './listing.ts'
 import { type Body, claimedVersion, type Message } from './message.ts'
 import { sessionHeaders, upstreamHeaders } from './pass.ts'
+import { pinAnswer, refuseWithheldCalls } from './pinned-call.ts'
+import { isStrict } from './pinning.ts'
 import { createPatience, endWithClient, reach, refusalOf, withTarget } from './reach.ts'
 import { Refusal } from './refusal.ts'
 import { rehome } from './rehome.ts'
@@ -95,23 +97,20 @@ async function run(errand: Errand, { first, exchange, body, bytes, progress }: R
     exchange.move(target.generation)
     const headers = upstreamHeaders(request.headers, session)
     const sending: Sending = { target, method: 'POST', headers, body: bytes, signal: exchange.signal }
-    return gateway.upstreams.send(sending, (head) => {
+    const receive = (head: Head): Receiver => {
       status = head.status
       checkHead(errand, head)
       const given = opens && status < 300 ? head.header('mcp-session-id') : undefined
       const place = given === undefined ? undefined : { generation: target.generation, upstreamId: given }
       const begun = place && { opening: body.messages[0]?.text ?? '', place }
       const bound = begun === undefined ? session : gateway.sessions.bind(visit.agent, errand.server, begun)
-      return carry(head, {
-        response,
-        grant,
-        session: bound,
-        streams,
-        batch: body.batch,
-        cached: isCached(body),
-        progress,
-      })
-    })
+      const cached = isCached(body)
+      const pinned = pinnedBy(gateway, target)
+      return carry(head, { response, grant, session: bound, streams, batch: body.batch, cached, progress, ...pinned })
+    }
+    const send = () => gateway.upstreams.send(sending, receive)
+    if (!isStrict(target.pins)) return send()
+    return refuseWithheldCalls(gateway, target, body.messages, exchange.signal).then(send)
   })
   return status
 }
@@ -162,7 +161,7 @@ export async function forwardSession(
       return gateway.upstreams.send({ target: there, method, headers, signal: exchange.signal }, (head): Receiver => {
         checkHead(errand, head)
         if (method === 'DELETE' && head.status < 300) gateway.sessions.drop(session)
-        return carry(head, carriage)
+        return carry(head, { ...carriage, ...pinnedBy(gateway, there) })
       })
     })
   } catch (error) {
@@ -170,6 +169,10 @@ export async function forwardSession(
   } finally {
     exchange.close()
   }
+}
+
+function pinnedBy({ probes }: Visit['gateway'], target: Target): Pick<Carriage, 'pinned'> {
+  return isStrict(target.pins) ? { pinned: (text) => pinAnswer({ probes }, target, text) } : {}
 }
 
 async function targetOf({ visit, server, session }: Errand, signal: AbortSignal): Promise<Target> {

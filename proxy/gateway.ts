@@ -6,6 +6,7 @@ import { createHeeds, type Heeds } from './heed.ts'
 import { createHolder, type Holder } from './holder.ts'
 import { createHosting, type Hosting } from './hosting.ts'
 import { endSession } from './inquire.ts'
+import { createInspection, type Inspection } from './inspection.ts'
 import { createNews, type News } from './news.ts'
 import { createPool, endPooled, type Pool, type PooledSession } from './pool.ts'
 import { createProbes, type Probes } from './probe.ts'
@@ -26,6 +27,7 @@ export interface Gateway {
   readonly upstreams: Upstreams
   readonly probes: Probes
   readonly heeds: Heeds
+  readonly inspection: Inspection
   readonly pool: Pool
   readonly hosting: Hosting
   readonly standIns: StandIns
@@ -61,16 +63,15 @@ export function createGateway({ config, log, speakUp, sealKey, store, signal }: 
   const exchanges = createExchanges(idle)
   const keptSessions = store ?? openSessionStore(':memory:')
   const sessions = createSessions(keptSessions, idle)
-  const probes = createProbes(
-    upstreams,
-    () => {
-      speakUp()
-      if (holder.current !== undefined) heeds.review(holder.current)
-      news.stir()
-    },
-    signal,
-  )
+  const seen = () => {
+    speakUp()
+    if (holder.current !== undefined) heeds.review(holder.current)
+    news.stir()
+    if (holder.current !== undefined) inspection.soon(holder.current)
+  }
+  const probes = createProbes(upstreams, seen, signal)
   const heeds = createHeeds({ upstreams, probes, changed: () => news.stir(), signal })
+  const inspection = createInspection({ probes, log, changed: speakUp })
   const pool = createPool(upstreams)
   const news = createNews(createViews({ probes, heeds }, () => holder.current))
   const endAt = (session: PooledSession) => endPooled(upstreams, session)
@@ -82,6 +83,7 @@ export function createGateway({ config, log, speakUp, sealKey, store, signal }: 
     upstreams,
     probes,
     heeds,
+    inspection,
     pool,
     hosting: createHosting({ news, store: keptSessions }, endAt),
     standIns: createStandIns(endAt),
@@ -98,9 +100,10 @@ export function createGateway({ config, log, speakUp, sealKey, store, signal }: 
 }
 
 function review(gateway: Gateway, snapshot: Snapshot): void {
-  const { exchanges, sessions, pool, hosting, standIns, probes, heeds, news } = gateway
+  const { exchanges, upstreams, sessions, pool, hosting, standIns, probes, heeds, news, inspection } = gateway
   const now = Date.now()
   exchanges.review(snapshot)
+  upstreams.review(snapshot)
   for (const session of sessions.review(snapshot, now)) void end(gateway, snapshot, session)
   pool.review(snapshot, now)
   hosting.review(snapshot, now)
@@ -108,6 +111,7 @@ function review(gateway: Gateway, snapshot: Snapshot): void {
   probes.review(snapshot)
   heeds.review(snapshot)
   news.stir()
+  inspection.soon(snapshot)
 }
 
 async function end({ upstreams }: Gateway, snapshot: Snapshot, { place }: Session): Promise<void> {

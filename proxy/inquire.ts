@@ -1,7 +1,9 @@
 import { hash } from 'node:crypto'
-import { legacyHeaders, metaKeys, modernHeaders, newestLegacy, ownEnvelope, self } from './envelope.ts'
+import type { Definition } from '#manifests/definition.ts'
+import { legacyHeaders, metaKeys, modernHeaders, newestLegacy, ownEnvelope, probing, self } from './envelope.ts'
 import { isRecord } from './message.ts'
 import { type ParamHeader, paramHeadersOf } from './params.ts'
+import { readDefinition, toolTexts } from './pinning.ts'
 import { post, type Reply } from './post.ts'
 import type { Target } from './table.ts'
 import type { Upstreams } from './upstream.ts'
@@ -22,6 +24,10 @@ export interface Finding {
   /** What it calls itself. */
   readonly info: Readonly<Record<string, unknown>> | undefined
   readonly tools: readonly string[]
+  /** Of its tools; the same object as long as they are the same. */
+  readonly definitions: readonly Definition[]
+  /** Hash of the texts of its lists. */
+  readonly written: string
   /** Hash of the tools as they were listed. */
   readonly digest: string
   /** Of the tools that have any. */
@@ -41,7 +47,11 @@ export class NotGood extends Error {
 
 const mostSaid = 200
 
-type Asked = Reply & { readonly message: Readonly<Record<string, unknown>> | undefined }
+type Asked = Reply & {
+  readonly message: Readonly<Record<string, unknown>> | undefined
+  /** The text of the message. */
+  readonly said: string
+}
 type Ask = (method: string, params: object, headers: Readonly<Record<string, string>>) => Promise<Asked>
 
 const pageLimit = 64
@@ -58,19 +68,27 @@ export async function inquire(
   signal: AbortSignal,
 ): Promise<Finding> {
   if (target.health !== undefined) await checkHealth(upstreams, target, target.health, signal)
-  const ask: Ask = async (method, params, headers) => {
+  const ask: Ask = async (method, params, asked) => {
+    const headers = { ...asked, ...probing }
     let message: Asked['message']
+    let said = ''
     const body = JSON.stringify({ jsonrpc: '2.0', id: method, method, params })
     const reply = await post(upstreams, { target, method: 'POST', headers, body, signal }, (text) => {
       const parsed = parse(method, text)
-      if (isRecord(parsed) && (parsed.id === method || (isRecord(parsed.error) && (parsed.id ?? null) === null)))
-        message = parsed
+      if (!isRecord(parsed) || !isAnswer(parsed, method)) return
+      message = parsed
+      said = text
     })
-    return { ...reply, message }
+    return { ...reply, message, said }
   }
   const discovered = known?.era === 'legacy' ? undefined : await discover(ask)
   if (discovered !== undefined) return inquireModern(ask, aboutOf(discovered), known)
-  return inquireLegacy({ upstreams, target, ask, signal })
+  return inquireLegacy({ upstreams, target, ask, known, signal })
+}
+
+/** A refusal may not know which request it belongs to. */
+function isAnswer({ id = null, error }: Readonly<Record<string, unknown>>, method: string): boolean {
+  return id === method || (id === null && isRecord(error))
 }
 
 async function checkHealth(upstreams: Upstreams, target: Target, path: string, signal: AbortSignal): Promise<void> {
@@ -106,7 +124,7 @@ function declaresTools({ capabilities }: About): boolean {
 
 async function inquireModern(ask: Ask, about: About, known: Finding | undefined): Promise<Finding> {
   const list = (params: object) => ask('tools/list', { ...params, _meta: ownEnvelope }, modernHeaders('tools/list'))
-  const listed = await listTools(list, declaresTools(about))
+  const listed = await listTools(list, declaresTools(about), known)
   const { bare, strict } = known ?? (await askLegacy(ask))
   return { era: 'modern', bare, strict, ...about, ...listed }
 }
@@ -122,10 +140,11 @@ interface Legacy {
   readonly upstreams: Upstreams
   readonly target: Target
   readonly ask: Ask
+  readonly known: Finding | undefined
   readonly signal: AbortSignal
 }
 
-async function inquireLegacy({ upstreams, target, ask, signal }: Legacy): Promise<Finding> {
+async function inquireLegacy({ upstreams, target, ask, known, signal }: Legacy): Promise<Finding> {
   const params = { protocolVersion: newestLegacy, capabilities: {}, clientInfo: self }
   const answer = await ask('initialize', params, legacyHeaders())
   const { sessionId, message } = answer
@@ -135,7 +154,7 @@ async function inquireLegacy({ upstreams, target, ask, signal }: Legacy): Promis
     const body = JSON.stringify({ jsonrpc: '2.0', method: 'notifications/initialized' })
     await post(upstreams, { target, method: 'POST', headers, body, signal }, () => undefined)
     const about = aboutOf(message.result)
-    const listed = await listTools((page) => ask('tools/list', page, headers), declaresTools(about))
+    const listed = await listTools((page) => ask('tools/list', page, headers), declaresTools(about), known)
     return { era: 'legacy', bare: sessionId === undefined, strict: false, ...about, ...listed }
   } finally {
     if (sessionId !== undefined) await endSession(upstreams, target, headers)
@@ -154,11 +173,15 @@ export async function endSession(
   await post(upstreams, { target, method: 'DELETE', headers, signal }, () => undefined).catch(() => undefined)
 }
 
+type Listed = Pick<Finding, 'tools' | 'params' | 'definitions' | 'digest' | 'written'>
+
 async function listTools(
   list: (params: object) => Promise<Asked>,
   declared: boolean,
-): Promise<Pick<Finding, 'tools' | 'params' | 'digest'>> {
+  known: Finding | undefined,
+): Promise<Listed> {
   const found: Readonly<Record<string, unknown>>[] = []
+  const pages: string[] = []
   let params: object | undefined = {}
   for (let page = 0; page < pageLimit && params !== undefined; page++) {
     const answer = await list(params)
@@ -166,6 +189,7 @@ async function listTools(
     if (!declared && isRecord(message?.error) && message.error.code === -32601) break
     if (!isRecord(message?.result) || !Array.isArray(message.result.tools)) throw notGood('tools/list', answer)
     found.push(...message.result.tools.filter(isRecord))
+    pages.push(answer.said)
     const { nextCursor } = message.result
     params = typeof nextCursor === 'string' ? { cursor: nextCursor } : undefined
   }
@@ -174,7 +198,24 @@ async function listTools(
     tools: found.map(({ name }) => String(name)),
     digest: hash('sha256', JSON.stringify(found)),
     params: new Map(headers.filter(([, declared]) => declared.length > 0)),
+    ...defined(pages, known),
   }
+}
+
+/** Reading definitions costs more than seeing that they are the same. */
+function defined(pages: readonly string[], known: Finding | undefined): Pick<Finding, 'definitions' | 'written'> {
+  const written = hash('sha256', pages.join('\n'))
+  if (known?.written === written) return { written, definitions: known.definitions }
+  const definitions = pages.flatMap(toolTexts).flatMap((text) => readDefinition(text) ?? [])
+  const before = known?.definitions
+  return { written, definitions: isSame(before, definitions) ? before : definitions }
+}
+
+function isSame(
+  before: readonly Definition[] | undefined,
+  after: readonly Definition[],
+): before is readonly Definition[] {
+  return before?.length === after.length && after.every(({ hash }, index) => hash === before[index]?.hash)
 }
 
 function notGood(method: string, { status, text, message }: Asked): NotGood {

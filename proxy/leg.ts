@@ -97,6 +97,7 @@ function hear(gateway: Gateway, question: Question, { headers }: Leg, text: stri
   const parsed: unknown = JSON.parse(text)
   if (!isRecord(parsed) || typeof parsed.method !== 'string') return
   const { target, signal } = question
+  if (parsed.method.endsWith('/list_changed')) gateway.probes.again(target.generation)
   if (parsed.id === undefined) question.note(text)
   else
     void replyTo(text, async (method, params) => {

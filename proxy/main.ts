@@ -22,7 +22,7 @@ async function main(config: Config, log: Logger): Promise<void> {
   const gateway = createGateway({ config, log, sealKey, store, speakUp: () => poll.speakUp(), signal: stop.signal })
   const poll = createPoll({
     socket: config.socket,
-    report: () => reportOf(gateway),
+    report: (asks) => reportOf(gateway, asks),
     take: (table) => take(table, { gateway, keep, log, signal: stop.signal }),
     log,
   })

@@ -9,7 +9,7 @@ export interface Probes {
   /** Starts asking what is new, stops asking what is gone. */
   review(snapshot: Snapshot): void
   probe(generation: string): Probe | undefined
-  /** Asks a generation at once: it says that something changed. */
+  /** Asks a generation out of turn: it says, or was seen to say, that something changed. */
   again(generation: string): void
   /** What a generation speaks, as far as it is known. */
   known(generation: string): Finding | undefined
@@ -23,12 +23,17 @@ interface Watch {
   wake: AbortController
   probe: Probe | undefined
   finding: Finding | undefined
-  /** When the era was found, ms since the epoch. */
+  /** When the era was found, and when it was last asked, ms since the epoch. */
   foundAt: number
+  askedAt: number
+  /** Until it is asked out of turn. */
+  again?: NodeJS.Timeout
 }
 
 const limit = 5_000
 const enough = 3
+/** Before a question out of turn, ms: what answers everybody differently must not be asked all the time. */
+const pause = 200
 /** A server elsewhere may learn the newer era, and nothing else would say so. */
 const legacyLasts = 3_600_000
 /** ms; three good answers make a generation ready, so that `often` is half of what a replacement takes at least. */
@@ -52,7 +57,10 @@ export function createProbes(upstreams: Upstreams, changed: () => void, signal: 
       }
     },
     probe: (generation) => watches.get(generation)?.probe,
-    again: (generation) => watches.get(generation)?.wake.abort(),
+    again: (generation) => {
+      const watch = watches.get(generation)
+      if (watch !== undefined) askSoon(watch)
+    },
     known: (generation) => watches.get(generation)?.finding,
     finding: (target) => {
       const known = watches.get(target.generation)?.finding
@@ -63,7 +71,16 @@ export function createProbes(upstreams: Upstreams, changed: () => void, signal: 
 
 function forget(watches: Map<string, Watch>, generation: string, watch: Watch): void {
   watch.stop.abort()
+  clearTimeout(watch.again)
   watches.delete(generation)
+}
+
+function askSoon(watch: Watch): void {
+  const wait = Math.max(0, watch.askedAt + pause - Date.now())
+  watch.again ??= setTimeout(() => {
+    delete watch.again
+    watch.wake.abort()
+  }, wait).unref()
 }
 
 function retarget(watch: Watch, target: Target): void {
@@ -80,7 +97,15 @@ interface Watching {
 
 function startWatch(target: Target, { upstreams, changed, signal }: Watching): Watch {
   const stop = new AbortController()
-  const watch: Watch = { target, stop, wake: new AbortController(), probe: undefined, finding: undefined, foundAt: 0 }
+  const watch: Watch = {
+    target,
+    stop,
+    wake: new AbortController(),
+    probe: undefined,
+    finding: undefined,
+    foundAt: 0,
+    askedAt: 0,
+  }
   void keepAsking(watch, { upstreams, changed, signal: AbortSignal.any([signal, stop.signal]) })
   return watch
 }
@@ -92,7 +117,8 @@ async function keepAsking(watch: Watch, { upstreams, changed, signal }: Watching
     if (interval !== undefined) {
       const { probe: before, finding } = watch
       await askOnce(watch, upstreams, signal)
-      const differs = finding?.digest !== watch.finding?.digest || verdictChanged(before, watch.probe)
+      const isNew = watch.finding !== undefined && watch.finding.definitions !== finding?.definitions
+      const differs = isNew || finding?.digest !== watch.finding?.digest || verdictChanged(before, watch.probe)
       if (!signal.aborted && differs) changed()
     }
     const woken = AbortSignal.any([signal, watch.wake.signal])
@@ -103,6 +129,7 @@ async function keepAsking(watch: Watch, { upstreams, changed, signal }: Watching
 async function askOnce(watch: Watch, upstreams: Upstreams, signal: AbortSignal): Promise<void> {
   const known = watch.finding?.era === 'legacy' && Date.now() - watch.foundAt > legacyLasts ? undefined : watch.finding
   const at = Date.now()
+  watch.askedAt = at
   try {
     const finding = await inquire(upstreams, watch.target, known, AbortSignal.any([signal, AbortSignal.timeout(limit)]))
     if (known === undefined) watch.foundAt = at

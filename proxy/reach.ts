@@ -9,6 +9,8 @@ import type { Visit } from './visit.ts'
 /** How long a call waits for a server that is being replaced, ms. */
 const replacedLimit = 15_000
 const retryPause = 200
+/** How long a call is offered to a server that cannot be reached, ms: one that ended is started again, or another takes its place. */
+const unreachedLimit = 3_000
 /** The longest call, whatever progress it makes, ms. */
 const callLimit = 10 * 60_000
 
@@ -31,19 +33,24 @@ async function awaitTarget({ holder }: Gateway, server: string, signal: AbortSig
   throw new Refusal('replaced', { server })
 }
 
-/** Does something with a target; once more, with the one that serves then, if the first was never reached. */
+/** Does something with a target; if that was never reached, again with the one that serves then, for a while. */
 export async function withTarget<T>(
   first: Target,
   again: () => Promise<Target>,
   act: (target: Target) => Promise<T>,
 ): Promise<T> {
-  try {
-    return await act(first)
-  } catch (error) {
-    if (!(error instanceof UpstreamFailed) || error.sent) throw error
+  const since = performance.now()
+  for (let target = first; ; target = await again()) {
+    try {
+      return await act(target)
+    } catch (error) {
+      if (!(error instanceof UpstreamFailed) || error.sent) throw error
+      const { generation } = await again()
+      if (generation !== target.generation) continue
+      if (performance.now() - since > unreachedLimit) throw error
+      await sleep(retryPause)
+    }
   }
-  await sleep(retryPause)
-  return act(await again())
 }
 
 /** The end of a call that makes no progress, or takes too long with it. */

@@ -69,6 +69,18 @@ export const refusals = {
   session: { status: 404, code: -32001, words: 'Session not found' },
   'unknown-method': { status: 200, code: -32601, words: 'Method not found: {method}' },
   'unknown-tool': { status: 200, code: -32602, words: 'Unknown tool: {name}' },
+  'tool-changed': {
+    status: 200,
+    code: -32602,
+    words:
+      '{server} has changed its tool {name} since it was reviewed, so it is blocked; a commit of what "gateway lock {server}" writes to {file} lets it be called again',
+  },
+  'tool-new': {
+    status: 200,
+    code: -32602,
+    words:
+      'The tool {name} of {server} was never reviewed, so it is blocked; a commit of what "gateway lock {server}" writes to {file} lets it be called',
+  },
   'unknown-prompt': { status: 200, code: -32602, words: 'Unknown prompt: {name}' },
   'unknown-resource': { status: 200, code: -32602, words: 'Resource not found: {name}' },
   params: { status: 200, code: -32602, words: 'Invalid params: {why}' },

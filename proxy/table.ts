@@ -1,4 +1,5 @@
-import type { Grant, Table, TableAgent, TableServer } from '#manifests/table.ts'
+import type { Grant, Pins, Table, TableAgent, TableServer } from '#manifests/table.ts'
+import { indexPins, type PinIndex } from './pinning.ts'
 
 /** One generation of a server, as a proxy reaches it. */
 export interface Target {
@@ -14,6 +15,8 @@ export interface Target {
   readonly health: string | undefined
   /** Longest time of one call without progress, ms. */
   readonly timeout: number
+  /** Absent where no tool of it is pinned. */
+  readonly pins?: PinIndex
 }
 
 /** A table with its indexes. Replaced whole, never edited; a request sees one. */
@@ -58,19 +61,20 @@ function standbys(
   servers: ReadonlyMap<string, TableServer>,
   role: 'starting' | 'draining',
 ): readonly Entry[] {
-  return table[role].map(({ generation, server, upstream, path, health }) => {
+  return table[role].map(({ generation, server, upstream, path, health, pins }) => {
     const timeout = servers.get(server)?.timeout ?? standbyTimeout
     const asked = role === 'starting' ? 'often' : 'never'
-    return [generation, { server, generation, role, asked, origin: upstream, path, health, timeout }]
+    return [generation, { server, generation, role, asked, origin: upstream, path, health, timeout, ...pinned(pins) }]
   })
 }
 
 function servingTargets(table: Table): readonly Entry[] {
   const starting = new Set(table.starting.map(({ generation }) => generation))
-  return Object.entries(table.servers).flatMap(([server, { generation, upstream, path, health, timeout }]) => {
+  return Object.entries(table.servers).flatMap(([server, { generation, upstream, path, health, timeout, pins }]) => {
     if (upstream === undefined) return []
     const asked = starting.has(generation) ? 'often' : 'seldom'
-    return [[generation, { server, generation, role: 'serving', asked, origin: upstream, path, health, timeout }]]
+    const target: Target = { server, generation, role: 'serving', asked, origin: upstream, path, health, timeout }
+    return [[generation, { ...target, ...pinned(pins) }]]
   })
 }
 
@@ -84,6 +88,10 @@ export function narrow(snapshot: Snapshot, agent: string, server: string): Snaps
     agents: new Map(known && grant && [[agent, { ...known, grants: { [server]: grant } }]]),
     servers: new Map(one && [[server, { ...one, prefix: '' }]]),
   }
+}
+
+function pinned(pins: Pins | undefined): { readonly pins?: PinIndex } {
+  return pins === undefined ? {} : { pins: indexPins(pins) }
 }
 
 /** The generation of a server that serves now; undefined while it is replaced, or if there is no such server. */

@@ -1,5 +1,5 @@
 import { Agent, type Dispatcher } from 'undici'
-import type { Target } from './table.ts'
+import type { Snapshot, Target } from './table.ts'
 
 export interface Sending {
   readonly target: Target
@@ -44,6 +44,8 @@ export interface Upstreams extends AsyncDisposable {
    * Rejects with `UpstreamFailed`, or with the signal's reason.
    */
   send(sending: Sending, receive: (head: Head) => Receiver): Promise<void>
+  /** What still connects to a generation that served and does not any more fails, as not sent. */
+  review(snapshot: Snapshot): void
 }
 
 const connectLimit = 5_000
@@ -57,31 +59,48 @@ export function createUpstreams(): Upstreams {
     keepAliveTimeout: keepAlive,
     maxOrigins: Number.POSITIVE_INFINITY,
   })
+  const connecting = new Set<Exchanging>()
   return {
-    send: (sending, receive) => send(agent, sending, receive),
+    send: (sending, receive) => send({ agent, connecting }, sending, receive),
+    review: (snapshot) => {
+      for (const exchanging of connecting) exchanging.review(snapshot)
+    },
     [Symbol.asyncDispose]: () => agent.destroy(),
   }
 }
 
-function send(agent: Agent, sending: Sending, receive: (head: Head) => Receiver): Promise<void> {
+interface Means {
+  readonly agent: Agent
+  /** What was not sent yet. */
+  readonly connecting: Set<Exchanging>
+}
+
+function send({ agent, connecting }: Means, sending: Sending, receive: (head: Head) => Receiver): Promise<void> {
   const { target, path, method, headers, body, signal } = sending
   if (signal.aborted) return Promise.reject(signal.reason)
   const { promise, resolve, reject } = Promise.withResolvers<void>()
-  const handler = new Exchanging(sending, receive, { resolve, reject })
+  const settled = () => connecting.delete(handler)
+  const handler = new Exchanging(sending, receive, { resolve, reject, sent: settled })
   const stop = () => handler.stop()
+  connecting.add(handler)
   signal.addEventListener('abort', stop, { once: true })
   agent.dispatch({ origin: target.origin, path: path ?? target.path, method, headers, body: body ?? null }, handler)
-  return promise.finally(() => signal.removeEventListener('abort', stop))
+  return promise.finally(() => {
+    settled()
+    signal.removeEventListener('abort', stop)
+  })
 }
 
 interface Settle {
   readonly resolve: () => void
   readonly reject: (reason: unknown) => void
+  readonly sent: () => void
 }
 
 class Exchanging implements Dispatcher.DispatchHandler {
   #controller: Dispatcher.DispatchController | undefined
   #receiver: Receiver | undefined
+  #isLeft = false
   readonly #sending: Sending
   readonly #receive: (head: Head) => Receiver
   readonly #settle: Settle
@@ -98,9 +117,18 @@ class Exchanging implements Dispatcher.DispatchHandler {
     this.#controller?.abort(new Error('ended', { cause: this.#sending.signal.reason }))
   }
 
+  review({ targets }: Snapshot): void {
+    const { target } = this.#sending
+    if (target.role !== 'serving' || targets.get(target.generation)?.role === 'serving') return
+    this.#isLeft = true
+    this.#settle.reject(new UpstreamFailed(target, false, new Error('it no longer serves')))
+  }
+
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.#controller = controller
-    if (this.#sending.signal.aborted) this.stop()
+    this.#settle.sent()
+    if (this.#isLeft) controller.abort(new Error('sent elsewhere'))
+    else if (this.#sending.signal.aborted) this.stop()
   }
 
   onResponseStart(

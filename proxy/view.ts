@@ -37,7 +37,7 @@ function lookAt(snapshot: Snapshot, { probes, heeds }: Looking, server: string):
   const target = servingTarget(snapshot, server)
   const found = target && probes.known(target.generation)
   if (target === undefined || found === undefined) return undefined
-  const { generation } = target
+  const { generation, pins } = target
   const rest = (kind: Kind) => `${generation} ${heeds.changes(generation, kind)}`
-  return { tools: found.digest, prompts: rest('prompts'), resources: rest('resources') }
+  return { tools: `${found.digest} ${pins?.digest ?? ''}`, prompts: rest('prompts'), resources: rest('resources') }
 }

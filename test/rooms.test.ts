@@ -11,15 +11,15 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   manifests: [],
   controller: ['manifests'],
   proxy: ['manifests'],
+  stdio: [],
   servers: [],
-  test: ['manifests', 'controller', 'proxy', 'servers', 'bench'],
-  bench: ['manifests', 'controller', 'proxy', 'servers', 'test'],
+  test: ['manifests', 'controller', 'proxy', 'stdio', 'servers', 'bench'],
+  bench: ['manifests', 'controller', 'proxy', 'stdio', 'servers', 'test'],
 }
 
 /** Packages that one file alone imports, types included. */
 const owners: Readonly<Record<string, RegExp>> = {
   dockerode: /^controller\/(docker\/)?[\w-]+\.ts$/,
-  'simple-git': /^controller\/(source\/)?[\w-]+\.ts$/,
   yaml: /^controller\/([\w-]+\/)?[\w-]+\.ts$/,
 }
 
@@ -72,6 +72,11 @@ test('manifests import zod and nothing else', () => {
   expect([...new Set(packages.map(({ target }) => target))].filter((name) => !name.startsWith('node:'))).toEqual([
     'zod',
   ])
+})
+
+test('the stdio wrapper imports no package, for it is started where there is none', () => {
+  const packages = imports.filter((one) => roomOf(one.file) === 'stdio' && resolved(one) === undefined)
+  expect(packages.map(({ target }) => target).filter((name) => !name.startsWith('node:'))).toEqual([])
 })
 
 test('a server imports itself and the kit', () => {

@@ -12,9 +12,18 @@ export function addHistory(program: Command): void {
     .action(async (options: Where & { readonly limit: number; readonly json?: boolean }) => {
       const commits = z.array(CommitStatus).parse(await ask(options, { path: `/history?limit=${options.limit}` }))
       if (options.json) printJson(commits)
-      else
-        print(columns(commits.map(({ since, commit, phase, reason }) => [since, commit.slice(0, 12), phase, reason])))
+      else print(describeHistory(commits))
     })
+}
+
+/** A line a commit; below it what was put right while it was the current one. */
+function describeHistory(commits: readonly CommitStatus[]): string {
+  const rows = columns(commits.map(({ since, commit, phase, reason }) => [since, commit.slice(0, 12), phase, reason]))
+  const repaired = commits.map((status) => (status.repaired ?? []).map((line) => `  put right ${line}`))
+  return rows
+    .split('\n')
+    .flatMap((row, index) => [row, ...(repaired[index] ?? [])])
+    .join('\n')
 }
 
 function readLimit(text: string): number {

@@ -14,6 +14,7 @@ const verbs: Readonly<Record<string, () => Promise<(program: Command) => void>>>
   status: async () => (await import('./status.ts')).addStatus,
   explain: async () => (await import('./explain.ts')).addExplain,
   logs: async () => (await import('./logs.ts')).addLogs,
+  lock: async () => (await import('./lock.ts')).addLock,
   history: async () => (await import('./history.ts')).addHistory,
   reconcile: async () => (await import('./reconcile.ts')).addReconcile,
   ...wishes,

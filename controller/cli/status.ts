@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
 import { type CommitStatus, ServerStatus, Status } from '#manifests/status.ts'
+import { describeDrift } from '../tool-drift.ts'
 import { addWhere, ask, type Where } from './ask.ts'
 import { Fault } from './fault.ts'
 import { columns, print, printJson } from './print.ts'
@@ -68,11 +69,11 @@ function describeStatus(status: Status): string {
     ...(status.webhook?.ok === false ? [`webhook  ${status.webhook.reason}`] : []),
     ...(status.remarks ?? []).map((remark) => `host  ${remark}`),
   ]
-  const servers = status.servers.map(({ name, phase, tools, reason }) => [
+  const servers = status.servers.map(({ name, phase, tools, reason, drift, suspicions }) => [
     name,
     phase,
     tools === undefined ? '' : `${tools.length} tools`,
-    reason,
+    [reason, ...remarksOn(drift, suspicions)].join('; '),
   ])
   const proxies = status.proxies.map(({ name, live, have, reason }) => [
     name,
@@ -89,15 +90,41 @@ function describeStatus(status: Status): string {
   ].join('\n')
 }
 
+function remarksOn(drift: ServerStatus['drift'] = [], suspicions: ServerStatus['suspicions'] = []): readonly string[] {
+  const blocked = drift.filter(({ treated }) => treated === 'blocked').length
+  const differ = drift.length === 1 ? '1 tool differs' : `${drift.length} tools differ`
+  return [
+    ...(drift.length === 0 ? [] : [`${differ} from the lock${blocked === 0 ? '' : `, ${blocked} blocked`}`]),
+    ...(suspicions.length === 0 ? [] : [`${suspicions.length} suspicious`]),
+  ]
+}
+
 /** A commit with its faults, a line each. */
 export function describeCommit(status: CommitStatus): readonly string[] {
-  const { commit, phase, reason, errors, held = [], approved = [], warnings = [] } = status
+  const { commit, phase, reason, errors, held = [], approved = [], repaired = [], warnings = [] } = status
   return [
     `commit ${commit.slice(0, 12)}  ${phase}  ${reason}`,
     ...errors.map((error) => `  ${error}`),
     ...held.map(({ plan, what, because }) => `  held ${plan}  ${what}: ${because}`),
     ...approved.map((part) => `  approved ${part}`),
+    ...repaired.map((part) => `  put right ${part}`),
     ...warnings.map((warning) => `  warning: ${warning}`),
+  ]
+}
+
+/** What differs from the lock, with what it was and is, and what tools say that they should not. */
+function describeTools({ drift = [], suspicions = [] }: ServerStatus): readonly string[] {
+  const told = drift.flatMap((tool) => [
+    describeDrift(tool),
+    ...(tool.differs ?? []).flatMap(({ part, old, new: now }) => [
+      ...(old === undefined ? [] : [`  - ${part}: ${old}`]),
+      ...(now === undefined ? [] : [`  + ${part}: ${now}`]),
+    ]),
+  ])
+  const said = suspicions.map(({ tool, at, what }) => `${tool} ${at}: ${what}`)
+  return [
+    ...(told.length === 0 ? [] : ['', 'differs from manifests/tools.lock.yaml:', ...told]),
+    ...(said.length === 0 ? [] : ['', 'says what it should not:', ...said]),
   ]
 }
 
@@ -112,5 +139,10 @@ function describeServer(server: ServerStatus): string {
     ['tools', server.tools?.join(', ')],
     ['calls', server.calls?.toString()],
   ].flatMap(([name = '', value]) => (value === undefined ? [] : [[name, value]]))
-  return [server.name, columns(fields), ...(server.log === undefined ? [] : ['', server.log])].join('\n')
+  return [
+    server.name,
+    columns(fields),
+    ...describeTools(server),
+    ...(server.log === undefined ? [] : ['', server.log]),
+  ].join('\n')
 }

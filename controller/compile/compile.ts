@@ -2,7 +2,8 @@ import { ServerFile } from '#manifests/server.ts'
 import { type Compiled, describeFault, type ManifestFault, type Server, type Tree, type TreeEntry } from '../desired.ts'
 import { compileServerFile, type ServerOutcome } from './compile-file.ts'
 import { type CompiledGateway, compileGateway, usualSettings } from './gateway.ts'
-import { gatewayFile, type Layout, layOut, permissionsFile } from './layout.ts'
+import { gatewayFile, type Layout, layOut, lockFile, permissionsFile } from './layout.ts'
+import { type CompiledLock, compileLock, readLock } from './lock.ts'
 import { join, type Path } from './manifest.ts'
 import { type CompiledPermissions, compilePermissions } from './permissions.ts'
 import { readAhead } from './read-ahead.ts'
@@ -28,11 +29,13 @@ export async function compile(given: Tree, signal?: AbortSignal): Promise<Compil
     )
   }
   const gateway = await readGateway(tree, { entries, layout }, signal)
+  const lock = await compileTools(tree, { layout, prefixes: allPrefixes(outcomes, permissions) }, signal)
   const faults = [
     ...layout.faults,
     ...permissions.faults,
     ...outcomes.flatMap((outcome) => outcome.faults),
     ...gateway.faults,
+    ...lock.faults,
     ...faultsOfPrefixes(outcomes, permissions),
     ...faultsOfVolumes(outcomes),
   ]
@@ -43,9 +46,9 @@ export async function compile(given: Tree, signal?: AbortSignal): Promise<Compil
     desired: {
       commit: tree.commit,
       agents,
-      servers: allServers(outcomes, permissions),
+      servers: allServers(outcomes, permissions, lock),
       settings: gateway.settings ?? usualSettings,
-      warnings: warnings(outcomes, permissions),
+      warnings: [...warnings(outcomes, permissions), ...unlocked(outcomes, lock)],
     },
   }
 }
@@ -66,9 +69,27 @@ async function readGateway(
   return compileGateway({ tree, entries, file: gatewayFile, body }, signal)
 }
 
+async function compileTools(
+  tree: Tree,
+  { layout: { lock }, prefixes }: { readonly layout: Layout; readonly prefixes: ReadonlyMap<string, string> },
+  signal?: AbortSignal,
+): Promise<CompiledLock> {
+  if (lock === undefined) return { locked: new Map(), faults: [] }
+  return compileLock(readLock(lockFile, await readBlob(tree, lock, signal)), prefixes)
+}
+
+function allPrefixes(
+  outcomes: readonly ServerOutcome[],
+  permissions: CompiledPermissions,
+): ReadonlyMap<string, string> {
+  const known = [...permissions.known].map((name) => ({ name, prefix: name }))
+  return new Map([...known, ...outcomes, ...outsideServers(permissions)].map(({ name, prefix }) => [name, prefix]))
+}
+
 type ReadPermissions = CompiledPermissions & { readonly warn: (path: Path, message: string) => string }
 
-async function readPermissions(tree: Tree, layout: Layout, signal?: AbortSignal): Promise<ReadPermissions> {
+/** The permissions of a commit, and the servers that it has. */
+export async function readPermissions(tree: Tree, layout: Layout, signal?: AbortSignal): Promise<ReadPermissions> {
   const known = new Set(layout.named.keys())
   const nothing = { known, warn: (_: Path, message: string) => message }
   if (layout.permissions === undefined) return { ...nothing, faults: [] }
@@ -91,8 +112,12 @@ function outsideServers({ access }: CompiledPermissions): readonly Server[] {
 function allServers(
   outcomes: readonly ServerOutcome[],
   permissions: CompiledPermissions,
+  { locked }: CompiledLock,
 ): Readonly<Record<string, Server>> {
-  const all = [...outcomes.flatMap(({ server }) => server ?? []), ...outsideServers(permissions)]
+  const all = [...outcomes.flatMap(({ server }) => server ?? []), ...outsideServers(permissions)].map((server) => {
+    const tools = locked.get(server.name)
+    return tools === undefined ? server : { ...server, lock: { mode: server.lock?.mode ?? 'warn', tools } }
+  })
   return Object.fromEntries(all.sort((a, b) => (a.name < b.name ? -1 : 1)).map((server) => [server.name, server]))
 }
 
@@ -145,6 +170,15 @@ function warnings(outcomes: readonly ServerOutcome[], { access, warn }: ReadPerm
     ...outside.map(([name]) => warn(['servers', name, 'url'], message)),
     ...own.map(({ fault }) => describeFault(fault(['url'], message))),
   ]
+}
+
+/** What is to hold or block tools that nobody has reviewed keeps all of them from agents. */
+function unlocked(outcomes: readonly ServerOutcome[], { locked }: CompiledLock): readonly string[] {
+  const bare = outcomes.filter(({ name, server }) => server?.lock !== undefined && !locked.has(name))
+  return bare.map(({ name, fault }) => {
+    const why = `no tool of ${name} is in ${lockFile}, so agents get none`
+    return describeFault(fault(['tools'], `${why}: once it runs, "gateway lock ${name}" writes them there`))
+  })
 }
 
 function sorted(faults: readonly ManifestFault[]): readonly ManifestFault[] {

@@ -1,5 +1,4 @@
 import { wrongServerName } from '#manifests/name.ts'
-import { notEnforced } from '#manifests/spec.ts'
 import { printFile, quote } from '#manifests/text.ts'
 import type { ManifestFault, TreeEntry } from '../desired.ts'
 import { suggestion } from './nearest.ts'
@@ -8,6 +7,7 @@ import { suggestion } from './nearest.ts'
 export interface Layout {
   readonly permissions?: TreeEntry
   readonly gateway?: TreeEntry
+  readonly lock?: TreeEntry
   /** By server name; only what can be read. */
   readonly servers: ReadonlyMap<string, TreeEntry>
   /** Path by server name, of every server that has a file, whatever it is like. */
@@ -17,7 +17,11 @@ export interface Layout {
 
 export const permissionsFile = 'manifests/permissions.yaml'
 export const gatewayFile = 'manifests/gateway.yaml'
-const largest = 1024 ** 2
+export const lockFile = 'manifests/tools.lock.yaml'
+const known: readonly string[] = [permissionsFile, gatewayFile, lockFile]
+const mebibyte = 1024 ** 2
+/** MiB. No person writes the lock, and it grows with every tool. */
+const largest = { usual: 1, lock: 8 } as const
 const serverPath = /^manifests\/servers\/([^/]*)\.ya?ml$/
 
 /** Sorts out `manifests/`: other files than YAML there are nobody's business. */
@@ -35,12 +39,14 @@ export function layOut(entries: readonly TreeEntry[]): Layout {
   })
   const permissions = readable(permissionsFile)
   const gateway = readable(gatewayFile)
+  const lock = readable(lockFile)
   return {
     servers: new Map(servers),
     named,
     faults: [...[...wrong].map(([path, message]) => ofFile(path, message)), ...missing(yaml)],
     ...(permissions && { permissions }),
     ...(gateway && { gateway }),
+    ...(lock && { lock }),
   }
 }
 
@@ -75,19 +81,15 @@ function wrongFile({ path, mode, size }: TreeEntry, twins: ReadonlyMap<string, s
   if (twin !== undefined) return [`differs from ${quote(twin)} only in case: on some disks they are one file`]
   if (mode === '160000') return ['a submodule cannot hold manifests: its files are not in this repository']
   if (mode === '120000') return ['a symlink cannot be a manifest: put the file itself here']
-  return wrongName(path) ?? (size > largest ? [`${size} bytes: at most ${largest} (1 MiB)`] : [])
+  const most = path === lockFile ? largest.lock : largest.usual
+  return wrongName(path) ?? (size > most * mebibyte ? [`${size} bytes: at most ${most * mebibyte} (${most} MiB)`] : [])
 }
 
 function wrongName(path: string): readonly string[] | undefined {
   if (/\.yml$/i.test(path)) return [`rename it to ${quote(path.replace(/\.yml$/i, '.yaml'))}: manifests end in .yaml`]
-  if (path === permissionsFile || path === gatewayFile) return
-  if (notEnforced.files.some((file) => file === path))
-    return [`${path.slice('manifests/'.length)}: not enforced by this version`]
+  if (known.includes(path)) return
   const name = serverPath.exec(path)?.[1]
-  if (name === undefined) {
-    const known = [permissionsFile, gatewayFile, ...notEnforced.files]
-    return [`unknown file${suggestion(path, known)}: a server’s is manifests/servers/<name>.yaml`]
-  }
+  if (name === undefined) return [`unknown file${suggestion(path, known)}: a server’s is manifests/servers/<name>.yaml`]
   const wrong = wrongServerName(name)
   if (wrong !== undefined) return [wrong]
 }

@@ -1,3 +1,4 @@
+import { escaped } from '#manifests/suspect.ts'
 import { quote } from '#manifests/text.ts'
 import type { ManifestFault } from '../desired.ts'
 
@@ -18,7 +19,7 @@ export function printPath(path: Path): string {
   return path
     .map((step, index) => {
       if (typeof step === 'number') return `[${step}]`
-      if (!/^[\w-]+$/.test(step)) return `[${quote(step)}]`
+      if (!/^[\w-]+$/.test(step)) return `[${escaped(quote(step))}]`
       return index === 0 ? step : `.${step}`
     })
     .join('')

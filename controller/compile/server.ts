@@ -2,14 +2,17 @@ import type { OutsideServer, ServerFile } from '#manifests/server.ts'
 import type { Server } from '../desired.ts'
 import { contentHash } from './content-hash.ts'
 
+const usualStdio = { sessions: 8, idle: 600_000 }
+
 /** A server that its own file names, from what is in the file and what it runs. */
 export function createServer(name: string, file: ServerFile, runs: Server['runs']): Server {
-  const { description, command, port, health, start, timeout, drain, env, volumes, mounts, limits } = file
+  const { description, command, stdio, port, health, start, timeout, drain, env, volumes, mounts, limits } = file
   const { egress, user, tmpfs, seccomp, prefix = defaultPrefix(name) } = file
   const secrets = Object.fromEntries(file.secrets.map(({ variable, name }) => [variable, name]))
   const path = runs.kind === 'url' ? pathOf(runs.url) : file.path
   const container = {
     ...(command && { command }),
+    ...(stdio && { stdio: stdio === true ? usualStdio : stdio }),
     ...(user !== undefined && { user }),
     ...{ port, env, secrets, volumes, mounts, limits, egress, tmpfs, seccomp },
   }
@@ -19,7 +22,8 @@ export function createServer(name: string, file: ServerFile, runs: Server['runs'
     runs,
     ...container,
     ...route,
-    config: contentHash('config', container),
+    ...(file.tools === 'warn' ? {} : { lock: { mode: file.tools, tools: [] } }),
+    config: contentHash('config', stdio === false ? container : { ...container, path, health }),
     route: contentHash('route', runs.kind === 'url' ? { ...route, url: runs.url } : route),
     loosens: loosened(container),
   }

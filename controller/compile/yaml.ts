@@ -25,6 +25,8 @@ export interface ReadOptions {
   readonly verbatim: (path: Path) => boolean
   /** Paths whose text may hold `${…}`, which means something to another program. */
   readonly dollars: (path: Path) => boolean
+  /** Paths whose last step may be any text, because it was not chosen by who wrote the file; default none. */
+  readonly names?: (path: Path) => boolean
 }
 
 const deepest = 64
@@ -130,8 +132,9 @@ class Walk {
     const values = new Map<string, unknown>()
     for (const { key, value } of node.items) {
       const name = keyText(key)
-      const wrong = name === undefined ? 'a key is one word or text' : wrongKey(name, values)
       const inner = [...path, name ?? '?']
+      const isFree = this.#options.names?.(inner) ?? false
+      const wrong = name === undefined ? 'a key is one word or text' : wrongKey(name, values, isFree)
       if (wrong !== undefined) this.#note(key, inner, wrong)
       if (wrong === undefined && name !== undefined) values.set(name, this.#plain(value, inner, aliased))
       if (this.stopped) break
@@ -211,8 +214,9 @@ function keyText(key: Content): string | undefined {
   return typeof key.value === 'string' ? key.value : key.source
 }
 
-function wrongKey(name: string, taken: ReadonlyMap<string, unknown>): string | undefined {
+function wrongKey(name: string, taken: ReadonlyMap<string, unknown>, isFree: boolean): string | undefined {
   if (taken.has(name)) return 'this key is here twice'
+  if (isFree) return
   if (name === '<<') return 'merge keys are not YAML 1.2: write the keys themselves'
   if (name in Object.prototype) return `${quote(name)} cannot be a key in a manifest`
   if (name.includes('\0')) return 'a NUL cannot be part of a key'

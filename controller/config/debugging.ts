@@ -1,7 +1,7 @@
 import { quoted } from './variable.ts'
 
-/** Libraries that print what passes through them if they are told to: git's environment with its token, all that the engine says. */
-const telltales = ['simple-git', 'modem']
+/** What prints all that passes through it if it is told to: all that the engine is told. */
+const telltale = 'modem'
 
 /** Parts of Node that print the environment of child processes, and the headers of requests. */
 const tellingParts = ['child_process', 'net']
@@ -10,10 +10,10 @@ const tellingParts = ['child_process', 'net']
 export function debuggingFaults(given: ReadonlyMap<string, string>): readonly string[] {
   const [debug, node] = [given.get('DEBUG') ?? '', given.get('NODE_DEBUG') ?? '']
   const parts = debug.split(/[\s,]+/)
-  const isWoken = telltales.some((name) => !parts.includes(`-${name}*`) && parts.some((part) => wakes(part, name)))
+  const isWoken = !parts.includes(`-${telltale}*`) && parts.some((part) => wakes(part, telltale))
   const isTelling = node.split(',').some((part) => tellingParts.some((name) => matches(part.toLowerCase(), name)))
   return [
-    ...(isWoken ? [`DEBUG: found ${quoted(debug)}, which prints secrets, allowed is *,-simple-git*,-modem*`] : []),
+    ...(isWoken ? [`DEBUG: found ${quoted(debug)}, which prints secrets, allowed is *,-modem*`] : []),
     ...(isTelling
       ? [
           `NODE_DEBUG: found ${quoted(node)}, which prints secrets, allowed is what matches none of child_process and net`,

@@ -1,8 +1,9 @@
 import type { Generation, Mount } from '../host.ts'
 import { noResolver } from './drift.ts'
-import type { ContainerOptions } from './engine.ts'
+import type { ContainerOptions, EngineImage } from './engine.ts'
 import { labelsOf, serverNetwork, volumeName } from './labels.ts'
 import { chromiumProfile } from './seccomp-chromium.ts'
+import { wrappedCommand, wrappedEnvironment, wrapperMount } from './stdio.ts'
 
 /** Seconds that a container has to end. */
 export const grace = 10
@@ -19,27 +20,36 @@ export const confined = {
   LogConfig: { Type: 'json-file', Config: { 'max-size': '10m', 'max-file': '3' } },
 }
 
+/** What stands before its container does. */
+export interface Made {
+  readonly image: EngineImage
+  readonly user: string
+  /** The volume of the wrapper, where its program speaks on stdin and stdout. */
+  readonly wrapper: string | undefined
+}
+
 /** The container of a generation, on its server's network; the way out is connected after it is made. */
 export function serverContainer(
   instance: string,
   generation: Generation,
-  image: { id: string; user: string },
+  { image, user, wrapper }: Made,
 ): ContainerOptions {
-  const { server, spec, origin, command, port, env, limits } = generation
+  const { server, spec, origin, port, limits } = generation
+  const mounts = generation.mounts.map((mount) => mountOf(instance, server, mount))
   const context = generation.image.kind === 'built' ? { context: generation.image.input.hash } : {}
   return {
-    Image: image.id,
+    Image: image.Id,
     Labels: labelsOf({ instance, role: 'server', server, spec, origin, ...context }),
-    User: image.user,
-    ...(command === undefined ? {} : { Cmd: [...command] }),
-    Env: pairs({ HOME: '/tmp', ...env, PORT: String(port), HOST: '0.0.0.0' }),
+    User: user,
+    ...wrappedCommand(generation, image),
+    Env: pairs({ HOME: '/tmp', ...wrappedEnvironment(generation, image), PORT: String(port), HOST: '0.0.0.0' }),
     StopTimeout: grace,
     HostConfig: {
       ...confined,
       NetworkMode: serverNetwork(instance, server),
       SecurityOpt: securityOf(generation),
       Tmpfs: tmpfsOf(generation),
-      Mounts: generation.mounts.map((mount) => mountOf(instance, server, mount)),
+      Mounts: wrapper === undefined ? mounts : [...mounts, wrapperMount(wrapper)],
       ...limitsOf(limits),
       ...(generation.egress ? {} : unresolving),
     },

@@ -4,6 +4,7 @@ import type { EngineContainer } from './engine.ts'
 import { removeImages } from './image.ts'
 import { labelsOf, mark } from './labels.ts'
 import type { Estate } from './network.ts'
+import { wrapperVolumes } from './stdio.ts'
 
 /** Removes everything of an instance, whose containers these are; volumes only if asked. */
 export async function takeDown(
@@ -21,8 +22,8 @@ export async function takeDown(
   for (const { Id, Labels } of await engine.networks(signal))
     if (mark(Labels, 'instance') === instance) await engine.removeNetwork(Id, signal)
   await removeImages(estate, {}, signal)
-  if (!volumes) return
-  for (const name of await engine.volumes(labelsOf({ instance }), signal)) await engine.removeVolume(name, signal)
+  const all = volumes ? engine.volumes(labelsOf({ instance }), signal) : wrapperVolumes(estate, signal)
+  for (const name of await all) await engine.removeVolume(name, signal)
 }
 
 /** Not the controller itself, nor what somebody runs from an image of ours: that has no role, as has what never ran. */

@@ -50,7 +50,13 @@ export interface EngineImage {
   readonly Id: string
   /** `name@sha256:…` as registries know it. */
   readonly RepoDigests?: readonly string[] | null | undefined
-  readonly Config: { readonly User: string; readonly Labels: Labels | null }
+  readonly Config: {
+    readonly User: string
+    readonly Labels: Labels | null
+    readonly Env?: readonly string[] | null | undefined
+    readonly Entrypoint?: string | readonly string[] | null | undefined
+    readonly Cmd?: readonly string[] | null | undefined
+  }
   readonly Metadata?: { readonly LastTagTime?: string | undefined } | undefined
 }
 

@@ -13,13 +13,14 @@ import { frontNetwork, imageTag, labelsOf, mark } from './labels.ts'
 import { plainParts, plainText } from './log.ts'
 import { stand } from './mend.ts'
 import { type Estate, joinForeign } from './network.ts'
-import { comesFrom, type OwnContainer, readOwnContainer, runMount, stateIdentity } from './own.ts'
+import { comesFrom, type OwnContainer, openRun, readOwnContainer, runMount, stateIdentity } from './own.ts'
 import { ensureProxy, type ProxyWish, proxySpec } from './proxy.ts'
 import { renewController } from './renew.ts'
 import { collectImages, freeBytes, takenBytes } from './room.ts'
 import { createSeen, type Seen } from './seen.ts'
 import { forgetServer, startServer } from './server.ts'
 import { sightOf } from './sight.ts'
+import { collectWrappers, ensureWrapper } from './stdio.ts'
 
 /** What edge runs from, and proxies where no commit says otherwise: an image that is there, or one to build from a checkout. */
 export type OwnProduct =
@@ -63,7 +64,9 @@ export async function createDockerHost(engine: Engine, options: DockerHostOption
   if (own !== undefined) await settleUpdate(estate, { own, state }, signal)
   for (const edge of edges) await joinForeign(estate, edge, options.networks, signal)
   const made = 'input' in product ? product.input.hash : (await ensurePulled(estate, product.image, signal)).Id
-  const proxy = { product: made, url: options.url, logLevel: options.logLevel, run: runMount(own, state) }
+  const run = runMount(own, state)
+  const folder = await openRun(run.Type, state)
+  const proxy = { product: made, url: options.url, logLevel: options.logLevel, run, folder }
   const renewable = options.selfUpdate ? own : undefined
   return new DockerHost({ options, estate, state: identity, proxy, own: renewable, contained: own !== undefined })
 }
@@ -83,6 +86,7 @@ class DockerHost implements Host {
   readonly #engine: Engine
   readonly #estate: Estate
   readonly #seen: Seen
+  readonly #wrapping = createTurn()
 
   constructor(setting: Setting) {
     this.#setting = setting
@@ -148,8 +152,10 @@ class DockerHost implements Host {
     return ensureProxy(this.#estate, this.#proxyOf(image), ref, signal)
   }
 
-  start(generation: Generation, signal: AbortSignal): Promise<void> {
-    return startServer(this.#estate, generation, signal)
+  async start(generation: Generation, signal: AbortSignal): Promise<void> {
+    const wrap = () => ensureWrapper(this.#estate, this.#productImage, signal)
+    const wrapper = generation.stdio === undefined ? undefined : await this.#wrapping.take(wrap, signal)
+    await startServer(this.#estate, { generation, wrapper }, signal)
   }
 
   async resume(id: string, signal: AbortSignal): Promise<void> {
@@ -180,8 +186,9 @@ class DockerHost implements Host {
     return takenBytes(this.#estate, signal)
   }
 
-  collect(keep: Keep, signal: AbortSignal): Promise<void> {
-    return collectImages(this.#estate, keep, signal)
+  async collect(keep: Keep, signal: AbortSignal): Promise<void> {
+    await collectImages(this.#estate, keep, signal)
+    await collectWrappers(this.#estate, signal)
   }
 
   async logs(id: string, tail: number, signal: AbortSignal): Promise<string> {

@@ -1,4 +1,4 @@
-import { readFile, realpath } from 'node:fs/promises'
+import { chmod, mkdir, readFile, realpath, stat } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import type { ImageSource } from '../desired.ts'
 import type { Engine, EngineMount } from './engine.ts'
@@ -50,6 +50,18 @@ export function runMount(own: OwnContainer | undefined, state: string): { Type: 
     throw new Error(`${run} must be a volume of its own: proxies mount it, and must not see the rest of ${state}`)
   if (mount.Name !== undefined) return { Type: 'volume', Source: mount.Name }
   return { Type: 'bind', Source: join(mount.Source, relative(mount.Destination, run)) }
+}
+
+/**
+ * Opens that folder, where it is one of the machine, to proxies, which run as another user than the controller; gives what tells it
+ * from one that was made in its place. The socket in it is for everybody who sees the folder.
+ */
+export async function openRun(type: 'bind' | 'volume', state: string): Promise<string | undefined> {
+  if (type === 'volume') return undefined
+  const run = join(state, 'run')
+  await mkdir(run, { recursive: true })
+  await chmod(run, 0o755)
+  return String((await stat(run)).ino)
 }
 
 /** The mount that a path lies in: the innermost one. */

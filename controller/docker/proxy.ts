@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto'
-import { chmod, mkdir } from 'node:fs/promises'
 import type { ProxyVariable } from '../host.ts'
 import { confined, grace, pairs } from './container.ts'
 import { proxyPort, runningEdge } from './edge.ts'
@@ -21,12 +20,14 @@ export interface ProxyWish {
   readonly logLevel: string | undefined
   /** How it mounts the folder that holds the table's socket. */
   readonly run: { readonly Type: 'bind' | 'volume'; readonly Source: string }
+  /** Which folder that is, where it can be deleted and made anew under a proxy, which then hears no controller any more. */
+  readonly folder: string | undefined
 }
 
 export function proxySpec(instance: string, wish: ProxyWish): string {
   const { Image, Labels, ...made } = proxyContainer({ instance, wish, image: '', edge: '', name: '', spec: '' })
   return createHash('sha256')
-    .update(JSON.stringify([wish.product, made]))
+    .update(JSON.stringify([wish.product, made, ...(wish.folder === undefined ? [] : [wish.folder])]))
     .digest('hex')
 }
 
@@ -45,18 +46,11 @@ export async function ensureProxy(estate: Estate, wish: ProxyWish, image: string
   const runs = old?.State.Status === 'running' || old?.State.Status === 'paused'
   if (old && runs && started >= Date.parse(edge.State.StartedAt)) return wake(engine, old, signal)
   if (old) await engine.removeContainer(old.Id, 'even running', signal)
-  if (wish.run.Type === 'bind') await openToProxies(wish.run.Source)
   await ensureVolume(estate, volume, { instance, role: 'proxy' }, signal)
   await handOver(estate, { name: `${name}-owner`, image, user, volumes: [volume], mode: 0o700 }, signal)
   const options = proxyContainer({ instance, wish, image, edge: edge.Id, name, spec })
   const made = await engine.createContainer(name, options, signal)
   if (made !== 'taken') await engine.startContainer(made.id, signal)
-}
-
-/** The socket in it is for everybody who sees the folder, and a proxy runs as another user than the controller. */
-async function openToProxies(folder: string): Promise<void> {
-  await mkdir(folder, { recursive: true })
-  await chmod(folder, 0o755)
 }
 
 interface Making {

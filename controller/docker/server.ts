@@ -10,7 +10,11 @@ import { userOf } from './user.ts'
 import { ensureVolume, handOver } from './volume.ts'
 
 /** Everything that a generation stands on, then its container: each is made if it is absent, so that any part may be repeated. */
-export async function startServer(estate: Estate, generation: Generation, signal: AbortSignal): Promise<void> {
+export async function startServer(
+  estate: Estate,
+  { generation, wrapper }: { readonly generation: Generation; readonly wrapper: string | undefined },
+  signal: AbortSignal,
+): Promise<void> {
   const { engine, instance } = estate
   const { server, egress } = generation
   const image = await imageOf(estate, generation, signal)
@@ -21,7 +25,7 @@ export async function startServer(estate: Estate, generation: Generation, signal
   if (egress) await ensureEgress(estate, signal)
   await join(estate, await runningEdge(estate, signal), [serverNetwork(instance, server)], signal)
   for (const name of names) await ensureVolume(estate, name, { instance, server }, signal)
-  const options = serverContainer(instance, generation, { id: image.Id, user })
+  const options = serverContainer(instance, generation, { image, user, wrapper })
   const container = await createOrAdopt(estate, generation, options, signal)
   if (['running', 'paused'].includes(container.State.Status)) return mendServer(estate, container, generation, signal)
   const owner = `${instance}-${server}-owner`

@@ -16,7 +16,7 @@ export function sightOf(around: Surroundings, images: readonly ListedImage[]): S
     proxies: as('proxy').map((proxy) => ({ ...seeUnit(proxy, around), spec: mark(proxy.Config.Labels, 'spec') ?? '' })),
     generations: as('server').map((server) => generationOf(server, around)),
     built: new Set(images.flatMap(builtKey)),
-    left: leftOf(as('server'), [...networks, ...images]),
+    left: leftOf(as('server'), [...networks, ...images.filter((image) => isFree(image, around))]),
   }
 }
 
@@ -25,6 +25,12 @@ function leftOf(servers: readonly EngineContainer[], things: readonly Pick<Engin
   const left = new Set(named.filter((server) => server !== productName))
   for (const { Config } of servers) left.delete(mark(Config.Labels, 'server') ?? '')
   return left
+}
+
+/** Whether it can be removed: somebody's own tag keeps an image that is ours, and so does a container of theirs. */
+function isFree({ Id, RepoTags }: ListedImage, { instance, containers }: Surroundings): boolean {
+  const isTagged = RepoTags?.some((tag) => tag.startsWith(`${instance}/`)) ?? false
+  return isTagged && !containers.some(({ Image }) => Image === Id)
 }
 
 function edgeOf(container: EngineContainer, around: Surroundings): ObservedEdge {

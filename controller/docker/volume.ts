@@ -48,7 +48,7 @@ function mountForHandOver(volume: string, at: number) {
 }
 
 /** A container of that name from an interrupted hand-over is in the way at most once. */
-async function createAfresh(estate: Estate, name: string, options: ContainerOptions, signal: AbortSignal) {
+export async function createAfresh(estate: Estate, name: string, options: ContainerOptions, signal: AbortSignal) {
   const { engine, instance } = estate
   const made = await engine.createContainer(name, options, signal)
   if (made !== 'taken') return made.id
@@ -82,7 +82,8 @@ async function readOwner(engine: Engine, id: string, user: string, signal: Abort
   return ownerOf(user, await read('/etc/passwd'), await read('/etc/group'))
 }
 
-async function firstHeader(tar: NodeJS.ReadableStream | undefined): Promise<Header | undefined> {
+/** Of the first entry; undefined where there is no tar. */
+export async function firstHeader(tar: NodeJS.ReadableStream | undefined): Promise<Header | undefined> {
   if (tar === undefined) return undefined
   for await (const entry of tar.pipe(extract())) return entry.header
 }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { CommitStatus, ServerStatus, Status } from '#manifests/status.ts'
+import { describeDrift } from '../tool-drift.ts'
 import { Html, html } from './html.ts'
 
 const style = `
@@ -84,6 +85,7 @@ ${lines(attempted.errors)}
 ${lines(attempted.plan)}
 ${lines((attempted.held ?? []).map(({ plan, what, because }) => `held ${plan}: ${what} (${because})`))}
 ${lines((attempted.approved ?? []).map((part) => `approved ${part}`))}
+${lines((attempted.repaired ?? []).map((part) => `put right ${part}`))}
 ${lines((attempted.warnings ?? []).map((warning) => `warning: ${warning}`))}
 ${other ? html`<p>Applied last: ${short(applied)}</p>` : undefined}`
 }
@@ -108,7 +110,22 @@ function renderServer(server: ServerStatus): Html {
   const tools =
     server.tools === undefined ? html`<span class="soft">not known</span>` : html`${server.tools.join(', ')}`
   return html`<tr><th scope="row">${server.name}<td>${phase(server.phase)} ${server.reason}<br><span class="soft">${server.description}</span><td>${tools}
-${server.log === undefined ? undefined : html`<tr><td colspan="3"><pre>${server.log}</pre>`}
+${renderTools(server)}${server.log === undefined ? undefined : html`<tr><td colspan="3"><pre>${server.log}</pre>`}
+`
+}
+
+/** What differs from what was reviewed, and what tools say that they should not. */
+function renderTools({ drift = [], suspicions = [] }: ServerStatus): Html | undefined {
+  const told = drift.flatMap((tool) => [
+    describeDrift(tool),
+    ...(tool.differs ?? []).flatMap(({ part, old, new: now }) =>
+      old === undefined && now === undefined ? [] : [`- ${part}: ${old ?? ''}`, `+ ${part}: ${now ?? ''}`],
+    ),
+  ])
+  const said = [...told, ...suspicions.map(({ tool, at, what }) => `${tool} ${at}: ${what}`)]
+  return said.length === 0
+    ? undefined
+    : html`<tr><td colspan="3"><span class="bad">Tools that need a look</span><pre>${said.join('\n')}</pre>
 `
 }
 

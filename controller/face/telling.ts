@@ -6,6 +6,7 @@ import { addRoute } from './door.ts'
 
 const NamePath = z.object({ name: z.string() })
 const ExplainQuery = z.object({ tool: z.string().optional() })
+const ToolsQuery = z.object({ server: z.string().optional() })
 const LogQuery = z.object({
   tail: z.coerce.number().int().min(0).max(10_000).default(200),
   build: z.stringbool().default(false),
@@ -36,6 +37,14 @@ export function addTelling(
     '/explain/:name',
     toOperators((request) =>
       controller.explain(NamePath.parse(request.params).name, ExplainQuery.parse(request.query).tool),
+    ),
+  )
+  addRoute(
+    app,
+    'GET',
+    '/tools',
+    toOperators((request) =>
+      controller.tools(ToolsQuery.parse(request.query).server, AbortSignal.any([stopping.signal, request.signal])),
     ),
   )
   addRoute(

@@ -21,6 +21,7 @@ import { findPlaces, rewritePaths } from './mounts.ts'
 import { addressOf, proxyEnvironment, proxySpec } from './proxy.ts'
 import { seeEdge, seeGeneration, seeProxy } from './sight.ts'
 import { Units, type UnitsOptions } from './units.ts'
+import { wrapped } from './wrapped.ts'
 
 /** What `npm start` prints before it runs anything on this host. */
 export const noSandbox =
@@ -130,7 +131,7 @@ class ProcessHost implements Host {
 
   async start(generation: Generation, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
-    const { server, spec, origin, image, command, mounts, env } = generation
+    const { server, spec, origin, image, command, stdio, mounts } = generation
     if (image.kind === 'ref') throw new Error(`${server}: only Docker can run it: it is an image`)
     if (command === undefined) throw new Error(`${server}: only Docker can run it: its manifest names no command`)
     const folder = this.#builds.folderOf(server, image.input)
@@ -141,7 +142,11 @@ class ProcessHost implements Host {
     const is = { role: 'server', server, spec, context: image.input.hash, origin } as const
     await blameMachine(async () => {
       const places = await findPlaces(mounts, where)
-      const launch = { command: [...command], folder, env: rewritePaths(env, places) }
+      const env = rewritePaths(generation.env, places)
+      const launch = {
+        folder,
+        ...(stdio === undefined ? { command: [...command], env } : wrapped({ stdio, command, env })),
+      }
       await this.#units.run({ name, is, launch })
     })
   }
@@ -163,7 +168,9 @@ class ProcessHost implements Host {
 
   async forget(server: string, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
-    const contexts = this.#units.list().map(({ is }) => (is.role === 'server' ? is.context : ''))
+    const contexts = this.#units
+      .list()
+      .flatMap(({ is }) => (is.role === 'server' && is.server === server ? is.context : []))
     await this.#builds.forget(server, new Set(contexts))
   }
 

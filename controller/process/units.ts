@@ -5,6 +5,7 @@ import { childEnvironment, type Environment, exitCodeOf, freePort, startChild, w
 import { isAlive, signalGroup } from './life.ts'
 import { followTail, readTail, trimLog } from './log.ts'
 import { type UnitRecord, UnitTable } from './table.ts'
+import { killLeft } from './wrapped.ts'
 
 /** ms */
 const grace = 10_000
@@ -20,6 +21,17 @@ export interface UnitsOptions {
   readonly environment: Environment
   /** Takes what no verb can tell: that an exit code could not be recorded. */
   readonly log?: (line: string) => void
+}
+
+interface Ended {
+  readonly launch: UnitRecord['launch']
+  readonly life: Pick<UnitRecord['life'], 'pid' | 'born'>
+}
+
+/** Ends what one that has ended has left in its group, or out of it. */
+function clear({ launch, life }: Ended): void {
+  signalGroup(life, 'SIGKILL')
+  killLeft(launch)
 }
 
 /** The children of an instance: those that this process has started, and those of earlier controllers. */
@@ -40,7 +52,10 @@ export class Units {
   /** Notes the end of those that an earlier controller had started. */
   list(): readonly UnitRecord[] {
     for (const record of this.#table.list())
-      if (record.life.endedAt === undefined && !this.runs(record)) this.#table.end(record.name, record.life)
+      if (record.life.endedAt === undefined && !this.runs(record)) {
+        clear(record)
+        this.#table.end(record.name, record.life)
+      }
     return this.#table.list()
   }
 
@@ -59,18 +74,18 @@ export class Units {
     const port = is.role === 'server' ? await freePort() : undefined
     const before = this.find(name)
     if (before !== undefined && this.runs(before)) return
-    if (before !== undefined) signalGroup(before.life, 'SIGKILL')
+    if (before !== undefined) clear(before)
     const env = { ...childEnvironment(home, this.#environment), ...launch.env, ...whereToListen(port) }
     await startChild({ ...launch, env, log }, (birth, child) => {
       this.#table.write({ name, is, launch, life: { ...birth, startedAt: Date.now(), port } })
       this.#own.add(birth.pid)
-      child.once('exit', (code, signal) => this.#hear({ name, life: birth }, exitCodeOf(code, signal)))
+      child.once('exit', (code, signal) => this.#hear({ name, launch, life: birth }, exitCodeOf(code, signal)))
     })
   }
 
-  #hear({ name, life }: { name: string; life: Pick<UnitRecord['life'], 'pid' | 'born'> }, exitCode: number): void {
+  #hear({ name, launch, life }: Ended & { readonly name: string }, exitCode: number): void {
     this.#own.delete(life.pid)
-    signalGroup(life, 'SIGKILL') // what it has left in its group
+    clear({ launch, life })
     try {
       this.#table.end(name, life, exitCode)
     } catch (error) {
@@ -84,9 +99,10 @@ export class Units {
     const record = this.find(name)
     if (record === undefined) return
     if (this.runs(record)) signalGroup(record.life, 'SIGTERM')
-    if (await this.#ends(record, patience, signal)) return signalGroup(record.life, 'SIGKILL')
+    if (await this.#ends(record, patience, signal)) return clear(record)
     signalGroup(record.life, 'SIGKILL')
     if (!(await this.#ends(record, killLimit, signal))) throw new Error(`${name} does not end, even when killed`)
+    clear(record)
   }
 
   async #ends(record: UnitRecord, limit: number, signal: AbortSignal): Promise<boolean> {
@@ -103,7 +119,7 @@ export class Units {
     const record = this.find(name)
     if (record === undefined) return
     if (this.runs(record)) throw new Error(`${name} still runs: stop it first`)
-    signalGroup(record.life, 'SIGKILL')
+    clear(record)
     this.#table.drop(name)
   }
 

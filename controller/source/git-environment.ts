@@ -27,7 +27,7 @@ export function gitEnvironment(home: string, inherited: Inherited): Record<strin
   }
 }
 
-/** What is added for a git process that speaks to the repository: the one transport that it uses, and the credentials. */
+/** What is added for a git process that speaks to the repository: the one transport that it uses, and how. */
 export function accessEnvironment(repository: Repository, access: GitAccess): Record<string, string> {
   switch (repository.kind) {
     case 'folder':
@@ -35,21 +35,29 @@ export function accessEnvironment(repository: Repository, access: GitAccess): Re
     case 'ssh':
       return { GIT_ALLOW_PROTOCOL: 'ssh', GIT_SSH_VARIANT: 'ssh', GIT_SSH_COMMAND: sshCommand(access) }
     case 'http':
-      return { GIT_ALLOW_PROTOCOL: repository.protocol, ...gitConfig(httpConfig(repository.origin, access)) }
+      return { GIT_ALLOW_PROTOCOL: repository.protocol }
     default:
       return repository satisfies never
   }
 }
 
-function httpConfig(origin: string, { token, caFile }: GitAccess): Record<string, string> {
+/** Settings for it: the credentials, and how long it waits for a byte, ms. */
+export function accessSettings(
+  repository: Repository,
+  { token, caFile }: GitAccess,
+  silence: number,
+): Record<string, string> {
+  if (repository.kind !== 'http') return {}
   return {
     'http.followRedirects': 'false',
-    // Also what ends the helper of a git that was stopped while the server was silent: it outlives it by this much.
-    'http.lowSpeedLimit': '100',
-    'http.lowSpeedTime': '20',
+    // A server that packs for long says no more than five bytes every five seconds.
+    'http.lowSpeedLimit': '1',
+    'http.lowSpeedTime': String(Math.ceil(silence / 1_000)),
     ...(caFile === undefined ? {} : { 'http.sslCAInfo': caFile }),
     // Basic is what Forgejo, GitHub and GitLab all take for a token, with any user name.
-    ...(token === undefined ? {} : { [`http.${origin}/.extraHeader`]: `Authorization: Basic ${basic(token)}` }),
+    ...(token === undefined
+      ? {}
+      : { [`http.${repository.origin}/.extraHeader`]: `Authorization: Basic ${basic(token)}` }),
   }
 }
 

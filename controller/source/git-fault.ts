@@ -31,7 +31,11 @@ const ofMachine: readonly (readonly [RegExp, Advice])[] = [
     /no space left on device|disk quota exceeded/i,
     ({ state }) => `no space left on the disk that holds ${state}; free some`,
   ],
-  [/spawn git ENOENT/, () => 'git is not installed; install it and see that it is on the PATH'],
+  [/read-only file system/i, ({ state }) => `${state} can only be read; let it be written`],
+  [
+    /spawn git ENOENT|\bgit: (command )?not found/,
+    () => 'git is not installed; install it and see that it is on the PATH',
+  ],
 ]
 
 const ofRemote: typeof ofMachine = [
@@ -57,22 +61,27 @@ const ofRemote: typeof ofMachine = [
     () =>
       'the server refuses the key of GATEWAY_SSH_KEY_FILE; add its public half to the repository as a deploy key, read access is enough',
   ],
-  [/authentication failed|could not read (username|password)|error: 401/i, refusedLogin],
+  [/authentication failed|could not read (username|password)|returned error: 401/i, refusedLogin],
   [
-    /error: 403/,
+    /returned error: 403/,
     ({ token }) =>
       `the server forbids it (HTTP 403); ${token ? 'give GATEWAY_GIT_TOKEN read access to this repository (of Forgejo: the scope read:repository, and a user who may read it)' : 'give a token with read access in GATEWAY_GIT_TOKEN'}`,
   ],
   [
-    /error: 404|repository .*not found|does not appear to be a git repository|not a git repository|invalid gitfile/i,
+    /out of memory|cannot allocate memory/i,
+    () =>
+      'git has not the memory for what it answers; check GATEWAY_REPO, and what is on the way there; tried again by itself',
+  ],
+  [
+    /returned error: 404|repository .*not found|does not appear to be a git repository|not a git repository|invalid gitfile/i,
     noRepository,
   ],
   [
-    /error: 30\d|redirect/i,
+    /returned error: 30\d|redirect/i,
     () =>
       'the address leads elsewhere (a redirect), where no credentials are sent; set GATEWAY_REPO to the final address',
   ],
-  [/error: (5\d\d|429)/, (_, [, status]) => `the server answers HTTP ${status}; tried again by itself`],
+  [/returned error: (5\d\d|429)/, (_, [, status]) => `the server answers HTTP ${status}; tried again by itself`],
   [
     /could not resolve host(?:name)? ?:? ?([^\s:;]*)/i,
     (_, [, host]) => `the name ${host} is not known here; check GATEWAY_REPO and this machine's DNS`,
@@ -86,10 +95,15 @@ const ofRemote: typeof ofMachine = [
     (_, { input }) => `its certificate is not trusted (${detail(input)}); give the CA's certificate in GATEWAY_CA_FILE`,
   ],
   [
-    /connection (refused|reset|timed out|closed)|failed to connect|couldn't connect|no route to host|network is unreachable|timed? ?out|too slow|empty reply|hung up|early eof|unexpected disconnect/i,
-    (_, { input }) =>
-      `cannot be reached (${detail(input)}); check GATEWAY_REPO and that the server runs; tried again by itself`,
+    /connection (refused|reset|timed out|closed)|failed to connect|couldn't connect|no route to host|network is unreachable|timed? ?out|too slow|empty reply/i,
+    unreachable,
   ],
+  [
+    /bad line length|protocol error|expected (flush|'packfile'|response end)|of (body|length header) (are still expected|were received)|invalid (ls-refs|server) response|pack signature mismatch/i,
+    (_, { input }) =>
+      `its answer is cut off, or none of a git server (${detail(input)}); check GATEWAY_REPO, and what is on the way there; tried again by itself`,
+  ],
+  [/hung up|early eof|unexpected disconnect|could not read from remote repository/i, unreachable],
 ]
 
 const howToBundle = 'make one of the whole branch: git bundle create FILE BRANCH'
@@ -108,19 +122,36 @@ export function explainGit(stderr: string, scene: Scene, remote: boolean): strin
   // Its words are the address's, not git's.
   const said = kind === 'folder' ? stderr : stderr.replaceAll(url, '')
   const ofFile = kind === 'folder' && url.endsWith('.bundle') ? ofBundle : []
-  for (const [pattern, advice] of remote ? [...ofMachine, ...ofFile, ...ofRemote] : ofMachine) {
+  // What the other machine lacks is not lacking here.
+  const own = said.replace(/^remote: .*/gm, '')
+  return advise(ofMachine, own, scene) ?? (remote ? advise([...ofFile, ...ofRemote], said, scene) : undefined)
+}
+
+function advise(table: typeof ofMachine, said: string, scene: Scene): string | undefined {
+  for (const [pattern, advice] of table) {
     const match = pattern.exec(said)
     if (match !== null) return advice(scene, match)
   }
   return undefined
 }
 
-/** The one line of git's or ssh's output that says what was wrong. */
+/** Characters of a line that people are shown. */
+const mostShown = 200
+
+/** The one line of git's or ssh's output that says what was wrong, whatever the other side has put into it. */
 export function detail(stderr: string): string {
-  const lines = stderr.replace(/[^\P{Cc}\n]/gu, ' ').split('\n')
+  // What follows these words says nothing, and what ssh or the server said is before them.
+  const [said = '', ...rest] = stderr.split(/^fatal: Could not read from remote repository[\s\S]*/m)
+  if (rest.length > 0 && said.trim() === '') return 'the server ended the session'
+  const lines = said.split(/[\r\n]/).map((line) => line.replace(/[\p{Cc}\uFFFD]+/gu, ' '))
   const telling = lines.find((line) => /^(fatal|error|ssh|kex_exchange_identification): /.test(line))
   const line = telling ?? lines.find((each) => each.trim() !== '') ?? 'no reason given'
-  return line.replace(/^(fatal|error): (unable to access '.*?': )?/, '').trim()
+  const words = line.replace(/^(fatal|error): (unable to access '.*?': )?/, '').trim()
+  return words.length > mostShown ? `${words.slice(0, mostShown)}…` : words
+}
+
+function unreachable(_: Scene, { input }: RegExpExecArray): string {
+  return `cannot be reached (${detail(input)}); check GATEWAY_REPO and that the server runs; tried again by itself`
 }
 
 function foreignFolder({ home }: Scene, [, folder = '']: RegExpExecArray): string {

@@ -1,5 +1,6 @@
 import { rename, rm } from 'node:fs/promises'
 import type { TreeEntry } from '../desired.ts'
+import { type Limits, usualLimits } from './limits.ts'
 
 /** Runs git once and gives what it printed; throws `MirrorBroken` where the cause lies with neither the remote nor the machine. */
 export type Git = (args: readonly string[], options: GitRun) => Promise<string>
@@ -11,10 +12,16 @@ export interface GitRun {
   readonly remote?: boolean
   /** Added to its environment. */
   readonly env?: Readonly<Record<string, string>>
+  /** Settings for it. */
+  readonly settings?: Readonly<Record<string, string>>
   /** Exit codes beside 0 that are an answer. */
   readonly answers?: readonly number[]
   /** ms */
   readonly limit: number
+  /** ms without a word of git, where it speaks to the remote and is to say how far it is. */
+  readonly standstill?: number
+  /** Bytes of memory that it may take, where it speaks to the remote. */
+  readonly memory?: number
   readonly signal: AbortSignal | undefined
 }
 
@@ -25,8 +32,11 @@ export class MirrorBroken extends Error {
 
 const head = 'refs/gateway/head'
 const approval = 'Gateway-Approve'
+/** For each call anew: a loss of power may empty the mirror's own configuration. */
 const settings = {
   'fetch.fsckObjects': 'true',
+  // What is larger goes from wire to disk in pieces, whatever memory there is.
+  'core.bigFileThreshold': '16m',
   // A reflog that never expires keeps every commit that the branch ever was at from being collected.
   'core.logAllRefUpdates': 'always',
   'gc.reflogExpire': 'never',
@@ -35,7 +45,6 @@ const settings = {
 }
 /** ms */
 const quick = 60_000
-const long = 30 * 60_000
 
 export interface Upstream {
   readonly url: string
@@ -55,37 +64,47 @@ export interface Path {
 /** A bare copy of one branch's whole history. What a force-push takes away stays in it, so that it can be gone back to. */
 export class Mirror {
   readonly folder: string
+  readonly #fresh: string
   readonly #git: Git
+  readonly #limits: Limits
   #last: { readonly from: string; readonly to: string; readonly path: Path } | undefined
 
-  constructor(folder: string, git: Git) {
+  constructor(folder: string, git: Git, limits: Limits = usualLimits) {
     this.folder = folder
+    this.#fresh = `${folder}.new`
     this.#git = git
+    this.#limits = limits
   }
 
   /** Brings the branch up to `oid` or what came after it, and gives the commit that it is at then. */
   async follow(upstream: Upstream, oid: string, signal: AbortSignal): Promise<string> {
     if ((await this.#head(this.folder, signal)) === oid) return oid
+    // Left by a controller that was killed while it made one.
+    await rm(this.#fresh, { recursive: true, force: true })
     await this.#fetch(this.folder, upstream, signal)
     return this.#head(this.folder, signal)
   }
 
   /** What git does after every fetch by itself, done when nobody waits for it. */
   async tidy(signal: AbortSignal): Promise<void> {
-    await this.#git(['maintenance', 'run', '--auto', '--quiet'], { folder: this.folder, limit: long, signal })
+    const { fetch: limit } = this.#limits
+    await this.#git(['maintenance', 'run', '--auto', '--quiet'], { folder: this.folder, settings, limit, signal })
   }
 
   /** Makes the mirror anew beside the old one, and only then takes its place. */
   async remake(upstream: Upstream, oid: string, signal: AbortSignal): Promise<string> {
-    const fresh = `${this.folder}.new`
+    const fresh = this.#fresh
     await rm(fresh, { recursive: true, force: true })
-    const format = oid.length === 64 ? 'sha256' : 'sha1'
-    await this.#git(['init', '--bare', '--quiet', `--object-format=${format}`, fresh], { limit: quick, signal })
-    for (const [key, value] of Object.entries(settings))
-      await this.#git(['config', key, value], { folder: fresh, limit: quick, signal })
-    await this.#fetch(fresh, upstream, signal)
-    await rm(this.folder, { recursive: true, force: true })
-    await rename(fresh, this.folder)
+    try {
+      const format = oid.length === 64 ? 'sha256' : 'sha1'
+      await this.#git(['init', '--bare', '--quiet', `--object-format=${format}`, fresh], { limit: quick, signal })
+      await this.#fetch(fresh, upstream, signal)
+      await rm(this.folder, { recursive: true, force: true })
+      await rename(fresh, this.folder)
+    } catch (error) {
+      await rm(fresh, { recursive: true, force: true })
+      throw error
+    }
     return this.#head(this.folder, signal)
   }
 
@@ -128,9 +147,17 @@ export class Mirror {
 
   async #fetch(folder: string, { url, branch }: Upstream, signal: AbortSignal): Promise<void> {
     const refspec = `+refs/heads/${branch}:${head}`
-    const quiet = ['--force', '--update-shallow', '--no-tags', '--no-write-fetch-head', '--no-auto-maintenance']
-    const args = ['fetch', ...quiet, '--', url, refspec]
-    await this.#git(args, { folder, remote: true, limit: long, signal })
+    const how = [
+      '--progress',
+      '--force',
+      '--update-shallow',
+      '--no-tags',
+      '--no-write-fetch-head',
+      '--no-auto-maintenance',
+    ]
+    const args = ['fetch', ...how, '--', url, refspec]
+    const { fetch: limit, standstill } = this.#limits
+    await this.#git(args, { folder, remote: true, settings, limit, standstill, signal })
   }
 }
 

@@ -86,6 +86,7 @@ async function prepare({ folder, mirror, git }: PullRefsOptions, signal: AbortSi
   await git(['init', '--bare', '--quiet', `--object-format=${format}`, folder], { limit: quick, signal })
   for (const [key, value] of [
     ['fetch.fsckObjects', 'true'],
+    ['core.bigFileThreshold', '16m'],
     ['gc.auto', '0'],
     ['gc.packRefs', 'false'],
   ] as const)

@@ -1,17 +1,18 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { nearest } from '../compile/nearest.ts'
 import type { Tree } from '../desired.ts'
 import type { Lineage } from '../guides.ts'
 import { Notary } from '../trust/notary.ts'
 import { SignersFault } from '../trust/signers.ts'
 import type { Vetted } from '../trust/vet.ts'
 import { mustRead } from './access-files.ts'
+import { findHead } from './branch-head.ts'
 import { createGit } from './git.ts'
 import { BlobFault, readBlobs } from './git-blobs.ts'
 import { type GitAccess, gitEnvironment, type Inherited } from './git-environment.ts'
 import { CommitUnknown, NoFolder, type Scene, SourceDown } from './git-fault.ts'
 import { History } from './history.ts'
+import { type Limits, usualLimits } from './limits.ts'
 import { readLineage } from './lineage.ts'
 import { type Git, Mirror, MirrorBroken } from './mirror.ts'
 import { createPullRefs, type PullRefs } from './pull-refs.ts'
@@ -30,6 +31,7 @@ export interface SourceOptions extends GitAccess {
   readonly signers?: string
   /** PATH and proxies of this process's environment. */
   readonly inherited?: Inherited
+  readonly limits?: Limits
 }
 
 /** The gateway repository, by its mirror. */
@@ -52,9 +54,6 @@ export interface Source {
    */
   vet(head: Tree, base: string | undefined, signal: AbortSignal): Promise<Vetted>
 }
-
-/** ms that the repository may take to say where its branch is. */
-const lookLimit = 60_000
 
 /** Reads a repository through a bare mirror at `mirror.git` of the state folder; touches neither before the first `fetch`. */
 export async function openSource(options: SourceOptions): Promise<Source> {
@@ -84,7 +83,7 @@ class MirroredSource implements Source {
     this.#options = options
     this.#scene = { ...options, repository, home: join(state, 'git'), token: token !== undefined }
     this.#git = createGit(this.#scene, options)
-    this.#mirror = new Mirror(join(state, 'mirror.git'), this.#git)
+    this.#mirror = new Mirror(join(state, 'mirror.git'), this.#git, options.limits)
     const { folder } = this.#mirror
     this.#history = new History({ folder, home: this.#scene.home, git: this.#git, below: options.path })
     if (signers !== undefined)
@@ -110,7 +109,8 @@ class MirroredSource implements Source {
 
   async fetch(signal: AbortSignal): Promise<Tree> {
     await this.prepare()
-    const oid = await this.#branchHead(signal)
+    const { branch, limits = usualLimits } = this.#options
+    const oid = await findHead(this.#git, { scene: this.#scene, branch, limit: limits.answer }, signal)
     if (this.#latest?.commit !== oid) {
       this.#latest = await this.#mirrored(oid, signal)
       this.#untidy = true
@@ -153,32 +153,6 @@ class MirroredSource implements Source {
       if (error instanceof MirrorBroken) await this.tree(from)
       throw error
     }
-  }
-
-  async #branchHead(signal: AbortSignal): Promise<string> {
-    const { branch } = this.#options
-    const head = (await this.#lsRemote(branch, signal)).get(branch)
-    if (head !== undefined) return head
-    const heads = await this.#lsRemote('*', signal)
-    const pushed = heads.get(branch)
-    if (pushed !== undefined) return pushed
-    const branches = [...heads.keys()]
-    if (branches.length === 0) throw new SourceDown(`${this.label}: has no commit yet; push one to ${branch}`)
-    const guess = nearest(branch, branches)
-    const others = guess === undefined ? `there are: ${branches.slice(0, 5).join(', ')}` : `did you mean ${guess}?`
-    throw new SourceDown(`${this.label}: has no branch ${branch} (${others}); push it or set GATEWAY_BRANCH`)
-  }
-
-  /** Branch → commit. */
-  async #lsRemote(pattern: string, signal: AbortSignal): Promise<Map<string, string>> {
-    const args = ['ls-remote', '--', this.#scene.repository.url, `refs/heads/${pattern}`]
-    const listing = await this.#git(args, { remote: true, limit: lookLimit, signal })
-    return new Map(
-      listing.split('\n').flatMap((line) => {
-        const [, oid, branch] = /^([0-9a-f]{40,64})\trefs\/heads\/(.+)$/.exec(line) ?? []
-        return oid === undefined || branch === undefined ? [] : [[branch, oid] as const]
-      }),
-    )
   }
 
   async #mirrored(oid: string, signal: AbortSignal): Promise<Tree> {

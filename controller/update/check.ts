@@ -8,6 +8,7 @@ import { createChronicle } from '../chronicle.ts'
 import { compile } from '../compile/compile.ts'
 import type { Config } from '../config/config.ts'
 import { explainLines } from '../explain.ts'
+import { stdioWrapper } from '../generation.ts'
 import type { Origin } from '../guides.ts'
 import { takeHeading } from '../heading.ts'
 import type { Host } from '../host.ts'
@@ -43,9 +44,11 @@ export async function differences(question: Question, signal: AbortSignal): Prom
   return lines
 }
 
-/** The lines of a plan that somebody would notice. Pure. */
+/** The lines of a plan that somebody would notice: not those of what comes with a version, proxies and the stdio wrapper. Pure. */
 export function noticeable(steps: readonly Step[]): readonly string[] {
-  const heavy = steps.filter(({ do: what }) => what !== 'hold' && what !== 'proxy' && what !== 'controller')
+  const heavy = steps.filter(
+    (step) => !['hold', 'proxy', 'controller'].includes(step.do) && !step.because.startsWith(`${stdioWrapper} changed`),
+  )
   return explainLines(heavy)
     .slice(0, -1)
     .map((line) => line.replace(/ +/g, ' ').trim())

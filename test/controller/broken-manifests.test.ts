@@ -531,7 +531,6 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
     ],
   ],
   'what this version lacks': [
-    ['stdio', wiki('stdio: true\n'), 'manifests/servers/wiki.yaml:1:1 stdio: not enforced by this version'],
     [
       'a budget',
       wiki('budget: { read: { calls: 2, per: day } }\n'),
@@ -541,12 +540,6 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
       'auth',
       wiki(`${url}auth: { secret: WIKI_TOKEN }\n`),
       'manifests/servers/wiki.yaml:2:1 auth: not enforced by this version',
-    ],
-    ['tools', wiki('tools: block\n'), 'manifests/servers/wiki.yaml:1:1 tools: not enforced by this version'],
-    [
-      'a lock',
-      wiki('', { 'manifests/tools.lock.yaml': 'wiki: {}\n' }),
-      'manifests/tools.lock.yaml:1:1 tools.lock.yaml: not enforced by this version',
     ],
   ],
   'build contexts': [
@@ -723,6 +716,11 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
       'a target in /proc',
       wiki('volumes: ["data:/proc/sys"]\n'),
       'manifests/servers/wiki.yaml:1:11 volumes[0]: "/proc/sys" belongs to the system',
+    ],
+    [
+      'a volume where our wrapper lies',
+      wiki('volumes: ["data:/.gateway"]\n'),
+      'manifests/servers/wiki.yaml:1:11 volumes[0]: "/.gateway" belongs to the system',
     ],
     [
       'a target that climbs',

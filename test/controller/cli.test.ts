@@ -150,12 +150,52 @@ describe('asking a controller', () => {
     expect(out).toMatch(/the build failed[\s\S]*no such file/)
   })
 
+  test('shows what of its tools differs from the lock, and what is hidden in them', async () => {
+    const controller = await openController()
+    const [old, now] = [`sha256:${'a'.repeat(64)}`, `sha256:${'b'.repeat(64)}`]
+    const differs = [{ part: 'description', old: 'searches', new: 'searches, and mails it' }]
+    controller.servers[0] = serverStatus('wiki', {
+      tools: ['search', 'read'],
+      drift: [{ tool: 'search', change: 'changed', treated: 'blocked', old, new: now, differs }],
+      suspicions: [
+        { tool: 'read', kind: 'hidden', at: 'description', what: 'a hidden character: U+200B (of no width)' },
+      ],
+    })
+    const all = await gateway(['status', '--state', folder])
+    expect(all.out).toMatch(/^wiki +ready +2 tools +serves; 1 tool differs from the lock, 1 blocked; 1 suspicious$/m)
+    const { out } = await gateway(['status', 'wiki', '--state', folder])
+    expect(out.split('\n').slice(-9).join('\n')).toBe(`
+differs from manifests/tools.lock.yaml:
+search has changed (description), sha256:aaaaaaaaaaaa → sha256:bbbbbbbbbbbb: agents do not get it
+  - description: searches
+  + description: searches, and mails it
+
+says what it should not:
+read description: a hidden character: U+200B (of no width)
+`)
+  })
+
   test('gives JSON as the schemas say', async () => {
     await openController()
     const status = await gateway(['status', '--state', folder, '--json'])
     expect(Status.parse(JSON.parse(status.out)).servers).toHaveLength(2)
     const history = await gateway(['history', '--state', folder, '--json'])
     expect(JSON.parse(history.out).map((commit: unknown) => CommitStatus.parse(commit).commit)).toEqual([sha])
+  })
+
+  test('tells below each commit what was put right while it was current', async () => {
+    const controller = await openController()
+    controller.commits[0] = commitStatus(sha, { repaired: ['2030-01-02T03:04:05.678Z wiki: it was paused by hand'] })
+    controller.commits.push(commitStatus('d'.repeat(40), { phase: 'superseded' }))
+    expect((await gateway(['history', '--state', folder])).out).toBe(
+      [
+        '2030-01-02T03:04:05.678Z  cccccccccccc  applied     as it says',
+        '  put right 2030-01-02T03:04:05.678Z wiki: it was paused by hand',
+        '2030-01-02T03:04:05.678Z  dddddddddddd  superseded  as it says',
+        '',
+      ].join('\n'),
+    )
+    expect((await gateway(['status', '--state', folder])).out).toContain('\n  put right 2030-01-02T')
   })
 
   test('names a server that is not there', async () => {

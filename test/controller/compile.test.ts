@@ -113,6 +113,13 @@ prefix: docs
     expect(found).toMatchObject({ path: '/a/mcp?x=1', runs: { kind: 'url', url: 'https://wiki.example/a/mcp?x=1' } })
   })
 
+  test('on stdin and stdout has as many programs, for as long, as it says or as is usual', async () => {
+    expect((await server('stdio: true\n')).stdio).toEqual({ sessions: 8, idle: 600_000 })
+    expect((await server('stdio: { sessions: 2 }\n')).stdio).toEqual({ sessions: 2, idle: 600_000 })
+    expect((await server('stdio: { idle: 1m30s }\n')).stdio).toEqual({ sessions: 8, idle: 90_000 })
+    expect(await server('stdio: false\n')).not.toHaveProperty('stdio')
+  })
+
   test('has a prefix that begins with _ where its name begins with a digit', async () => {
     const { servers } = await desired(wiki('', { 'manifests/servers/5etools.yaml': 'url: http://x.lan/mcp\n' }))
     expect(servers['5etools']?.prefix).toBe('_5etools')
@@ -130,7 +137,7 @@ prefix: docs
   })
 
   test('may use the key of a default whose effect this version lacks', async () => {
-    expect((await server('stdio: false\nbudget: {}\ntools: warn\n')).name).toBe('wiki')
+    expect((await server('budget: {}\ntools: warn\n')).name).toBe('wiki')
   })
 
   test('may hold ${…} in the text of its Dockerfile, which means something there', async () => {
@@ -178,6 +185,17 @@ describe('the hashes of a server', () => {
       expect(after).toMatchObject({ config: before.config, build: before.build })
     },
   )
+
+  test.each([
+    ['stdio: { sessions: 2 }\n'],
+    ['stdio: { idle: 1s }\n'],
+    ['stdio: true\npath: /x\n'],
+    ['stdio: true\nhealth: /x\n'],
+  ])('tell a container that changed where our wrapper serves it: %s', async (more) => {
+    const [plain, before, after] = [await hashes(base), await hashes(`${base}stdio: true\n`), await hashes(base + more)]
+    expect(new Set([plain.config, before.config, after.config]).size).toBe(3)
+    expect(await hashes(`${base}stdio: { sessions: 8, idle: 10m }\n`)).toEqual(before)
+  })
 
   test('tell a build input that changed, and nothing else with it', async () => {
     const [before, after] = [await hashes(base), await hashes(base, { 'servers/wiki/main.ts': '// answers more\n' })]

@@ -221,6 +221,10 @@ describe('room for a build', () => {
     await expect(makeRoom(short, signal)).rejects.toThrow(
       new DiskPressure('disk pressure: 1.2 GB free, 2 GB needed for a build'),
     )
+    const cached = { ...disk(1e9, 1e9), room: async () => ({ cache: 3 * 2 ** 30 }) }
+    await expect(makeRoom(cached, signal)).rejects.toThrow(
+      `needed for a build; the engine's build cache takes 3 GB, which "docker builder prune" frees`,
+    )
   })
 
   test('(22) is told, with what our images and the build cache take', async () => {

@@ -253,6 +253,8 @@ suite('a Docker host', ['docker'], () => {
         if (theirs === 'taken') throw new Error('the name is taken')
         await engine.startContainer(theirs.id, signal)
         expect((await own.host.observe(signal)).generations).toEqual([])
+        await own.host.forget('witness', signal)
+        expect((await own.host.observe(signal)).left).toEqual(new Set())
         await own.host.down({ volumes: true }, signal)
         expect((await engine.container(theirs.id, signal))?.State.Status).toBe('running')
       } finally {
@@ -395,7 +397,8 @@ suite('a Docker host', ['docker'], () => {
       const name = generationName(instance, 'witness', generation.spec)
       await fixture.host.start(generationOf(made), signal)
       const tag = `${instance}/witness:${made.input.hash.slice(0, 12)}`
-      const options = serverContainer(instance, generation, { id: tag, user: '10001:10001' })
+      const image = { Id: tag, Config: { User: '', Labels: null } }
+      const options = serverContainer(instance, generation, { image, user: '10001:10001', wrapper: undefined })
       await engine.createContainer(name, options, signal)
       expect((await find(fixture.host, generation.spec)).state).toBe('created')
       await fixture.host.start(generation, signal)

@@ -43,14 +43,15 @@ test('plans to put right what was changed of servers, edge and proxy', () => {
 0 to build, 0 to replace, 0 to remove, 3 to put right`)
 })
 
-test('(27) puts right in place what was changed, and leaves it after the fifth time in five minutes', async () => {
+test('(27) puts right in place what was changed, and leaves it after the fifth time in five minutes, until told to try again', async () => {
   core = await openCore()
-  const { host, becomes, publish, rests, passed, table } = core
+  const { host, becomes, publish, rests, passed, table, server } = core
   const files = {
     'manifests/servers/wiki.yaml': imageServer('1'),
     'manifests/permissions.yaml': permissions({ ann: ['wiki'] }),
   }
-  await becomes(await publish(files))
+  const head = await publish(files)
+  await becomes(head)
   await rests()
   const before = table().servers.wiki
   const { id, spec } = host.generations[0]!
@@ -65,7 +66,12 @@ test('(27) puts right in place what was changed, and leaves it after the fifth t
   await rests()
   expect(host.generations).toMatchObject([{ id, drift: 'it was paused by hand', state: 'running' }])
   expect(table().servers.wiki).toEqual(before)
-  expect(core.journal().moves()).toContainEqual(
-    expect.objectContaining({ kind: 'mend', server: 'wiki', because: 'it was paused by hand' }),
-  )
+  const left = 'put right 5 times within 5m and left for now: it was paused by hand'
+  expect(await server('wiki')).toMatchObject({ phase: 'stalled', reason: left })
+  const told = await becomes(head, 'degraded')
+  expect(told.servers).toEqual({ wiki: { phase: 'stalled', reason: left } })
+  expect(told.repaired).toEqual(Array(5).fill(expect.stringMatching(/^20\S+Z wiki: it was paused by hand$/)))
+  core.steward().retry('wiki')
+  await until('it is put right once more', () => host.generations[0]?.drift === undefined)
+  expect(await becomes(head, 'applied')).toMatchObject({ repaired: { length: 6 } })
 })

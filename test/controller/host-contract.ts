@@ -220,6 +220,7 @@ export function hostContract(name: string, open: () => Promise<Fixture>): void {
 
     describe('ending', () => {
       test('says when it ended, and names a server of which only what it stood on is left', async () => {
+        await start() // of another server, from the same content
         await host.build(requestOf('going', made), signal)
         const before = Date.now()
         const generation = generationOf(made, { server: 'going' })

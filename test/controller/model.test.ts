@@ -1,3 +1,5 @@
+import { rename, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { afterEach, expect, test } from 'vitest'
 import { aimAt } from '../../controller/aim.ts'
@@ -9,7 +11,7 @@ import { type Core, imageServer, openCore, permissions } from '../support/core.t
 import { machine } from '../support/make.ts'
 import type { Verb } from '../support/memory-host.ts'
 
-const steps = 14
+const steps = 18
 /** Each server has images of its own, so that no two have the same generation. */
 const images: Readonly<Record<string, string>> = { a: '0123', b: '4567', c: '89ab', d: 'cdef' }
 const names = Object.keys(images)
@@ -57,6 +59,9 @@ class Story {
       this.#kill,
       this.#crash,
       this.#fault,
+      this.#lose,
+      this.#damage,
+      this.#rewrite,
     ]
     await (this.#pick(acts) ?? this.#change).call(this)
     if (this.#random() < 0.4) core.host.fault = () => {}
@@ -116,6 +121,29 @@ class Story {
     if (this.#random() < 0.5) core.host.crash(unit.spec, 1, 1)
     else core.host.generations = core.host.generations.filter((one) => one !== unit)
     core.rounds().moved()
+  }
+
+  /** The repository is away for a moment. */
+  async #lose(): Promise<void> {
+    const { bare } = core.repository
+    await rename(bare, `${bare}-away`)
+    core.rounds().ask()
+    await pause(this.#random() * 250)
+    await rename(`${bare}-away`, bare)
+  }
+
+  async #damage(): Promise<void> {
+    const mirror = join(core.state, 'mirror.git')
+    const part = this.#pick(['', 'objects', 'refs/gateway/head', 'HEAD', 'config']) ?? ''
+    if (this.#random() < 0.5) await rm(join(mirror, part), { recursive: true, force: true })
+    else await writeFile(join(mirror, part), 'nonsense').catch(() => {})
+  }
+
+  /** Another history with the same content at its end. */
+  async #rewrite(): Promise<void> {
+    await core.repository.git('commit', '--quiet', '--amend', '--message', `Rewritten ${this.#random()}`)
+    await core.repository.push({ force: true })
+    core.rounds().ask()
   }
 
   async #fault(): Promise<void> {

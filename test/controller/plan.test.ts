@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { explain } from '../../controller/explain.ts'
 import { plan } from '../../controller/plan.ts'
+import { noticeable } from '../../controller/update/check.ts'
 import * as make from '../support/make.ts'
 
 const outline = make.server('outline')
@@ -63,6 +64,26 @@ test('replaces without a build when only settings changed', () => {
   expect(picture(make.aim([after]), observed)).toBe(`
 +/- outline   env.URL, limits changed
 0 to build, 1 to replace, 0 to remove`)
+})
+
+test('replaces what the stdio wrapper serves when that has another version, and nothing else', () => {
+  const stdio = { sessions: 8, idle: 600_000 }
+  const [spoken, plain] = [make.server('spoken', { stdio }), make.server('plain')]
+  const observed = make.observed([make.running(spoken), make.running(plain)], {
+    sight: make.sight([make.running(spoken), make.running(plain)], {
+      built: new Set([...make.built(spoken), ...make.built(plain)]),
+    }),
+    table: make.table([spoken, plain]),
+    known: new Map([spoken, plain].map((one) => [make.keyOf(one), make.runTarget(one).parts])),
+  })
+  const newer = make.aim([spoken, plain], {}, { stdio: 'newer' })
+  expect(picture(newer, observed)).toBe(`
++/- spoken   stdio wrapper changed
+0 to build, 1 to replace, 0 to remove`)
+  expect(noticeable(plan(newer, make.wanted, observed))).toEqual([])
+  const fewer = make.server('spoken', { stdio: { ...stdio, sessions: 2 }, config: 'fewer' })
+  expect(picture(make.aim([fewer, plain]), observed)).toContain('+/- spoken   stdio changed')
+  expect(noticeable(plan(make.aim([fewer, plain]), make.wanted, observed))).toHaveLength(1)
 })
 
 test('stops first where generations would write one volume', () => {
@@ -192,6 +213,19 @@ test('stops what ran here when the server runs elsewhere now, once', () => {
   expect(picture(make.aim([elsewhere]), make.observed([make.running(outline, { state: 'exited' })], { table }))).toBe(`
 ~   outline   its address changed
 0 to build, 0 to replace, 0 to remove, 1 to route`)
+})
+
+test('keeps one generation for a way back, though a pass was cut short before the one before it was removed', () => {
+  const kept = ['aaaaaaaa', 'bbbbbbbb'].map((spec, at) =>
+    make.running(old, { spec, id: spec, state: 'exited', startedAt: 1 - at }),
+  )
+  const observed = (stopped: typeof kept) =>
+    make.observed([make.running(outline), ...stopped], { table: make.table([outline]) })
+  expect(picture(make.aim([outline]), observed(kept))).toBe(`
+-   outline@bbbbbbbb   one is kept for a way back
+0 to build, 0 to replace, 0 to remove`)
+  expect(picture(make.aim([outline]), observed(kept.slice(1)))).toBe(`
+0 to build, 0 to replace, 0 to remove`)
 })
 
 test('starts again what served before, while what the commit asks for is stalled', () => {

@@ -1,4 +1,5 @@
 import { expect, onTestFinished, test, vi } from 'vitest'
+import { definitionOf } from '#manifests/definition.ts'
 import { pollHold, type Report, type Table } from '#manifests/table.ts'
 import { createPublisher, type Publisher } from '../../controller/publish.ts'
 import { emptyDraft } from '../../controller/routes.ts'
@@ -88,4 +89,41 @@ test('forgets a proxy that has fallen silent, and no other', async () => {
   vi.setSystemTime(Date.now() + 2 * pollHold + 1)
   await tables.poll(report(0, 'new'), never)
   expect([...tables.heard.keys()]).toEqual(['here', 'new'])
+})
+
+const echo = definitionOf('echo', { description: 'says it again' })
+
+test('asks a proxy that polls what the tools of a generation are, and gives its answer', async () => {
+  const { tables } = publisher()
+  tables.publish(withAgent('bob'))
+  const held = tables.poll(report(1), never)
+  const answer = tables.define('wiki@a', 5_000, never)
+  expect(await held).toBeUndefined()
+  expect(tables.asked('p')).toEqual(['wiki@a'])
+  void tables.poll({ ...report(1), definitions: { 'wiki@a': [echo] } }, AbortSignal.abort())
+  expect(await answer).toEqual([echo])
+  expect(tables.heard.get('p')?.report).toEqual(report(1))
+})
+
+test('asks each proxy once a second, not more', async () => {
+  const { tables } = publisher()
+  tables.publish(withAgent('bob'))
+  const answer = tables.define('wiki@a', 1_500, never)
+  const began = Date.now()
+  await tables.poll(report(1), never)
+  expect(tables.asked('p')).toEqual(['wiki@a'])
+  expect(tables.asked('p')).toEqual([])
+  expect(tables.asked('q')).toEqual(['wiki@a'])
+  await tables.poll(report(1), never)
+  expect(Date.now() - began).toBeGreaterThan(900)
+  expect(tables.asked('p')).toEqual(['wiki@a'])
+  expect(await answer).toBeUndefined()
+})
+
+test('gives a newer table before it asks anything', async () => {
+  const { tables } = publisher()
+  tables.publish(withAgent('bob'))
+  const answer = tables.define('wiki@a', 100, never)
+  expect((await tables.poll(report(0), never))?.revision).toBe(1)
+  expect(await answer).toBeUndefined()
 })

@@ -1,5 +1,6 @@
 import { rename } from 'node:fs/promises'
 import { afterEach, describe, expect, test } from 'vitest'
+import { Refused } from '../../controller/controller.ts'
 import { HostDown } from '../../controller/host.ts'
 import { type Core, imageServer, openCore, permissions } from '../support/core.ts'
 import { createMemoryHost } from '../support/memory-host.ts'
@@ -58,7 +59,7 @@ test('does nothing for a commit that changes nothing of it', async () => {
   expect(core.table().revision).toBe(revision)
 })
 
-test('takes away before the host is even looked at', async () => {
+test('(6) takes away before the host is even looked at', async () => {
   core = await openCore()
   const servers = { [wiki]: imageServer('1'), [chess]: imageServer('2') }
   await core.becomes(
@@ -99,7 +100,7 @@ test('gives back nothing by a cut-over that an earlier commit began', async () =
   look.resolve()
 })
 
-test('adds a grant once its server is ready, and lets it wait for no other', async () => {
+test('(6) adds a grant once its server is ready, and lets it wait for no other', async () => {
   core = await openCore()
   core.proxy().seen = (generation) => (generation.startsWith('chess@') ? bad('busy') : good())
   const servers = { [wiki]: imageServer('1'), [chess]: imageServer('2') }
@@ -257,18 +258,12 @@ test('starts again at once what ends, and not at once what ends as soon as it wa
 
 test('(27) leaves to people what was started again five times in five minutes, until somebody changes something', async () => {
   core = await openCore()
-  await core.becomes(await core.publish({ [wiki]: imageServer('1'), [grants]: permissions({ ann: ['wiki'] }) }))
+  const head = await core.publish({ [wiki]: imageServer('1'), [grants]: permissions({ ann: ['wiki'] }) })
+  await core.becomes(head)
   await core.rests()
-  for (let time = 0; time < 4; time++) {
-    core.host.crash(core.host.generations[0]!.spec, 7, 1)
-    core.rounds().moved()
-    await until('it runs again', () => running().length === 1)
-    await core.rests()
-  }
-  core.host.crash(core.host.generations[0]!.spec, 7, 1)
-  core.rounds().moved()
-  await until('it is stalled', async () => (await core.server('wiki'))?.phase === 'stalled')
-  expect(await core.server('wiki')).toMatchObject({
+  expect(await crashAndCrash()).toBe(5)
+  const status = await core.server('wiki')
+  expect(status).toMatchObject({
     reason: 'crash loop: 5 times within 5m, last because it stopped with exit code 7',
     log: expect.stringContaining('last words'),
   })
@@ -276,8 +271,28 @@ test('(27) leaves to people what was started again five times in five minutes, u
   await core.passed()
   await core.rests()
   expect(did('start wiki')).toBe(starts)
+  const told = await core.becomes(head, 'degraded')
+  expect(told.servers).toEqual({ wiki: { phase: 'stalled', reason: status?.reason } })
+  expect(told.repaired).toEqual(Array(4).fill(expect.stringMatching(/^20\S+Z wiki: it stopped with exit code 7$/)))
   await core.becomes(await core.publish({ 'README.md': 'changed' }), 'applied')
+  await core.rests()
+  await crashAndCrash()
+  core.steward().retry('wiki')
+  await until('it runs again', () => running().length === 1)
+  await core.becomes(await core.repository.git('rev-parse', 'HEAD'), 'applied')
 })
+
+/** Crashes it whenever it runs, until it is left alone; gives how often. */
+async function crashAndCrash(): Promise<number> {
+  for (let times = 1; ; times++) {
+    core.host.crash(core.host.generations[0]!.spec, 7, 1)
+    core.rounds().moved()
+    const isStalled = async () => (await core.server('wiki'))?.phase === 'stalled'
+    await until('it runs again, or is left alone', async () => running().length === 1 || (await isStalled()))
+    await core.rests()
+    if (await isStalled()) return times
+  }
+}
 
 test('(3) gives calls back to what served before when the new generation ends while it bakes', async () => {
   core = await openCore()
@@ -618,6 +633,23 @@ describe('what must be approved', () => {
     await core.rests()
     expect(running().sort()).toEqual(names.slice(5))
     expect(granted().ann).toHaveLength(5)
+  })
+
+  test('(24) refuses a plan that was shown of an earlier commit, in one line that names the one to approve', async () => {
+    const { plan: stale } = await removeFive()
+    const other = Object.fromEntries(names.map((name, at) => [file(name), at < 4 ? null : imageServer('1')]))
+    const status = await core.becomes(await core.publish({ ...other, [file('j')]: null }), 'held')
+    const [held] = status.held ?? []
+    expect(held).toMatchObject({ what: 'removing 5 of 10 servers: a, b, c, d, j' })
+    expect(() => core.steward().approve(stale)).toThrow(
+      new Refused(`nothing is held that is called ${stale} (held: ${held?.plan} (${held?.what}))`),
+    )
+    await core.passed()
+    expect(running()).toHaveLength(10)
+    core.steward().approve(held?.plan ?? '')
+    await core.becomes(status.commit, 'applied')
+    await core.rests()
+    expect(running().sort()).toEqual(['e', 'f', 'g', 'h', 'i'])
   })
 
   test('(14) removes them once a later commit says so in a trailer', async () => {

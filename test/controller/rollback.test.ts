@@ -1,23 +1,14 @@
-import { execFile } from 'node:child_process'
 import { rename } from 'node:fs/promises'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
+import { typed } from '../support/cli.ts'
 import { post } from '../support/clients.ts'
-import { type Gateway, type Runtime, startGateway, testToken } from '../support/gateway.ts'
+import { type Runtime, startGateway, testToken } from '../support/gateway.ts'
 import { baseImage, suite } from '../support/machine.ts'
 import { createRepository } from '../support/repository.ts'
 import { callSmall, smallServer } from '../support/small-server.ts'
 import { until } from '../support/until.ts'
 
-const bin = fileURLToPath(new URL('../../controller/cli/main.ts', import.meta.url))
-const run = promisify(execFile)
 const limit = 240_000
-
-/** The program as an operator types it; throws where it fails. */
-async function gateway({ state }: Gateway, ...args: readonly string[]): Promise<string> {
-  return (await run(process.execPath, [bin, ...args, '--state', state])).stdout
-}
 
 const list = { jsonrpc: '2.0', id: 1, method: 'tools/list' }
 
@@ -43,19 +34,19 @@ async function goesBack(runtime: Runtime): Promise<void> {
   await controlled.becomes(second)
   expect(await word()).toBe('two')
   await until('what served before is kept', async () =>
-    (await gateway(controlled, 'explain', 'words')).includes('exited'),
+    (await typed(controlled, 'explain', 'words')).includes('exited'),
   )
 
   // The repository is gone, and the verbs work all the same.
   await rename(repository.bare, `${repository.bare}.away`)
-  expect(await gateway(controlled, 'rollback', 'words')).toContain(`goes back to ${first.slice(0, 12)}`)
+  expect(await typed(controlled, 'rollback', 'words')).toContain(`goes back to ${first.slice(0, 12)}`)
   await until('the kept generation serves', async () => (await word()) === 'one', 60_000)
   const refused = await post(`${controlled.endpoint}/mcp/words`, bob.token, list)
   expect(refused.status).toBe(401)
   const { servers } = await controlled.status()
   expect(servers[0]).toMatchObject({ name: 'words', pinned: true, commit: first })
-  expect(await gateway(controlled, 'suspend', '--all')).toContain('all servers: suspended')
-  expect(await gateway(controlled, 'resume', 'words').catch(({ stderr }) => stderr)).toContain('resumed')
+  expect(await typed(controlled, 'suspend', '--all')).toContain('all servers: suspended')
+  expect(await typed(controlled, 'resume', 'words').catch(({ stderr }) => stderr)).toContain('resumed')
   await rename(`${repository.bare}.away`, repository.bare)
 }
 

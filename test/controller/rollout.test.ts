@@ -78,6 +78,7 @@ function world(aim: Aim): World {
     publisher,
     journal: memoryJournal(),
     meters: createMeters(),
+    repairs: { begin: (repair) => void moves.push({ ...repair, at: Date.now() }), done: () => {}, raised: () => {} },
     builds: createTurn(),
     buildLog: () => () => {},
     admit: (draft) => settle(draft, aim),

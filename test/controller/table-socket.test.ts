@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Agent, request } from 'undici'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { Table } from '#manifests/table.ts'
+import { definitionOf } from '#manifests/definition.ts'
+import { asksHeader, Table } from '#manifests/table.ts'
 import { createPublisher, type Publisher } from '../../controller/publish.ts'
 import { emptyDraft } from '../../controller/routes.ts'
 import { openTableSocket } from '../../controller/table-socket.ts'
@@ -80,4 +81,16 @@ test('takes the place of what a dead controller left', async () => {
   ending = await openTableSocket(folder, publisher)
   publisher.publish((draft) => draft)
   expect((await poll(report(0))).statusCode).toBe(200)
+})
+
+test('says in an answer without a table what it would know', async () => {
+  publisher.publish((draft) => draft)
+  const answer = publisher.define('wiki@a', 5_000, AbortSignal.timeout(10_000))
+  const { statusCode, headers } = await poll(report(1))
+  expect([statusCode, headers[asksHeader]]).toEqual([204, 'wiki@a'])
+  const echo = definitionOf('echo', {})
+  const next = poll({ ...report(1), definitions: { 'wiki@a': [echo] } })
+  expect(await answer).toEqual([echo])
+  publisher.publish((draft) => ({ ...draft, grantsFile: 'other' }))
+  expect((await next).headers).not.toHaveProperty(asksHeader)
 })

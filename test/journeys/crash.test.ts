@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'vitest'
+import type { Status } from '#manifests/status.ts'
 import { startLoad } from '../support/clients.ts'
 import { type Gateway, startGateway, testToken } from '../support/gateway.ts'
-import { createRepository, type Repository } from '../support/repository.ts'
+import { createRepository } from '../support/repository.ts'
+import { isAtRest, isSettled, type More, publish, type Scene, settled } from '../support/scene.ts'
 import { callSmall, smallServer } from '../support/small-server.ts'
-import { unitsOf } from '../support/units.ts'
+import { tracesOf, unitsOf } from '../support/units.ts'
 import { until } from '../support/until.ts'
 
 const minutes = 60_000
@@ -16,23 +18,17 @@ function permissions(beta: readonly string[]): Record<string, string> {
   return { 'manifests/permissions.yaml': `agents:\n${one('alpha', ['*'])}${one('beta', beta)}` }
 }
 
-interface Scene {
-  readonly repository: Repository
-  readonly gateway: Gateway
-}
-
 interface Operation {
   /** What must be so before, done by a controller that lives. */
-  readonly before?: (scene: Scene, time: number) => Promise<void>
+  readonly before?: (scene: Scene, time: number) => Promise<unknown>
   /** What the mortal controller is to do. */
-  readonly act: (scene: Scene, time: number) => Promise<void>
+  readonly act: (scene: Scene, time: number) => Promise<unknown>
+  /** What people do again once it has died, who may have had no answer. */
+  readonly again?: (scene: Scene) => Promise<void>
+  /** Whether it is done, where the status says so only of what the commit asks for. */
+  readonly isDone?: More
   /** Servers that run afterwards, with the words they say. */
   readonly after: (time: number) => Readonly<Record<string, string>>
-}
-
-const publish = async ({ repository, gateway }: Scene, files: Parameters<Repository['publish']>[0]) => {
-  await repository.publish(files)
-  await gateway.deliver().catch(() => undefined)
 }
 
 const operations: Readonly<Record<string, Operation>> = {
@@ -49,27 +45,42 @@ const operations: Readonly<Record<string, Operation>> = {
     act: (scene, time) => publish(scene, permissions(time % 2 === 0 ? ['server'] : [])),
     after: () => ({ still: 'still', server: 'first' }),
   },
+  remove: {
+    before: (scene, time) => publish(scene, smallServer('leaving', { word: `leaves ${time}` })),
+    act: (scene) => publish(scene, { 'manifests/servers/leaving.yaml': null }),
+    isDone: (_, { gateway }) => tracesOf(gateway.state, 'leaving').length === 0,
+    after: () => ({ still: 'still', server: 'first' }),
+  },
+  rollback: {
+    before: (scene, time) => publish(scene, smallServer('server', { word: `left ${time}` })),
+    act: goBack,
+    again: goBack,
+    isDone: isPinned,
+    after: () => ({ still: 'still', server: 'first' }),
+  },
 }
 
-async function settled({ repository, gateway }: Scene): Promise<void> {
-  const head = await repository.git('rev-parse', 'HEAD')
-  expect(await gateway.becomes(head)).toMatchObject({ phase: 'applied' })
-  await until(
-    'nothing is under way',
-    async () => {
-      const { servers, proxies, revision } = await gateway.status()
-      const isCalm = servers.every(({ phase, reason }) => phase === 'ready' && /^serves/.test(reason))
-      return isCalm && proxies.every(({ have }) => have === revision)
-    },
-    minutes,
-  )
+/** As operators do, who ask again until they have an answer. */
+async function goBack({ repository, gateway }: Scene): Promise<void> {
+  const to = await repository.git('rev-list', '--max-parents=0', 'HEAD')
+  const ask = async () =>
+    isDead(gateway) || isPinned(await gateway.status()) || gateway.ask('POST', `/rollback/server?to=${to}`)
+  await until('it is rolled back, or nobody answers', () => ask().then(Boolean, () => false), minutes)
+}
+
+function isPinned({ servers }: Status): boolean {
+  return servers.some(({ pinned }) => pinned === true)
+}
+
+function isDead(gateway: Gateway): boolean {
+  return gateway.controller().signalCode !== null
 }
 
 const called = ({ endpoint }: Gateway, agent: keyof typeof agents, server: string) =>
   callSmall(`${endpoint}/mcp/${server}`, agents[agent].token, 'word')
 
 describe('(1) killed after each boundary of a pass, the next start converges, and no call fails', () => {
-  test.concurrent.for(Object.entries(operations))('%s', { timeout: 8 * minutes }, async ([name, operation]) => {
+  test.concurrent.for(Object.entries(operations))('%s', { timeout: 12 * minutes }, async ([, operation]) => {
     await using repository = await createRepository()
     await repository.publish({
       ...permissions([]),
@@ -79,25 +90,27 @@ describe('(1) killed after each boundary of a pass, the next start converges, an
     await using gateway = await startGateway('process', { GATEWAY_REPO: repository.bare })
     const scene = { repository, gateway }
     await settled(scene)
+    await gateway.kill()
+    await gateway.startMortal()
     const load = startLoad(async () => {
       await called(gateway, 'alpha', 'still')
       await called(gateway, 'alpha', 'server')
-      await new Promise((done) => setTimeout(done, 20))
+      await new Promise((done) => setTimeout(done, 60))
     }, 2)
     let deaths = 0
     for (let time = 1; time <= most; time++) {
       await operation.before?.(scene, time)
       await settled(scene)
-      await gateway.kill()
-      await gateway.startMortal(time)
+      await gateway.doom(time)
       await operation.act(scene, time)
-      const died = await outlives(scene, name)
+      const died = await dies(scene, operation)
       if (died) {
         deaths++
         await gateway.kill()
-        await gateway.start()
+        await gateway.startMortal()
+        await operation.again?.(scene)
       }
-      await settled(scene)
+      await settled(scene, operation.isDone)
       const expected = operation.after(time)
       for (const [server, word] of Object.entries(expected)) expect(await called(gateway, 'alpha', server)).toBe(word)
       const all = [...new Set([...Object.keys(expected), 'proxy', 'server'])].sort()
@@ -106,6 +119,7 @@ describe('(1) killed after each boundary of a pass, the next start converges, an
         return runs.join() === all.join()
       })
       if (!died) break
+      await isAtRest(scene)
     }
     const { calls, failures } = await load.stop()
     expect(failures).toEqual([])
@@ -116,17 +130,9 @@ describe('(1) killed after each boundary of a pass, the next start converges, an
 })
 
 /** Whether the mortal controller dies before it is done. */
-async function outlives({ repository, gateway }: Scene, name: string): Promise<boolean> {
-  const head = await repository.git('rev-parse', 'HEAD')
-  return until(
-    `the mortal controller dies or is done: ${name}`,
-    async () => {
-      if (gateway.controller().signalCode !== null) return { died: true }
-      const status = await gateway.status().catch(() => undefined)
-      if (status?.attempted?.commit !== head || status.attempted.phase !== 'applied') return undefined
-      const isDone = status.servers.every(({ reason }) => /^serves/.test(reason))
-      return isDone && gateway.controller().signalCode === null ? { died: false } : undefined
-    },
-    2 * minutes,
-  ).then(({ died }) => died)
+async function dies(scene: Scene, { isDone }: Operation): Promise<boolean> {
+  const head = await scene.repository.git('rev-parse', 'HEAD')
+  const look = async () => isDead(scene.gateway) || (await isSettled(scene, head, isDone).catch(() => false))
+  await until('the mortal controller dies or is done', look, minutes)
+  return isDead(scene.gateway)
 }

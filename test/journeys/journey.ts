@@ -101,7 +101,7 @@ export function journey(runtime: Runtime, unitsOf: (gateway: Gateway) => Units):
       expect(ungranted.status).toBe(404)
     })
 
-    test('replaces one server under load: one build, no failed call, the other untouched', {
+    test('(4) replaces one server under load: one build, no failed call, the other untouched', {
       timeout: 5 * minutes,
     }, async () => {
       const before = await units()

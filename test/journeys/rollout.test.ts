@@ -7,6 +7,7 @@ import { createRepository, type Repository } from '../support/repository.ts'
 import { callSmall, smallProgram, smallServer } from '../support/small-server.ts'
 import { unitsOf } from '../support/units.ts'
 import { until } from '../support/until.ts'
+import { rivals } from './rivals.ts'
 
 const minutes = 60_000
 const agent = testToken()
@@ -187,33 +188,10 @@ test('(12) a burst of pushes costs a few passes, and who was skipped is told sup
   expect([...phases.keys()].sort()).toEqual(['applied', 'superseded'])
 })
 
-test('(28) two controllers and twenty deliveries never run two of a server that has a volume of its own', {
-  timeout: 3 * minutes,
-}, async () => {
-  await using repository = await createRepository()
-  const notes = (word: string) =>
-    smallServer('notes', { word, manifest: 'volumes: ["notes:/data"]', env: { NOTES: '/data' } })
-  const first = await repository.publish({ ...notes('first'), ...permissions })
-  await using gateway = await startGateway('process', { GATEWAY_REPO: repository.bare })
-  await gateway.becomes(first)
-  await using _ = gateway.startRival()
-  let most = 0
-  let isWatching = true
-  const watching = (async () => {
-    while (isWatching) {
-      most = Math.max(most, unitsOf(gateway.state).filter((unit) => unit.startsWith('notes ')).length)
-      await pause(10)
-    }
-  })()
-  let head = first
-  for (let index = 0; index < 20; index++) {
-    head = await repository.publish(notes(`word ${index}`))
-    expect(await gateway.deliver()).toBe(202)
-    await pause(250)
-  }
-  expect(await gateway.becomes(head)).toMatchObject({ phase: 'applied' })
-  expect(await call(gateway, 'notes')).toBe('word 19')
-  isWatching = false
-  await watching
-  expect(most).toBe(1)
-})
+test(
+  '(28) two controllers and twenty deliveries never run two of a server that has a volume of its own',
+  {
+    timeout: 3 * minutes,
+  },
+  () => rivals('process', async ({ state }) => unitsOf(state).filter((unit) => unit.startsWith('notes ')).length),
+)

@@ -22,7 +22,16 @@ import { until } from '../support/until.ts'
 const Said = z.object({ result: z.object({ content: z.tuple([z.object({ text: z.string() })]) }) })
 const minutes = 60_000
 const agent = testToken()
-const product = ['package.json', 'package-lock.json', 'Dockerfile', '.dockerignore', 'manifests', 'controller', 'proxy']
+const product = [
+  'package.json',
+  'package-lock.json',
+  'Dockerfile',
+  '.dockerignore',
+  'manifests',
+  'controller',
+  'proxy',
+  'stdio',
+]
 
 suite('a controller that commits may replace', ['docker'], () => {
   const instance = testInstance()

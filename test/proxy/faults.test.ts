@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { openDeafServer } from '../support/deaf-server.ts'
 import { openListener, openUpstream, type Upstream } from '../support/mcp-upstream.ts'
 import { agentWith, as, type OpenProxy, openProxy, rpc, serverAt, wholeGrant } from '../support/proxy.ts'
 import { until } from '../support/until.ts'
@@ -42,6 +43,22 @@ describe.each(['/mcp', '/mcp/s'])('a call at %s', (path) => {
     await until('the call is on its way', () => proxy.gateway.exchanges.size === 1)
     proxy.use({ agents, servers: { s: serverAt('s', good.origin, { generation }) } })
     expect((await again).json.result.content[0].text).toBe('hi')
+  })
+
+  test('that still connects to what no longer serves goes to what serves then', async () => {
+    await using deaf = await openDeafServer()
+    const known = serverAt('s', good.origin)
+    proxy.use({ agents, servers: { s: known } })
+    await call(path)
+    const { generation } = known
+    proxy.use({ agents, servers: { s: serverAt('s', deaf.origin, { generation }) } })
+    const waiting = call(path)
+    await until('the call is on its way', () => proxy.gateway.exchanges.calls(generation) === 1)
+    const began = performance.now()
+    const draining = [{ generation, server: 's', upstream: deaf.origin, path: '/mcp' }]
+    proxy.use({ agents, servers: { s: serverAt('s', good.origin, { generation: `s@${'b'.repeat(64)}` }) }, draining })
+    expect((await waiting).json.result.content[0].text).toBe('hi')
+    expect(performance.now() - began).toBeLessThan(1_000)
   })
 
   test('that was sent is never sent twice', async () => {

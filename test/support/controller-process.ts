@@ -1,10 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const main = fileURLToPath(new URL('../../controller/main.ts', import.meta.url))
 /** One that is killed after so many boundaries: `mortal-controller.ts`. */
 export const mortal = fileURLToPath(new URL('mortal-controller.ts', import.meta.url))
+/** The file in which a mortal one finds after how many. */
+export const verdictOf = (state: string) => join(state, 'mortal')
 
 /** A controller as an operator starts it, under plain `node`. Disposing kills it. */
 export interface ControllerProcess extends AsyncDisposable {

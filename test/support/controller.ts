@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { ListedServer } from '#manifests/lock.ts'
 import type { CommitStatus, PullStatus, ServerStatus, Status } from '#manifests/status.ts'
 import { type Controller, type Poke, Refused } from '../../controller/controller.ts'
 import { createNarration, type Narration } from '../../controller/narration.ts'
@@ -13,6 +14,9 @@ export interface MemoryController extends Controller {
   readonly commits: CommitStatus[]
   readonly servers: ServerStatus[]
   readonly pulls: PullStatus[]
+
+  /** What its servers' tools are. */
+  readonly listed: ListedServer[]
   readyReasons: string[]
   /** Lets whoever waits see what a test has just changed. */
   announce(): void
@@ -50,6 +54,8 @@ export function createMemoryController(): MemoryController {
     commits: [],
     servers: [],
     pulls: [],
+
+    listed: [],
     readyReasons: [],
     announce() {
       for (const wake of waiting) wake()
@@ -94,6 +100,7 @@ export function createMemoryController(): MemoryController {
     },
     narrate: (beat, signal) => controller.narration.listen(beat, signal),
     explain: async (name, tool) => ({ about: 'agent', name, facts: [{ what: 'tool', is: tool ?? 'none' }] }),
+    tools: async (server) => controller.listed.filter((one) => server === undefined || one.server === server),
     log: async ({ server, tail }) => `the last ${tail} lines of ${server}`,
     async *follow({ server }, signal) {
       yield `${server} says\n`

@@ -8,7 +8,7 @@ import type { Table } from '#manifests/table.ts'
 import { compile } from '../../controller/compile/compile.ts'
 import { type Journal, openJournal } from '../../controller/journal/journal.ts'
 import { type Charge, Rounds } from '../../controller/rounds.ts'
-import { openSource } from '../../controller/source/source.ts'
+import { openSource, type SourceOptions } from '../../controller/source/source.ts'
 import { watchSource } from '../../controller/source/watched-source.ts'
 import { Steward } from '../../controller/steward.ts'
 import { openBreakGlass } from '../../controller/trust/break-glass.ts'
@@ -57,13 +57,21 @@ interface Files {
 export interface CoreOptions extends Pick<Charge, 'consent' | 'signed'> {
   readonly files?: Files
   readonly host?: MemoryHost
+  /** The way to the repository, where it is not read as a folder. */
+  readonly way?: (bare: string) => Promise<Partial<SourceOptions>>
 }
 
-export async function openCore({ host = createMemoryHost(), files = {}, ...guides }: CoreOptions = {}): Promise<Core> {
+export async function openCore({
+  host = createMemoryHost(),
+  files = {},
+  way = async () => ({}),
+  ...guides
+}: CoreOptions = {}): Promise<Core> {
   const state = await mkdtemp(join(tmpdir(), 'core-'))
   const repository = await createRepository()
   const secrets = new Map<string, string>()
-  const open = () => openController({ state, repository, host, secrets, guides, files })
+  const address = await way(repository.bare)
+  const open = () => openController({ state, repository, host, secrets, guides, files, way: address })
   let now = await open()
   const core: Core = {
     repository,
@@ -115,14 +123,16 @@ export async function openCore({ host = createMemoryHost(), files = {}, ...guide
 interface Setting extends Pick<Core, 'repository' | 'state' | 'host' | 'secrets'> {
   readonly guides: Pick<Charge, 'consent' | 'signed'>
   readonly files: Files
+  readonly way: Partial<SourceOptions>
 }
 
-async function openController({ state, repository, host, secrets, guides, files: { signers, breakGlass } }: Setting) {
+async function openController({ state, repository, host, secrets, guides, files, way }: Setting) {
+  const { signers, breakGlass } = files
   const ending = new AbortController()
   const log = pino({ level: 'silent' })
   const journal = openJournal(state)
   const glass = breakGlass === undefined ? undefined : openBreakGlass(breakGlass, state)
-  const options = { repo: repository.bare, branch: 'main', path: '', state, ...(signers && { signers }) }
+  const options = { repo: repository.bare, branch: 'main', path: '', state, ...(signers && { signers }), ...way }
   const source = watchSource(await openSource({ ...options, inherited: { PATH: process.env.PATH ?? '' } }), log)
   const grantsFile = 'repository manifests/permissions.yaml'
   const rounds = new Rounds({

@@ -17,6 +17,8 @@ export interface FaultProxy extends AsyncDisposable {
   readonly calls: readonly string[]
   /** Says what a call meets; undefined lets it through. */
   fault: (call: string) => Fault | undefined
+  /** Hears of each call that the engine has done, before who made it does. */
+  done: (call: string) => void
   /** Ends every connection that is open. */
   cut(): void
 }
@@ -29,7 +31,9 @@ export async function openFaultProxy(): Promise<FaultProxy> {
   const server = createServer((asked, answer) => {
     const call = callOf(asked)
     calls.push(call)
-    void meet(proxy.fault(call), asked, answer)
+    const fault = proxy.fault(call)
+    if (fault === undefined && asked.method !== 'GET') forward(asked, answer, () => proxy.done(call))
+    else void meet(fault, asked, answer)
   })
   server.on('upgrade', (asked, down, head) => {
     const up = connect(engineSocket)
@@ -46,6 +50,7 @@ export async function openFaultProxy(): Promise<FaultProxy> {
     socket,
     calls,
     fault: () => undefined,
+    done: () => {},
     cut: () => server.closeAllConnections(),
     async [Symbol.asyncDispose]() {
       server.closeAllConnections()
@@ -77,13 +82,15 @@ async function meet(fault: Fault | undefined, asked: IncomingMessage, answer: Se
   }
 }
 
-function forward(asked: IncomingMessage, answer: ServerResponse, how: 'whole' | 'half' = 'whole'): void {
+/** Hands on the whole answer, half of it, or all at once when the engine is done. */
+function forward(asked: IncomingMessage, answer: ServerResponse, how: 'whole' | 'half' | (() => void) = 'whole'): void {
   const { method, url, headers } = asked
   const up = request({ socketPath: engineSocket, method, path: url, headers }, (came) => {
     const { 'content-length': _, ...rest } = came.headers
     answer.writeHead(came.statusCode ?? 500, how === 'half' ? rest : came.headers)
     answer.flushHeaders()
     if (how === 'whole') return void came.pipe(answer)
+    if (how !== 'half') return void handOn(came, answer, how)
     came.once('data', (chunk: Buffer) => {
       answer.end(chunk.subarray(0, Math.floor(chunk.length / 2)))
       came.destroy()
@@ -93,6 +100,13 @@ function forward(asked: IncomingMessage, answer: ServerResponse, how: 'whole' | 
   up.on('error', () => answer.destroy())
   answer.on('close', () => up.destroy())
   asked.pipe(up)
+}
+
+async function handOn(came: IncomingMessage, answer: ServerResponse, done: () => void): Promise<void> {
+  const body = await came.toArray().catch(() => undefined)
+  if (body === undefined) return void answer.destroy()
+  done()
+  answer.end(Buffer.concat(body))
 }
 
 /** Without version and query, and with a star for what is a name. */

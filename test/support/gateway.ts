@@ -1,11 +1,11 @@
 import type { ChildProcess } from 'node:child_process'
 import { createHash, createHmac, randomBytes } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { CommitStatus, Status } from '#manifests/status.ts'
-import { type ControllerProcess, mortal, spawnController } from './controller-process.ts'
+import { type ControllerProcess, mortal, spawnController, verdictOf } from './controller-process.ts'
 import { freePort } from './port.ts'
 import { endUnits } from './units.ts'
 import { until } from './until.ts'
@@ -30,12 +30,14 @@ export interface Gateway extends AsyncDisposable {
   becomes(commit: string): Promise<CommitStatus>
   /** Ends the controller at once, as a power cut would; what it runs goes on. */
   kill(): Promise<void>
-  /** Starts a controller on the same state. */
-  start(): Promise<void>
+  /** Starts a controller on the same state, maybe with other variables from now on. */
+  start(more?: Readonly<Record<string, string>>): Promise<void>
   /** A second controller on the same state and instance, beside the first. */
   startRival(): AsyncDisposable
-  /** Starts one that is killed after so many boundaries, maybe while it starts. */
-  startMortal(boundaries: number): Promise<void>
+  /** Starts one that lives until it is doomed. */
+  startMortal(): Promise<void>
+  /** Has a mortal one killed after so many boundaries from now on. */
+  doom(boundaries: number): Promise<void>
   /** Delivers a signed webhook of a push; gives the HTTP status. */
   deliver(): Promise<number>
 }
@@ -61,7 +63,7 @@ export async function startGateway(runtime: Runtime, env: Readonly<Record<string
 /** An instance, a state folder and ports of its own. */
 export async function settingOf(runtime: Runtime, env: Readonly<Record<string, string>>): Promise<Setting> {
   const state = await mkdtemp(join(tmpdir(), 'gateway-'))
-  const instance = `test-${randomBytes(3).toString('hex')}`
+  const instance = env.GATEWAY_INSTANCE ?? `test-${randomBytes(3).toString('hex')}`
   const [agents, people] = [await freePort(), await freePort()]
   return {
     instance,
@@ -100,7 +102,7 @@ class TestGateway implements Gateway {
   readonly state: string
   readonly endpoint: string
   readonly face: string
-  readonly #env: Readonly<Record<string, string>>
+  #env: Readonly<Record<string, string>>
   #process: ControllerProcess | undefined
   #printed = ''
 
@@ -119,9 +121,18 @@ class TestGateway implements Gateway {
     return this.#process.child
   }
 
-  async start(): Promise<void> {
+  start(more: Readonly<Record<string, string>> = {}): Promise<void> {
+    this.#env = { ...this.#env, ...more }
+    return this.#start()
+  }
+
+  startMortal(): Promise<void> {
+    return this.#start(mortal)
+  }
+
+  async #start(program?: string): Promise<void> {
     this.#printed = this.output()
-    this.#process = spawnController(this.#env)
+    this.#process = spawnController(this.#env, program)
     await until('the controller answers', () => this.#isUp(), 60_000)
   }
 
@@ -129,11 +140,8 @@ class TestGateway implements Gateway {
     return spawnController(this.#env)
   }
 
-  async startMortal(boundaries: number): Promise<void> {
-    this.#printed = this.output()
-    this.#process = spawnController({ ...this.#env, MORTAL: `${boundaries}` }, mortal)
-    const { child } = this.#process
-    await until('it answers or was killed', async () => child.signalCode !== null || this.#isUp(), 60_000)
+  doom(boundaries: number): Promise<void> {
+    return writeFile(verdictOf(this.state), String(boundaries))
   }
 
   async #isUp(): Promise<boolean> {
@@ -190,6 +198,7 @@ class TestGateway implements Gateway {
     try {
       const { exitCode, signalCode } = this.controller()
       if (exitCode !== null || signalCode !== null) await this.start()
+      await until('the host answers', async () => (await this.status()).host.ok, 60_000)
       await overSocket(join(this.state, 'admin.sock'), 'POST', '/down?volumes=true')
       this.controller().kill('SIGTERM')
       await this.#process?.ended

@@ -1,11 +1,13 @@
-import { accessSync, constants, existsSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { accessSync, constants, existsSync, mkdtempSync, rmdirSync } from 'node:fs'
 import { request } from 'node:http'
+import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { describe, inject, test } from 'vitest'
 import type { TestProject } from 'vitest/node'
 
 /** What a suite may need of the machine, each with the reason why it is absent. */
-export type Need = 'docker' | 'chromium' | 'sshd' | 'shared-data' | 'tools'
+export type Need = 'docker' | 'own-engine' | 'chromium' | 'sshd' | 'shared-data' | 'tools' | 'tmpfs'
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -21,6 +23,8 @@ export async function setup(project: TestProject): Promise<void> {
   const lacks: Partial<Record<Need, string>> = {}
   const docker = await lacksDocker()
   if (docker !== undefined) lacks.docker = docker
+  const own = lacksOwnEngine()
+  if (own !== undefined) lacks['own-engine'] = own
   const tools = ['curl', 'sed', 'mktemp', 'date', 'mkfifo'].filter((program) => !onPath(program))
   if (tools.length > 0) lacks.tools = `no ${tools.join(', ')} on the PATH`
   if (!onPath('chromium-headless-shell') && !onPath('chromium'))
@@ -28,6 +32,7 @@ export async function setup(project: TestProject): Promise<void> {
   if (!existsSync('/usr/sbin/sshd')) lacks.sshd = 'no /usr/sbin/sshd'
   else if (!onPath('ssh') || !onPath('ssh-keygen')) lacks.sshd = 'no ssh and ssh-keygen on the PATH'
   if (!existsSync(new URL('../../../shared/data', import.meta.url))) lacks['shared-data'] = 'no ../shared/data'
+  if (!mounts()) lacks.tmpfs = 'no file system may be mounted'
   project.provide('lacks', lacks)
 }
 
@@ -43,6 +48,36 @@ async function lacksDocker(): Promise<string | undefined> {
   })
   if (status === undefined) return `no Docker engine answers at ${engineSocket}`
   return status === 200 ? undefined : `the engine has no image ${baseImage} (test/support/base-image.sh makes one)`
+}
+
+function mounts(): boolean {
+  const folder = mkdtempSync(join(tmpdir(), 'gateway-mount-'))
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', folder], { stdio: 'ignore' })
+    execFileSync('umount', [folder], { stdio: 'ignore' })
+    return true
+  } catch {
+    return false
+  } finally {
+    rmdirSync(folder)
+  }
+}
+
+/** What a test needs to start an engine with a network and a disk of its own. */
+function lacksOwnEngine(): string | undefined {
+  if (process.getuid?.() !== 0) return 'only root starts an engine of its own'
+  const missing = [
+    'dockerd',
+    'containerd',
+    'unshare',
+    'nsenter',
+    'ip',
+    'iptables',
+    'mkfs.ext4',
+    'mount',
+    'curl',
+  ].filter((program) => !onPath(program))
+  return missing.length === 0 ? undefined : `no ${missing.join(', ')} on the PATH`
 }
 
 function onPath(program: string): boolean {

@@ -57,6 +57,7 @@ export const machine: Machine = {
   secrets: new Map(),
   mounts: new Map(),
   seal: (values) => JSON.stringify(values),
+  stdio: 'wrapper',
   secretsFile: '/opt/gateway/.env',
 }
 

@@ -37,18 +37,24 @@ export interface Seen {
 
 export type UpstreamKind = 'v1-sessions' | 'v1-stateless' | 'v2' | 'v2-strict'
 
+/** What an upstream says of its tools, which a test may change at any time: `echo` describes that one, `fresh` is there if it has words. */
+export interface Words {
+  echo?: string
+  fresh?: string
+}
+
 /** `v2-strict` does not speak to legacy clients at all. */
-export async function openUpstream(kind: UpstreamKind): Promise<Upstream> {
+export async function openUpstream(kind: UpstreamKind, words: Words = {}): Promise<Upstream> {
   const transports = new Map<string, StreamableHTTPServerTransport>()
   const paused = new Set<() => void>()
   const made: LegacyServer[] = []
   const make = () => {
-    const server = legacyServer(paused)
+    const server = legacyServer(paused, words)
     made.push(server)
     return server
   }
-  const modern = createMcpHandler(modernServer)
-  const strict = createMcpHandler(modernServer, { legacy: 'reject' })
+  const modern = createMcpHandler(() => modernServer(words))
+  const strict = createMcpHandler(() => modernServer(words), { legacy: 'reject' })
   const listeners = {
     'v1-sessions': sessionful(transports, make),
     'v1-stateless': stateless(make),
@@ -114,7 +120,7 @@ export async function listen(server: Server): Promise<number> {
 const text = (words: string) => ({ content: [{ type: 'text' as const, text: words }] })
 
 /** echo, count (three steps of progress), ask (a form for a person), secret, and a name that needs changing. */
-function legacyServer(paused: Set<() => void>): LegacyServer {
+export function legacyServer(paused: Set<() => void>, said: Words = {}): LegacyServer {
   const server = new LegacyServer(
     { name: 'old', version: '1' },
     { capabilities: { logging: {}, resources: { subscribe: true } } },
@@ -126,9 +132,14 @@ function legacyServer(paused: Set<() => void>): LegacyServer {
       await server.sendLoggingMessage({ level, logger: 'db', data: level }, extra.sessionId)
     return text('talked')
   })
-  server.registerTool('echo', { description: 'says it again', inputSchema: { text: z.string() } }, ({ text: words }) =>
-    text(words),
-  )
+  const echo = server.registerTool('echo', { inputSchema: { text: z.string() } }, ({ text: words }) => text(words))
+  const fresh = server.registerTool('fresh', {}, () => text('fresh'))
+  // A session sees what has changed since it began, as that of a real server does.
+  Object.defineProperty(echo, 'description', { get: () => said.echo ?? 'says it again' })
+  Object.defineProperties(fresh, {
+    description: { get: () => said.fresh },
+    enabled: { get: () => said.fresh !== undefined },
+  })
   server.registerTool('secret', { description: 'not for all' }, () => text('secret'))
   server.registerTool('dotted.name', { description: 'needs another name' }, () => text('dotted'))
   server.registerTool('count', { description: 'counts' }, async (extra) => {
@@ -190,10 +201,11 @@ const stateless =
     await transport.handleRequest(request, response)
   }
 
-function modernServer(): McpServer {
+export function modernServer(said: Words = {}): McpServer {
   const server = new McpServer({ name: 'new', version: '2' }, { capabilities: { resources: { subscribe: true } } })
-  const echo = { description: 'says it again', inputSchema: z.object({ text: z.string() }) }
+  const echo = { description: said.echo ?? 'says it again', inputSchema: z.object({ text: z.string() }) }
   server.registerTool('echo', echo, ({ text: words }) => text(words))
+  if (said.fresh !== undefined) server.registerTool('fresh', { description: said.fresh }, () => text('fresh'))
   server.registerTool('secret', { description: 'not for all' }, () => text('secret'))
   server.registerTool('list', { description: 'a list', outputSchema: z.array(z.number()) }, () => ({
     ...text('1'),

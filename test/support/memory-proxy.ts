@@ -1,3 +1,4 @@
+import type { Definition } from '#manifests/definition.ts'
 import type { GenerationReport, Probe, Table } from '#manifests/table.ts'
 import type { Publisher } from '../../controller/publish.ts'
 
@@ -8,6 +9,8 @@ export interface MemoryProxy {
   readonly tables: readonly Table[]
   /** What it sees of a generation; everything answers well, and nobody calls, until a test says otherwise. */
   seen: (generation: string) => GenerationReport
+  /** What it answers when it is asked for the tools of a generation. */
+  defines: (generation: string) => Definition[]
   /** Polls at once, as proxies do when a verdict has changed. */
   speakUp(): void
 }
@@ -40,15 +43,19 @@ export function runProxy(
       return tables.at(-1)
     },
     seen: good,
+    defines: () => [],
     speakUp: () => hurry.abort(),
   }
+  let asks: readonly string[] = []
   const poll = async () => {
     while (!signal.aborted) {
       hurry = new AbortController()
       const generations = Object.fromEntries(generationsOf(proxy.table).map((one) => [one, proxy.seen(one)]))
-      const report = { proxy: name, have: proxy.table?.revision ?? have, counters: {}, generations }
+      const definitions = Object.fromEntries(asks.map((one) => [one, proxy.defines(one)]))
+      const report = { proxy: name, have: proxy.table?.revision ?? have, counters: {}, generations, definitions }
       const next = await publisher.poll(report, AbortSignal.any([signal, hurry.signal]))
       if (next !== undefined) tables.push(next)
+      asks = next === undefined ? publisher.asked(name) : []
     }
   }
   void poll()

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { post } from './clients.ts'
+import { baseImage } from './machine.ts'
 import type { Change } from './repository.ts'
 
 /**
@@ -54,7 +55,12 @@ export interface SmallServer {
   readonly env?: Readonly<Record<string, string>>
   /** Another program in its place. */
   readonly program?: string
+  /** What an engine builds it from; without one it is for the process host alone. */
+  readonly dockerfile?: string
 }
+
+/** Builds in a moment wherever the base image is there. */
+export const smallDockerfile = `FROM ${baseImage}\nWORKDIR /app\nCOPY main.mjs .\n`
 
 /** What a commit has of it: its manifest and its folder. */
 export function smallServer(name: string, small: SmallServer): Record<string, Change> {
@@ -68,15 +74,27 @@ export function smallServer(name: string, small: SmallServer): Record<string, Ch
       small.manifest ?? '',
       '',
     ].join('\n'),
-    [`servers/${name}/Dockerfile`]: 'FROM scratch\n',
+    [`servers/${name}/Dockerfile`]: small.dockerfile ?? 'FROM scratch\n',
     [`servers/${name}/main.mjs`]: small.program ?? smallProgram,
   }
 }
 
+export type Post = (
+  url: string,
+  token: string,
+  body: object,
+) => Promise<{ readonly status: number; readonly body: unknown }>
+
 /** Calls a tool of a small server and gives the text of its answer; throws for any other answer. */
-export async function callSmall(url: string, token: string, name: string, args: object = {}): Promise<string> {
+export async function callSmall(
+  url: string,
+  token: string,
+  name: string,
+  args: object = {},
+  send: Post = post,
+): Promise<string> {
   const call = { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name, arguments: args } }
-  const { status, body } = await post(url, token, call)
+  const { status, body } = await send(url, token, call)
   const answer = Answer.safeParse(body)
   if (status !== 200 || !answer.success) throw new Error(`HTTP ${status} ${JSON.stringify(body)}`)
   return answer.data.result.content[0].text

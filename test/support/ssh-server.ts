@@ -20,7 +20,12 @@ export interface SshServer extends AsyncDisposable {
   /** known_hosts with the server's key, and one with another. */
   readonly knownHosts: string
   readonly wrongKnownHosts: string
+  /** The shell commands that whoever comes in gets; git's own is in `$SSH_ORIGINAL_COMMAND`. */
+  serve(script: string): Promise<void>
 }
+
+/** What a git server does. */
+export const properly = 'exec sh -c "$SSH_ORIGINAL_COMMAND"'
 
 export async function serveSsh(): Promise<SshServer> {
   const folder = await mkdtemp(join(tmpdir(), 'gateway-sshd-'))
@@ -41,8 +46,11 @@ StrictModes no
 UsePAM no
 PasswordAuthentication no
 KbdInteractiveAuthentication no
+ForceCommand /bin/sh ${file('command')}
 `,
   )
+  const serve = (script: string) => writeFile(file('command'), script)
+  await serve(properly)
   if (process.getuid?.() === 0) await mkdir('/run/sshd', { recursive: true })
   const sshd = spawn('/usr/sbin/sshd', ['-D', '-e', '-f', file('config')], { stdio: 'ignore' })
   await accepts(port)
@@ -53,6 +61,7 @@ KbdInteractiveAuthentication no
     strangerKey: file('stranger'),
     knownHosts: file('known'),
     wrongKnownHosts: file('wrong'),
+    serve,
     async [Symbol.asyncDispose]() {
       if (sshd.exitCode === null && sshd.kill()) await once(sshd, 'exit')
       await rm(folder, { recursive: true, force: true })
