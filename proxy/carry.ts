@@ -5,6 +5,7 @@ import { isWhole } from './grant.ts'
 import { isRecord } from './message.ts'
 import { clientHeaders } from './pass.ts'
 import { streamReceiver, textReceiver } from './post.ts'
+import { find } from './relabel.ts'
 import { sendJson, startStream } from './reply.ts'
 import type { Session } from './session.ts'
 import { sift } from './sift.ts'
@@ -32,10 +33,16 @@ export function carry(head: Head, carriage: Carriage): Receiver {
   const stream = head.type === 'text/event-stream'
   const { grant, cached, pinned = (text: string) => text } = carriage
   const sifted = isWhole(grant) ? pinned : (text: string) => sift(grant, pinned(text))
-  const sifting = cached ? (text: string) => keepPrivate(sifted(text)) : sifted
+  const sifting = cached ? (text: string) => forAgent(sifted(text)) : sifted
   if (stream && !carriage.streams) return observed(collapse(head, carriage, sifting), carriage)
   if (isWhole(grant) && carriage.pinned === undefined && !cached) return observed(asItIs(head, carriage), carriage)
   return observed(stream ? siftStream(head, carriage, sifting) : siftText(head, carriage, sifting), carriage)
+}
+
+/** What a server lets anybody keep, or for long, is for the agent alone, and as long as it is granted. */
+function forAgent(text: string): string {
+  const says = ['ttlMs', 'cacheScope'].some((key) => find(text, ['result', key]) !== undefined)
+  return says ? keepPrivate(text) : text
 }
 
 const colon = 0x3a
