@@ -71,6 +71,22 @@ function statusFor(refusal: Refusal, era: Era): number {
   return era === 'modern' && refusal.refusal === 'unknown-method' ? 404 : refusal.status
 }
 
+/** A refusal of a request says which one it was. */
+export async function answering(
+  { gateway, response }: Visit,
+  { batch, messages }: Body,
+  serve: () => Promise<void>,
+): Promise<void> {
+  try {
+    await serve()
+  } catch (error) {
+    const [message] = messages
+    if (!(error instanceof Refusal) || response.headersSent || batch || message?.id === undefined) throw error
+    countRefusal({ gateway }, error)
+    sendRefusal(response, error, error.body(message.id))
+  }
+}
+
 const faults: ReadonlySet<string> = new Set(['down', 'answer', 'timeout', 'internal'])
 
 export function countRefusal({ gateway }: Pick<Visit, 'gateway'>, { refusal }: Refusal): void {

@@ -4,11 +4,12 @@ import { countRefusal } from './answer.ts'
 import { authenticate } from './authenticate.ts'
 import type { Gateway } from './gateway.ts'
 import { healthOf } from './health.ts'
+import { serveJoint } from './join.ts'
 import { answerPreflight, knock } from './knock.ts'
 import { isRecord } from './message.ts'
 import { Refusal } from './refusal.ts'
 import { sendJson, sendRefusal } from './reply.ts'
-import { serveJoint, serveOne } from './serve.ts'
+import { serveOne } from './serve.ts'
 import type { Visit } from './visit.ts'
 
 /** The HTTP server that agents reach. Requests are read and answered on Node's own objects; fastify routes them. */

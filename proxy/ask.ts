@@ -14,6 +14,7 @@ import { isStrict } from './pinning.ts'
 import { openSession, type PooledSession } from './pool.ts'
 import { Refusal } from './refusal.ts'
 import { respond, roundLimit, sealed, unsealed } from './round.ts'
+import { askSuspendably, maySuspend } from './suspension.ts'
 import type { Target } from './table.ts'
 
 let lastId = 0
@@ -81,7 +82,12 @@ function askModern(gateway: Gateway, question: Question, { params, state, added 
   return walk(gateway, question, { from: 'modern', headers, body, id })
 }
 
-async function askLegacy(gateway: Gateway, question: Question): Promise<Answer> {
+function askLegacy(gateway: Gateway, question: Question): Promise<Answer> {
+  const run = (one: Question) => askOwnSession(gateway, one)
+  return maySuspend(question) ? askSuspendably(gateway, question, run) : run(question)
+}
+
+async function askOwnSession(gateway: Gateway, question: Question): Promise<Answer> {
   const open = () => orAbort(sessionFor(gateway, question), question.signal)
   const first = await open()
   try {

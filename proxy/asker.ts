@@ -9,6 +9,8 @@ export interface Asker {
   readonly capabilities: Readonly<Record<string, unknown>>
   /** Puts a server's question to them; undefined where nothing reaches them before their answer. */
   readonly ask: Sink['ask']
+  /** A question's params in which it says whose it is, where the client could not know. */
+  readonly sign?: (method: string, params: string) => string
   /** Their legacy session at the gateway. */
   readonly session?: HostedSession
 }

@@ -115,7 +115,9 @@ export function toClient(text: string, eras: { readonly from: Era; readonly to: 
 export function keepPrivate(text: string): string {
   const result = find(text, ['result'])
   if (result === undefined || text[result.at] !== '{') return text
-  const kept = members(text, result.at).filter(({ key }) => key !== 'ttlMs' && key !== 'cacheScope')
+  const found = members(text, result.at)
+  if (found.some(({ key, at, to }) => key === 'resultType' && text.slice(at, to) !== '"complete"')) return text
+  const kept = found.filter(({ key }) => key !== 'ttlMs' && key !== 'cacheScope')
   return splice(text, [
     { ...result, from: result.at, text: objectOf(text, kept, ['"ttlMs":0', '"cacheScope":"private"']) },
   ])

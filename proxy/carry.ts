@@ -1,9 +1,11 @@
 import type { ServerResponse } from 'node:http'
 import type { Grant } from '#manifests/table.ts'
+import { keepPrivate } from './bridge.ts'
 import { isWhole } from './grant.ts'
 import { isRecord } from './message.ts'
 import { clientHeaders } from './pass.ts'
 import { streamReceiver, textReceiver } from './post.ts'
+import { find } from './relabel.ts'
 import { sendJson, startStream } from './reply.ts'
 import type { Session } from './session.ts'
 import { sift } from './sift.ts'
@@ -18,20 +20,29 @@ export interface Carriage {
   /** Whether the client reads event streams. */
   readonly streams: boolean
   readonly batch: boolean
+  /** Whether the answer says how long whom may keep it. */
+  readonly cached: boolean
   /** Called with each piece that is more than a sign of life. */
   readonly progress: (bytes: number) => void
   /** What the pins make of a message; absent where that is nothing. */
   readonly pinned?: (text: string) => string
 }
 
-/** Begins to carry an answer: as it is where it can be, sifted where the grant leaves something out, as one JSON body where the client takes no stream. */
+/** Begins to carry an answer: as it is where it can be, sifted where the grant leaves something out, kept to its agent where others might keep it too, as one JSON body where the client takes no stream. */
 export function carry(head: Head, carriage: Carriage): Receiver {
   const stream = head.type === 'text/event-stream'
-  const { grant, pinned = (text: string) => text } = carriage
-  const sifting = isWhole(grant) ? pinned : (text: string) => sift(grant, pinned(text))
+  const { grant, cached, pinned = (text: string) => text } = carriage
+  const sifted = isWhole(grant) ? pinned : (text: string) => sift(grant, pinned(text))
+  const sifting = cached ? (text: string) => forAgent(sifted(text)) : sifted
   if (stream && !carriage.streams) return observed(collapse(head, carriage, sifting), carriage)
-  if (isWhole(grant) && carriage.pinned === undefined) return observed(asItIs(head, carriage), carriage)
+  if (isWhole(grant) && carriage.pinned === undefined && !cached) return observed(asItIs(head, carriage), carriage)
   return observed(stream ? siftStream(head, carriage, sifting) : siftText(head, carriage, sifting), carriage)
+}
+
+/** What a server lets anybody keep, or for long, is for the agent alone, and as long as it is granted. */
+function forAgent(text: string): string {
+  const says = ['ttlMs', 'cacheScope'].some((key) => find(text, ['result', key]) !== undefined)
+  return says ? keepPrivate(text) : text
 }
 
 const colon = 0x3a

@@ -5,7 +5,8 @@ import type { Exchange } from './exchange.ts'
 import { isWhole } from './grant.ts'
 import { judge } from './judge.ts'
 import { SessionLost } from './leg.ts'
-import type { Body, Message } from './message.ts'
+import { listings } from './listing.ts'
+import { type Body, claimedVersion, type Message } from './message.ts'
 import { sessionHeaders, upstreamHeaders } from './pass.ts'
 import { pinAnswer, refuseWithheldCalls } from './pinned-call.ts'
 import { isStrict } from './pinning.ts'
@@ -65,6 +66,13 @@ export async function forwardPost(errand: Errand, body: Body, bytes: Buffer): Pr
   }
 }
 
+const cacheable: ReadonlySet<string> = new Set(['server/discover', 'resources/read', ...listings.keys()])
+
+/** Whether the newer era lets caches keep the answer: what it says depends on the token. */
+function isCached({ messages: [message] }: Body): boolean {
+  return message !== undefined && cacheable.has(message.method) && claimedVersion(message) !== undefined
+}
+
 /** A modern client's way to hear of changes: a request that stays open and is no call. */
 function listens(body: Body): boolean {
   return body.messages.some(({ method }) => method === 'subscriptions/listen')
@@ -96,8 +104,9 @@ async function run(errand: Errand, { first, exchange, body, bytes, progress }: R
       const place = given === undefined ? undefined : { generation: target.generation, upstreamId: given }
       const begun = place && { opening: body.messages[0]?.text ?? '', place }
       const bound = begun === undefined ? session : gateway.sessions.bind(visit.agent, errand.server, begun)
+      const cached = isCached(body)
       const pinned = pinnedBy(gateway, target)
-      return carry(head, { response, grant, session: bound, streams, batch: body.batch, progress, ...pinned })
+      return carry(head, { response, grant, session: bound, streams, batch: body.batch, cached, progress, ...pinned })
     }
     const send = () => gateway.upstreams.send(sending, receive)
     if (!isStrict(target.pins)) return send()
@@ -143,6 +152,7 @@ export async function forwardSession(
       session: undefined,
       streams: true,
       batch: false,
+      cached: false,
       progress: () => undefined,
     }
     const again = () => targetOf(errand, exchange.signal)

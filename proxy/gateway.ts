@@ -2,16 +2,18 @@ import { randomBytes } from 'node:crypto'
 import type { Logger } from 'pino'
 import type { Config } from './config.ts'
 import { createExchanges, type Exchanges } from './exchange.ts'
+import { createHeeds, type Heeds } from './heed.ts'
 import { createHolder, type Holder } from './holder.ts'
 import { createHosting, type Hosting } from './hosting.ts'
 import { endSession } from './inquire.ts'
 import { createInspection, type Inspection } from './inspection.ts'
 import { createNews, type News } from './news.ts'
-import { createPool, endPooled, type Pool } from './pool.ts'
+import { createPool, endPooled, type Pool, type PooledSession } from './pool.ts'
 import { createProbes, type Probes } from './probe.ts'
 import { createSeal, type Seal, sealKeyBytes } from './seal.ts'
 import { createSessions, type Session, type Sessions } from './session.ts'
 import { openSessionStore, type SessionStore } from './session-store.ts'
+import { createStandIns, type StandIns } from './stand-in.ts'
 import type { Snapshot } from './table.ts'
 import { createUpstreams, type Upstreams } from './upstream.ts'
 import { createViews } from './view.ts'
@@ -24,9 +26,11 @@ export interface Gateway {
   readonly sessions: Sessions
   readonly upstreams: Upstreams
   readonly probes: Probes
+  readonly heeds: Heeds
   readonly inspection: Inspection
   readonly pool: Pool
   readonly hosting: Hosting
+  readonly standIns: StandIns
   /** Whether its clients' sessions end with it. */
   readonly endsSessions: boolean
   readonly news: News
@@ -61,14 +65,16 @@ export function createGateway({ config, log, speakUp, sealKey, store, signal }: 
   const sessions = createSessions(keptSessions, idle)
   const seen = () => {
     speakUp()
+    if (holder.current !== undefined) heeds.review(holder.current)
     news.stir()
     if (holder.current !== undefined) inspection.soon(holder.current)
   }
   const probes = createProbes(upstreams, seen, signal)
+  const heeds = createHeeds({ upstreams, probes, changed: () => news.stir(), signal })
   const inspection = createInspection({ probes, log, changed: speakUp })
   const pool = createPool(upstreams)
-  const news = createNews(createViews(probes, () => holder.current))
-  const hosting = createHosting({ news, store: keptSessions }, (session) => void endPooled(upstreams, session))
+  const news = createNews(createViews({ probes, heeds }, () => holder.current))
+  const endAt = (session: PooledSession) => endPooled(upstreams, session)
   const gateway = {
     config,
     holder,
@@ -76,9 +82,11 @@ export function createGateway({ config, log, speakUp, sealKey, store, signal }: 
     sessions,
     upstreams,
     probes,
+    heeds,
     inspection,
     pool,
-    hosting,
+    hosting: createHosting({ news, store: keptSessions }, endAt),
+    standIns: createStandIns(endAt),
     endsSessions: store === undefined,
     news,
     seal: createSeal(sealKey ?? randomBytes(sealKeyBytes)),
@@ -92,14 +100,16 @@ export function createGateway({ config, log, speakUp, sealKey, store, signal }: 
 }
 
 function review(gateway: Gateway, snapshot: Snapshot): void {
-  const { exchanges, upstreams, sessions, pool, hosting, probes, news, inspection } = gateway
+  const { exchanges, upstreams, sessions, pool, hosting, standIns, probes, heeds, news, inspection } = gateway
   const now = Date.now()
   exchanges.review(snapshot)
   upstreams.review(snapshot)
   for (const session of sessions.review(snapshot, now)) void end(gateway, snapshot, session)
   pool.review(snapshot, now)
   hosting.review(snapshot, now)
+  standIns.review(snapshot, now)
   probes.review(snapshot)
+  heeds.review(snapshot)
   news.stir()
   inspection.soon(snapshot)
 }
@@ -115,6 +125,7 @@ export async function closeGateway(gateway: Gateway): Promise<void> {
   if (snapshot !== undefined && gateway.endsSessions)
     await Promise.all(gateway.sessions.clear().map((session) => end(gateway, snapshot, session)))
   gateway.hosting.clear()
+  await gateway.standIns.clear()
   gateway.news[Symbol.dispose]()
   await gateway.pool[Symbol.asyncDispose]()
   await gateway.upstreams[Symbol.asyncDispose]()

@@ -22,6 +22,11 @@ const asked: Readonly<Record<string, string>> = {
   'sampling/createMessage': 'sampling',
   'roots/list': 'roots',
 }
+/** The capability that a client must have for a request of a server; undefined where there is no such request. */
+export function capabilityFor(method: string): string | undefined {
+  return asked[method]
+}
+
 /** Older clients take an event without data for a message. */
 const primedSince = '2025-11-25'
 /** How long a person may take to answer, ms. */
@@ -34,11 +39,13 @@ export class NotAnswered extends Error {
   override readonly name = 'NotAnswered'
 }
 
-/** A legacy session of the joint endpoint: it is the gateway's own, and outlives every server. */
+/** A legacy session that is the gateway's own, and outlives every server: of the joint endpoint, or of one server that keeps none. */
 export class HostedSession implements Listener {
   readonly id: string
   readonly agent: string
   readonly client: Client
+  /** The one server that it is about; undefined at the joint endpoint. */
+  readonly only: string | undefined
   /** Least severe log messages that it takes. */
   level: string | undefined
   /** Resources that it wants to hear of, by their names at the joint endpoint. */
@@ -58,8 +65,13 @@ export class HostedSession implements Listener {
   #streamCount = 0
   #questionCount = 0
 
-  constructor(agent: string, client: Client, id = randomBytes(24).toString('base64url')) {
-    this.id = id
+  constructor(
+    agent: string,
+    client: Client,
+    { id, only }: { readonly id?: string; readonly only?: string | undefined } = {},
+  ) {
+    this.id = id ?? randomBytes(24).toString('base64url')
+    this.only = only
     this.agent = agent
     this.client = client
   }
@@ -112,7 +124,7 @@ export class HostedSession implements Listener {
     { method, params }: { readonly method: string; readonly params: string },
     signal: AbortSignal,
   ): Promise<Message> {
-    const capability = asked[method]
+    const capability = capabilityFor(method)
     if (capability === undefined || this.client.capabilities[capability] === undefined)
       throw new NotAnswered(`the client does not offer ${capability ?? method}`)
     const id = `"gateway-${++this.#questionCount}"`

@@ -5,11 +5,12 @@ import type { PooledSession } from './pool.ts'
 import type { SessionStore, StoredSession } from './session-store.ts'
 import { grantOf, type Snapshot } from './table.ts'
 
-/** The legacy sessions of the joint endpoint. */
+/** The legacy sessions that are the gateway's own. */
 export interface Hosting {
-  open(agent: string, client: Client): HostedSession
-  /** Undefined alike for one that does not exist and another agent's. */
-  find(id: string, agent: string): HostedSession | undefined
+  /** `only` names the server that it is about, where that is one. */
+  open(agent: string, client: Client, only?: string): HostedSession
+  /** Undefined alike for one that does not exist, another agent's and another endpoint's. */
+  find(id: string, agent: string, only?: string): HostedSession | undefined
   drop(session: HostedSession): void
   /** Drops those of agents that are gone and those that were long idle, and ends what they have at servers that no longer serve. */
   review(snapshot: Snapshot, now: number): void
@@ -27,7 +28,7 @@ const mostOfAgent = 1_000
 /** `end` is called for each session at a server that is no longer needed. */
 export function createHosting(
   { news, store }: { readonly news: News; readonly store: SessionStore },
-  end: (session: PooledSession) => void,
+  end: (session: PooledSession) => unknown,
 ): Hosting {
   const held = new Map<string, HostedSession>()
   const unlisten = new Map<HostedSession, () => void>()
@@ -40,25 +41,25 @@ export function createHosting(
     unlisten.get(session)?.()
     unlisten.delete(session)
     session.close()
-    for (const [generation] of session.upstream) leave(session, generation, end)
+    leaveAll(session, end)
   }
   const drop = (session: HostedSession) => {
     store.drop(session.id)
     release(session)
   }
   return {
-    open: (agent, client) => {
+    open: (agent, client, only) => {
       const own = [...held.values()].filter((session) => session.agent === agent)
       const [oldest] = own.toSorted((a, b) => a.usedAt - b.usedAt)
       if (own.length >= mostOfAgent && oldest !== undefined) drop(oldest)
-      const session = new HostedSession(agent, client)
+      const session = new HostedSession(agent, client, { only })
       keep(session)
       store.save(stored(session))
       return session
     },
-    find: (id, agent) => {
+    find: (id, agent, only) => {
       const session = held.get(id) ?? recall(store, id)
-      if (session?.agent !== agent) return undefined
+      if (session?.agent !== agent || session.only !== only) return undefined
       if (!held.has(id)) keep(session)
       session.usedAt = Date.now()
       return session
@@ -86,18 +87,19 @@ const Content = z.object({
     info: z.record(z.string(), z.unknown()),
   }),
   level: z.string().optional(),
+  only: z.string().optional(),
   uris: z.array(z.string()).default([]),
 })
 
-function stored({ id, agent, client, level, uris, usedAt }: HostedSession): StoredSession {
-  return { id, agent, server: null, usedAt, content: JSON.stringify({ client, level, uris: [...uris] }) }
+function stored({ id, agent, client, level, only, uris, usedAt }: HostedSession): StoredSession {
+  return { id, agent, server: null, usedAt, content: JSON.stringify({ client, level, only, uris: [...uris] }) }
 }
 
 function recall(store: SessionStore, id: string): HostedSession | undefined {
   const row = store.find(id)
   if (row === undefined || row.server !== null) return undefined
-  const { client, level, uris } = Content.parse(JSON.parse(row.content))
-  const session = new HostedSession(row.agent, client, id)
+  const { client, level, only, uris } = Content.parse(JSON.parse(row.content))
+  const session = new HostedSession(row.agent, client, { id, only })
   session.level = level
   for (const uri of uris) session.uris.add(uri)
   return session
@@ -105,15 +107,18 @@ function recall(store: SessionStore, id: string): HostedSession | undefined {
 
 function isOver(session: HostedSession, snapshot: Snapshot, now: number): boolean {
   const isIdle = !session.standing.isOpen && session.inFlight.size === 0 && now - session.usedAt > idleLimit
-  return isIdle || !snapshot.agents.has(session.agent)
+  const { agent, only } = session
+  const isGone = only === undefined ? !snapshot.agents.has(agent) : grantOf(snapshot, agent, only) === undefined
+  return isIdle || isGone
 }
 
-interface Settling {
+export interface Settling {
   readonly now: number
-  readonly end: (session: PooledSession) => void
+  readonly end: (session: PooledSession) => unknown
 }
 
-function settle(session: HostedSession, snapshot: Snapshot, { now, end }: Settling): void {
+/** Ends what a session has at servers that no longer serve its agent. */
+export function settle(session: HostedSession, snapshot: Snapshot, { now, end }: Settling): void {
   session.tidy(now)
   if (session.inFlight.size > 0) return
   for (const [generation] of session.upstream)
@@ -125,7 +130,12 @@ function isWanted({ agent }: HostedSession, generation: string, snapshot: Snapsh
   return target?.role === 'serving' && grantOf(snapshot, agent, target.server) !== undefined
 }
 
-function leave({ upstream }: HostedSession, generation: string, end: (session: PooledSession) => void): void {
+/** Ends all that a session has at servers. */
+export function leaveAll(session: HostedSession, end: Settling['end']): void {
+  for (const [generation] of session.upstream) leave(session, generation, end)
+}
+
+function leave({ upstream }: HostedSession, generation: string, end: (session: PooledSession) => unknown): void {
   upstream.get(generation)?.then(end, () => undefined)
   upstream.delete(generation)
 }

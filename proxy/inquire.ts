@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 import type { Definition } from '#manifests/definition.ts'
-import { legacyHeaders, modernHeaders, newestLegacy, ownEnvelope, probing, self } from './envelope.ts'
+import { legacyHeaders, metaKeys, modernHeaders, newestLegacy, ownEnvelope, probing, self } from './envelope.ts'
 import { isRecord } from './message.ts'
 import { type ParamHeader, paramHeadersOf } from './params.ts'
 import { readDefinition, toolTexts } from './pinning.ts'
@@ -19,6 +19,10 @@ export interface Finding {
   readonly instructions: string
   /** Whether it answers a legacy request that belongs to no session. */
   readonly bare: boolean
+  /** Whether it refuses legacy clients altogether. */
+  readonly strict: boolean
+  /** What it calls itself. */
+  readonly info: Readonly<Record<string, unknown>> | undefined
   readonly tools: readonly string[]
   /** Of its tools; the same object as long as they are the same. */
   readonly definitions: readonly Definition[]
@@ -71,7 +75,7 @@ export async function inquire(
     const body = JSON.stringify({ jsonrpc: '2.0', id: method, method, params })
     const reply = await post(upstreams, { target, method: 'POST', headers, body, signal }, (text) => {
       const parsed = parse(method, text)
-      if (!isRecord(parsed) || parsed.id !== method) return
+      if (!isRecord(parsed) || !isAnswer(parsed, method)) return
       message = parsed
       said = text
     })
@@ -80,6 +84,11 @@ export async function inquire(
   const discovered = known?.era === 'legacy' ? undefined : await discover(ask)
   if (discovered !== undefined) return inquireModern(ask, aboutOf(discovered), known)
   return inquireLegacy({ upstreams, target, ask, known, signal })
+}
+
+/** A refusal may not know which request it belongs to. */
+function isAnswer({ id = null, error }: Readonly<Record<string, unknown>>, method: string): boolean {
+  return id === method || (id === null && isRecord(error))
 }
 
 async function checkHealth(upstreams: Upstreams, target: Target, path: string, signal: AbortSignal): Promise<void> {
@@ -97,10 +106,12 @@ async function discover(ask: Ask): Promise<Readonly<Record<string, unknown>> | u
   return undefined
 }
 
-type About = Pick<Finding, 'capabilities' | 'instructions'>
+type About = Pick<Finding, 'capabilities' | 'instructions' | 'info'>
 
-function aboutOf({ capabilities, instructions }: Readonly<Record<string, unknown>>): About {
+function aboutOf({ capabilities, instructions, serverInfo, _meta }: Readonly<Record<string, unknown>>): About {
+  const info = isRecord(_meta) && _meta[metaKeys.server] !== undefined ? _meta[metaKeys.server] : serverInfo
   return {
+    info: isRecord(info) ? info : undefined,
     capabilities: isRecord(capabilities) ? capabilities : {},
     instructions: typeof instructions === 'string' ? instructions : '',
   }
@@ -114,8 +125,15 @@ function declaresTools({ capabilities }: About): boolean {
 async function inquireModern(ask: Ask, about: About, known: Finding | undefined): Promise<Finding> {
   const list = (params: object) => ask('tools/list', { ...params, _meta: ownEnvelope }, modernHeaders('tools/list'))
   const listed = await listTools(list, declaresTools(about), known)
-  const bare = known?.bare ?? isRecord((await ask('tools/list', {}, legacyHeaders())).message?.result)
-  return { era: 'modern', bare, ...about, ...listed }
+  const { bare, strict } = known ?? (await askLegacy(ask))
+  return { era: 'modern', bare, strict, ...about, ...listed }
+}
+
+/** How a modern server takes a legacy request that belongs to no session: one that wants a session refuses it in other words than one that wants the newer era. */
+async function askLegacy(ask: Ask): Promise<Pick<Finding, 'bare' | 'strict'>> {
+  const { message } = await ask('tools/list', {}, legacyHeaders())
+  const refused = isRecord(message?.error) && [...versionErrors, -32602].includes(message.error.code)
+  return { bare: isRecord(message?.result), strict: refused }
 }
 
 interface Legacy {
@@ -137,7 +155,7 @@ async function inquireLegacy({ upstreams, target, ask, known, signal }: Legacy):
     await post(upstreams, { target, method: 'POST', headers, body, signal }, () => undefined)
     const about = aboutOf(message.result)
     const listed = await listTools((page) => ask('tools/list', page, headers), declaresTools(about), known)
-    return { era: 'legacy', bare: sessionId === undefined, ...about, ...listed }
+    return { era: 'legacy', bare: sessionId === undefined, strict: false, ...about, ...listed }
   } finally {
     if (sessionId !== undefined) await endSession(upstreams, target, headers)
   }

@@ -18,7 +18,7 @@ import { Refusal } from './refusal.ts'
 import { relabel, signNote, signQuestion } from './relabel.ts'
 import type { Sink } from './reply.ts'
 import { type Owner, ownerOf } from './resolve.ts'
-import { grantOf, holds } from './table.ts'
+import { grantOf, holds, servingTarget } from './table.ts'
 import type { Visit } from './visit.ts'
 
 type Era = 'modern' | 'legacy'
@@ -34,19 +34,20 @@ export async function answerJointly(visit: Visit, message: Message, era: Era, si
   if (listing !== undefined) return listJointly(visit, message, { listing, era })
   switch (method) {
     case 'initialize':
-      return resultText(message, initialized(visit, message), 'legacy')
+      if (era === 'modern') break
+      return resultText(visit, message, { result: initialized(visit, message), era: 'legacy' })
     case 'ping':
       if (era === 'modern') break
-      return resultText(message, {}, era)
+      return resultText(visit, message, { result: {}, era })
     case 'server/discover':
       if (era === 'legacy') break
-      return resultText(message, discovered(visit), era)
+      return resultText(visit, message, { result: discovered(visit), era })
     case 'logging/setLevel':
     case 'resources/subscribe':
     case 'resources/unsubscribe':
       if (visit.session === undefined) break
       await change(visit, visit.session, message)
-      return resultText(message, {}, era)
+      return resultText(visit, message, { result: {}, era })
     case 'tools/call':
     case 'prompts/get':
     case 'resources/read':
@@ -66,7 +67,7 @@ function initialized(visit: Visit, message: Message): object {
   return {
     protocolVersion: versionFor(message),
     capabilities: offerOf(visit),
-    serverInfo: self,
+    serverInfo: infoFor(visit),
     instructions: instructionsFor(visit),
   }
 }
@@ -81,13 +82,27 @@ function discovered(visit: Visit): object {
   }
 }
 
-function resultText({ id }: Message, result: object, era: Era): string {
-  const whole = era === 'modern' ? { ...result, resultType: 'complete', _meta: { [metaKeys.server]: self } } : result
+/** Who answers: the gateway for all servers, or the one server itself. */
+function infoFor({ gateway, snapshot, only }: Visit): object {
+  const target = only === undefined ? undefined : servingTarget(snapshot, only)
+  return (target && gateway.probes.known(target.generation)?.info) ?? self
+}
+
+function resultText(
+  visit: Visit,
+  { id }: Message,
+  { result, era }: { readonly result: object; readonly era: Era },
+): string {
+  const meta = { [metaKeys.server]: infoFor(visit) }
+  const whole = era === 'modern' ? { ...result, resultType: 'complete', _meta: meta } : result
   return `{"jsonrpc":"2.0","id":${id},"result":${JSON.stringify(whole)}}`
 }
 
-/** What a list says beside its tools: it depends on the token, so no one else may keep it. */
-const listExtras = `"resultType":"complete","ttlMs":0,"cacheScope":"private","_meta":${JSON.stringify({ [metaKeys.server]: self })}`
+/** What a list says beside its entries: it depends on the token, so no one else may keep it. */
+function listExtras(visit: Visit): string {
+  const meta = JSON.stringify({ [metaKeys.server]: infoFor(visit) })
+  return `,"resultType":"complete","ttlMs":0,"cacheScope":"private","_meta":${meta}`
+}
 
 async function listJointly(
   visit: Visit,
@@ -98,7 +113,7 @@ async function listJointly(
   const exchange = openExchange(visit, message, (table) => holds(table, visit.hash, Date.now()))
   try {
     const entries = await listJoint(visit, listing, { era, signal: exchange.signal })
-    const extras = era === 'modern' ? `,${listExtras}` : ''
+    const extras = era === 'modern' ? listExtras(visit) : ''
     return `{"jsonrpc":"2.0","id":${message.id},"result":{"${listing.member}":[${entries.join(',')}]${extras}}}`
   } finally {
     exchange.close()
@@ -141,7 +156,7 @@ async function callOwner(visit: Visit, message: Message, { owner, era, sink }: C
     using patience = createPatience(exchange, timeout)
     const note = (text: string) => {
       patience.progress()
-      if (isHeard(visit, message, text)) sink.note(signNote(text, server, owner.lead))
+      if (isHeard(visit, message, text)) sink.note(visit.only === undefined ? signNote(text, server, owner.lead) : text)
     }
     const asker = askerFor(visit, message, { server, sink, patience })
     if (asker.ask !== undefined) visit.session?.callers.set(server, asker.ask)
@@ -175,12 +190,14 @@ function askerFor(
   message: Message,
   { server, sink, patience }: { readonly server: string; readonly sink: Sink; readonly patience: Patience },
 ): Asker {
-  const asker = askerOf(message, sink, visit.session)
+  const sign = (method: string, params: string) =>
+    visit.only === undefined ? signQuestion(server, method, params) : params
+  const asker = { ...askerOf(message, sink, visit.session), sign }
   const { ask: put } = asker
   if (put === undefined) return asker
   return {
     ...asker,
-    ask: (method, params, signal) => patience.during(put(method, signQuestion(server, method, params), signal)),
+    ask: (method, params, signal) => patience.during(put(method, sign(method, params), signal)),
   }
 }
 

@@ -108,7 +108,7 @@ function shown(visit: Visit, { server, listing, era }: Inquiry, { own, text }: L
     const entry = renamed(text, [listing.key], uriLead(server, prefix))
     return [String(JSON.parse(entry)[listing.key]), entry]
   }
-  const name = jointName(prefix, own)
+  const name = visit.only === undefined ? jointName(prefix, own) : own
   return [name, listing.kind === 'tools' ? shownTool(text, name, era) : shownPrompt(text, name)]
 }
 

@@ -88,6 +88,7 @@ export async function serveListen(visit: Visit, message: Message): Promise<void>
   const pulse = setInterval(() => response.write(': \n\n'), keepAlive)
   const unlisten = gateway.news.listen({
     agent,
+    only: visit.only,
     tell: (kind) => void (kinds.includes(kind) && send(`notifications/${kind}/list_changed`, {})),
   })
   await once(response, 'close', { signal: exchange.signal }).catch(() => undefined)

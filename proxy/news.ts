@@ -6,6 +6,8 @@ export type View = Readonly<Record<Kind, string>>
 /** Somebody who wants to know when an agent's view changes. */
 export interface Listener {
   readonly agent: string
+  /** The one server that it is about, if it is. */
+  readonly only?: string | undefined
   tell(kind: Kind): void
 }
 
@@ -21,22 +23,23 @@ export interface News extends Disposable {
 const pause = 100
 const kinds: readonly Kind[] = ['tools', 'prompts', 'resources']
 
-export function createNews(viewOf: (agent: string) => View): News {
+export function createNews(viewOf: (listener: Pick<Listener, 'agent' | 'only'>) => View): News {
   const seen = new Map<Listener, View>()
   let timer: NodeJS.Timeout | undefined
   const look = () => {
     timer = undefined
     const views = new Map<string, View>()
     for (const [listener, before] of seen) {
-      const after = views.get(listener.agent) ?? viewOf(listener.agent)
-      views.set(listener.agent, after)
+      const key = `${listener.agent} ${listener.only ?? ''}`
+      const after = views.get(key) ?? viewOf(listener)
+      views.set(key, after)
       seen.set(listener, after)
       for (const kind of kinds) if (before[kind] !== after[kind]) listener.tell(kind)
     }
   }
   return {
     listen: (listener) => {
-      seen.set(listener, viewOf(listener.agent))
+      seen.set(listener, viewOf(listener))
       return () => void seen.delete(listener)
     },
     stir: () => {

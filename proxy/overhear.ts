@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { replyTo } from './demand.ts'
 import { legacyHeaders } from './envelope.ts'
 import type { Gateway } from './gateway.ts'
+import { kinds } from './heed.ts'
 import type { HostedSession } from './hosted.ts'
 import { isRecord } from './message.ts'
 import type { PooledSession } from './pool.ts'
@@ -68,9 +69,12 @@ function take(line: Line, text: string): void {
 const noted: ReadonlySet<string> = new Set(['notifications/message', 'notifications/resources/updated'])
 
 function note({ gateway, session, own: { target } }: Line, method: string, text: string): void {
-  if (method.endsWith('/list_changed')) gateway.probes.again(target.generation)
+  for (const kind of kinds)
+    if (method === `notifications/${kind}/list_changed`) gateway.heeds.note(target.generation, kind)
+  if (!noted.has(method)) return
   const prefix = gateway.holder.current?.servers.get(target.server)?.prefix ?? ''
-  if (noted.has(method)) session.standing.send(signNote(text, target.server, uriLead(target.server, prefix)))
+  const signed = signNote(text, target.server, uriLead(target.server, prefix))
+  session.standing.send(session.only === undefined ? signed : text)
 }
 
 /** What a server asks outside of any answer is taken to belong to a call of it that is on its way. */
@@ -78,11 +82,11 @@ async function demand({ gateway, session, own }: Line, text: string): Promise<vo
   const { target } = own
   const { signal } = session
   const put = session.callers.get(target.server)
-  const body = await replyTo(text, (method, params) =>
-    put === undefined
-      ? session.ask(() => session.standing, { method, params: signQuestion(target.server, method, params) }, signal)
-      : put(method, params, signal),
-  )
+  const body = await replyTo(text, (method, params) => {
+    if (put !== undefined) return put(method, params, signal)
+    const signed = session.only === undefined ? signQuestion(target.server, method, params) : params
+    return session.ask(() => session.standing, { method, params: signed }, signal)
+  })
   if (body === undefined) return
   await post(gateway.upstreams, { target, method: 'POST', headers: legacyHeaders(own), body, signal }, () => undefined)
 }

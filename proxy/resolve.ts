@@ -61,7 +61,7 @@ async function byName(look: Look, kind: 'tools' | 'prompts', { at, value }: Name
   )
   for (const server of candidates.toSorted((a, b) => prefixOf(visit, b).length - prefixOf(visit, a).length)) {
     const known = kind === 'tools' ? await knownTool(visit, server, value) : await knownPrompt(look, server, value)
-    const own = known ?? presumed(visit, server, value)
+    const own = visit.only === undefined ? (known ?? presumed(visit, server, value)) : value
     const grant = grantOf(visit.snapshot, visit.agent, server)
     if (own !== undefined && grant !== undefined && allows(grant, kind, own))
       return { server, kind, named: { at, value: own }, lead: uriLead(server, prefixOf(visit, server)) }

@@ -8,7 +8,7 @@ import { isRecord, type Message } from './message.ts'
 import { Refusal } from './refusal.ts'
 import { find } from './relabel.ts'
 import type { Seal } from './seal.ts'
-import { splice } from './splice.ts'
+import { type Member, members, splice } from './splice.ts'
 
 /** So often may a server ask for input before it answers (2026-07-28, basic/patterns/mrtr). */
 export const roundLimit = 8
@@ -21,18 +21,41 @@ export function unsealed(seal: Seal, { message, agent, target }: Question): read
   if (requestState === undefined) return []
   const { server } = target
   const state = typeof requestState === 'string' ? seal.open(requestState, { agent, server, message }) : undefined
-  if (state === undefined)
-    throw new Refusal('params', { why: 'requestState is not valid for this request, or expired' })
+  if (state === undefined) throw expired()
   return [{ at: ['requestState'], value: state }]
 }
 
+export function expired(): Refusal {
+  return new Refusal('params', { why: 'requestState is not valid for this request, or expired' })
+}
+
 /** A server's demand for input in which its state can be brought back by the same agent only. */
-export function sealed(seal: Seal, { message, agent, target }: Question, answer: Answer): Answer {
+export function sealed(seal: Seal, question: Question, unsigned: Answer): Answer {
+  const { message, agent, target } = question
+  const answer = signed(question, unsigned)
   const found = find(answer.text, ['result', 'requestState'])
   const { requestState } = answer.result
   if (found === undefined || typeof requestState !== 'string') return answer
   const text = JSON.stringify(seal.close(requestState, { agent, server: target.server, message }))
   return { ...answer, text: splice(answer.text, [{ ...found, from: found.at, text }]) }
+}
+
+/** Each question says whose it is, where the client could not know. */
+function signed({ asker }: Question, answer: Answer): Answer {
+  const found = find(answer.text, ['result', 'inputRequests'])
+  const sign = asker?.sign
+  if (sign === undefined || found === undefined || answer.text[found.at] !== '{') return answer
+  const edits = members(answer.text, found.at).flatMap(({ at }) => {
+    const method = textAt(answer.text, find(answer.text, ['method'], at))
+    const params = find(answer.text, ['params'], at)
+    if (params === undefined || answer.text[params.at] !== '{') return []
+    return [{ ...params, from: params.at, text: sign(String(method), answer.text.slice(params.at, params.to)) }]
+  })
+  return { ...answer, text: splice(answer.text, edits) }
+}
+
+function textAt(text: string, found: Member | undefined): unknown {
+  return found === undefined ? undefined : JSON.parse(text.slice(found.at, found.to))
 }
 
 /** Puts what a server wants to know to a legacy client: members of the params with which the request is sent again. */

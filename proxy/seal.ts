@@ -19,7 +19,7 @@ export interface Seal {
 
 export const sealKeyBytes = 32
 /** How long a person may take, ms. */
-const lasts = 10 * 60_000
+export const lasts = 10 * 60_000
 const nonceBytes = 12
 const tagBytes = 16
 /** What of a request differs between a question and its answer. */

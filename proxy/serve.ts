@@ -1,22 +1,16 @@
-import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
-import { answerEach, refuseBody } from './answer.ts'
+import { answerEach, answering, refuseBody } from './answer.ts'
 import { answerBare, answersBare } from './bare.ts'
 import { readBytes } from './body.ts'
-import { legacyVersions, modernVersion } from './envelope.ts'
 import { type Errand, forwardPost, forwardSession } from './forward.ts'
-import { type HostedSession, readClient } from './hosted.ts'
-import { resume } from './in-session.ts'
-import { answerJointly, versionFor } from './joint.ts'
+import { joinPost, serveHosted } from './join.ts'
 import { judge } from './judge.ts'
-import { serveListen } from './listen.ts'
-import { type Body, claimedVersion, type Message, readBody } from './message.ts'
-import { checkModern, checkNames, eraOf, textOf } from './modern.ts'
+import { type Body, type Message, readBody } from './message.ts'
+import { checkNames, eraOf, textOf } from './modern.ts'
 import { Refusal } from './refusal.ts'
-import { sendRefusal, takesStream } from './reply.ts'
 import type { Session } from './session.ts'
 import { eventOf } from './sse.ts'
-import { grantOf, holds } from './table.ts'
+import { grantOf, narrow, servingTarget } from './table.ts'
 import type { Visit } from './visit.ts'
 
 /** `/mcp/<server>`: one server, names untouched, any version of the protocol. */
@@ -26,17 +20,23 @@ export async function serveOne(visit: Visit, server: string): Promise<void> {
   const errand = { visit, server, grant }
   const { method } = visit.request
   if (method === 'POST') return servePost(errand)
+  if (isHosted(visit, server)) return serveHosted(alone(visit, server), method)
   const session = sessionOf(visit, server)
   if (session === undefined || (method !== 'GET' && method !== 'DELETE')) throw new Refusal('method')
   return forwardSession({ ...errand, session }, method)
 }
 
 async function servePost(errand: Omit<Errand, 'session'>): Promise<void> {
+  const bytes = await readBytes(errand.visit.request)
+  const body = readBody(bytes)
+  return answering(errand.visit, body, () => passPost(errand, body, bytes))
+}
+
+async function passPost(errand: Omit<Errand, 'session'>, body: Body, bytes: Buffer): Promise<void> {
   const { visit, server, grant } = errand
   const { headers } = visit.request
-  const bytes = await readBytes(visit.request)
-  const body = readBody(bytes)
-  const era = body.messages.some((message) => claimedVersion(message) !== undefined) ? 'modern' : 'legacy'
+  const era = eraOf(body, headers)
+  if (await isBridged(errand, body, era)) return joinPost(alone(visit, server), body)
   if (!body.batch) for (const message of body.messages) checkNames(message, headers, 'optional')
   const session = era === 'modern' ? undefined : sessionOf(visit, server)
   const refusals = judged(body, (message) => judge(grant, message))
@@ -92,82 +92,24 @@ function sessionOf(visit: Visit, server: string): Session | undefined {
   return session
 }
 
-/** `/mcp`: every granted server behind one endpoint. */
-export async function serveJoint(visit: Visit): Promise<void> {
-  const { headers, method } = visit.request
-  if (method !== 'POST') return serveHosted(visit, method)
-  const body = readBody(await readBytes(visit.request))
-  const era = eraOf(body, headers)
-  const [message] = body.messages
-  if (era === 'modern' && message !== undefined) {
-    checkModern(message, headers)
-    if (message.method === 'subscriptions/listen' && message.kind === 'request') return listening(visit, message)
-    return answerEach(visit, { body, era }, (each, sink) => answerJointly(visit, each, era, sink))
-  }
-  checkLegacyVersion(textOf(headers['mcp-protocol-version']))
-  const session = hostedOf(visit) ?? beginSession(visit, body)
-  if (session === undefined)
-    return answerEach(visit, { body, era }, (each, sink) => answerJointly(visit, each, era, sink))
-  for (const each of body.messages) session.hear(each)
-  const within = { ...visit, session }
-  return answerEach(within, { body, era }, (each, sink) => answerJointly(within, each, era, sink))
+/** Whether a request and its server are of different eras, and not of one that the server answers as well. */
+async function isBridged({ visit, server }: Omit<Errand, 'session'>, body: Body, era: 'modern' | 'legacy') {
+  const opens = body.messages.some(({ method }) => method === 'initialize')
+  if (era === 'legacy' && !opens) return isHosted(visit, server)
+  const target = servingTarget(visit.snapshot, server)
+  if (target === undefined) return false
+  const found = await visit.gateway.probes.finding(target).catch(() => undefined)
+  return era === 'modern' ? found?.era === 'legacy' : found?.strict === true
 }
 
-async function listening(visit: Visit, message: Message): Promise<void> {
-  try {
-    await serveListen(visit, message)
-  } catch (error) {
-    if (!(error instanceof Refusal) || visit.response.headersSent) throw error
-    sendRefusal(visit.response, error, error.body(message.id))
-  }
-}
-
-/** The session that a legacy request names; refuses alike one that does not exist and another agent's. */
-function hostedOf({ gateway, agent, request }: Visit): HostedSession | undefined {
+/** Whether a request belongs to a session of the gateway's own. */
+function isHosted({ gateway, agent, request }: Visit, server: string): boolean {
   const id = textOf(request.headers['mcp-session-id'])
-  if (id === undefined) return undefined
-  const session = gateway.hosting.find(id, agent)
-  if (session === undefined) throw new Refusal('session')
-  return session
+  if (id === undefined || gateway.sessions.find(id, agent, server) !== undefined) return false
+  return gateway.hosting.find(id, agent, server) !== undefined
 }
 
-function beginSession({ gateway, agent, response }: Visit, { batch, messages }: Body): HostedSession | undefined {
-  const [message] = messages
-  if (batch || message?.kind !== 'request' || message.method !== 'initialize') return undefined
-  const session = gateway.hosting.open(agent, readClient(versionFor(message), message.params))
-  response.setHeader('mcp-session-id', session.id)
-  return session
-}
-
-/** A session's stream of what no request waits for, or of what a client was cut off from; or its end. */
-async function serveHosted(visit: Visit, method: string | undefined): Promise<void> {
-  const { gateway, agent, hash, request, response } = visit
-  const session = hostedOf(visit)
-  if (session === undefined || (method !== 'GET' && method !== 'DELETE')) throw new Refusal('method')
-  if (method === 'DELETE') {
-    gateway.hosting.drop(session)
-    response.writeHead(204).end()
-    return
-  }
-  if (!takesStream(request.headers.accept)) throw new Refusal('not-acceptable')
-  const last = textOf(request.headers['last-event-id'])
-  const found = last === undefined ? { stream: session.standing } : session.lookUp(last)
-  if (found === undefined) throw new Refusal('event')
-  if (found.stream.isOpen) throw new Refusal('stream-taken')
-  void resume(visit, session)
-  const exchange = gateway.exchanges.open({
-    agent,
-    kind: 'stream',
-    allowed: (table) => holds(table, hash, Date.now()),
-  })
-  const closed = once(response, 'close', { signal: exchange.signal }).catch(() => undefined)
-  found.stream.attach(response, { ...found, primed: session.primed && last === undefined })
-  await closed
-  response.end()
-  exchange.close()
-}
-
-function checkLegacyVersion(requested: string | undefined): void {
-  if (requested === undefined || requested === modernVersion || legacyVersions.includes(requested)) return
-  throw new Refusal('version-header', { requested })
+/** A visit that sees one server only, whose names are left as they are. */
+function alone(visit: Visit, server: string): Visit {
+  return { ...visit, snapshot: narrow(visit.snapshot, visit.agent, server), only: server }
 }

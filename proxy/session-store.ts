@@ -5,7 +5,7 @@ import { z } from 'zod'
 const StoredSession = z.object({
   id: z.string(),
   agent: z.string(),
-  /** Of `/mcp/<server>`; null for the joint endpoint. */
+  /** Whose session it is; null where it is the gateway's own. */
   server: z.string().nullable(),
   /** What its kind of session needs beside, as JSON. */
   content: z.string(),

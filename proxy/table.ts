@@ -78,6 +78,18 @@ function servingTargets(table: Table): readonly Entry[] {
   })
 }
 
+/** A snapshot in which one agent sees one server, without a prefix. */
+export function narrow(snapshot: Snapshot, agent: string, server: string): Snapshot {
+  const known = snapshot.agents.get(agent)
+  const one = snapshot.servers.get(server)
+  const grant = grantOf(snapshot, agent, server)
+  return {
+    ...snapshot,
+    agents: new Map(known && grant && [[agent, { ...known, grants: { [server]: grant } }]]),
+    servers: new Map(one && [[server, { ...one, prefix: '' }]]),
+  }
+}
+
 function pinned(pins: Pins | undefined): { readonly pins?: PinIndex } {
   return pins === undefined ? {} : { pins: indexPins(pins) }
 }

@@ -1,39 +1,43 @@
-import type { View } from './news.ts'
+import type { Kind } from './grant.ts'
+import type { Heeds } from './heed.ts'
+import type { Listener, View } from './news.ts'
 import type { Probes } from './probe.ts'
 import { grantedServers, grantOf, type Snapshot, servingTarget } from './table.ts'
 
-/** Gives the view that an agent has now. A server that is being replaced looks as it did before. */
-export function createViews(probes: Probes, current: () => Snapshot | undefined): (agent: string) => View {
-  const last = new Map<string, Look>()
-  return (agent) => {
+/** Gives the view that somebody has now. A server that is being replaced looks as it did before. */
+export function createViews(
+  { probes, heeds }: Looking,
+  current: () => Snapshot | undefined,
+): (listener: Pick<Listener, 'agent' | 'only'>) => View {
+  const last = new Map<string, View>()
+  return ({ agent, only }) => {
     const snapshot = current()
-    if (snapshot === undefined) return { tools: '', prompts: '', resources: '' }
-    const servers = grantedServers(snapshot, agent).map((server) => {
-      const look = lookAt(snapshot, probes, server) ?? last.get(server) ?? { tools: '', rest: '' }
+    if (snapshot === undefined) return unseen
+    const seen = grantedServers(snapshot, agent).filter((server) => only === undefined || server === only)
+    const servers = seen.map((server) => {
+      const look = lookAt(snapshot, { probes, heeds }, server) ?? last.get(server) ?? unseen
       last.set(server, look)
       return { server, look, grant: grantOf(snapshot, agent, server), prefix: snapshot.servers.get(server)?.prefix }
     })
     const part = (kind: keyof View) =>
-      JSON.stringify(
-        servers.map(({ server, look, grant, prefix }) => [
-          server,
-          prefix,
-          grant?.[kind],
-          kind === 'tools' ? look.tools : look.rest,
-        ]),
-      )
+      JSON.stringify(servers.map(({ server, look, grant, prefix }) => [server, prefix, grant?.[kind], look[kind]]))
     return { tools: part('tools'), prompts: part('prompts'), resources: part('resources') }
   }
 }
 
-interface Look {
-  readonly tools: string
-  /** Only a new generation shows that something else than its tools changed. */
-  readonly rest: string
+interface Looking {
+  readonly probes: Probes
+  readonly heeds: Heeds
 }
 
-function lookAt(snapshot: Snapshot, probes: Probes, server: string): Look | undefined {
+const unseen: View = { tools: '', prompts: '', resources: '' }
+
+/** Beside its tools, only a new generation or the server itself says that something changed. */
+function lookAt(snapshot: Snapshot, { probes, heeds }: Looking, server: string): View | undefined {
   const target = servingTarget(snapshot, server)
   const found = target && probes.known(target.generation)
-  return target && found && { tools: `${found.digest} ${target.pins?.digest ?? ''}`, rest: target.generation }
+  if (target === undefined || found === undefined) return undefined
+  const { generation, pins } = target
+  const rest = (kind: Kind) => `${generation} ${heeds.changes(generation, kind)}`
+  return { tools: `${found.digest} ${pins?.digest ?? ''}`, prompts: rest('prompts'), resources: rest('resources') }
 }

@@ -12,6 +12,8 @@ export interface Visit {
   readonly hash: string
   readonly request: IncomingMessage
   readonly response: ServerResponse
-  /** The legacy session at the joint endpoint that it belongs to. */
+  /** The one server that it is about; undefined at the joint endpoint. */
+  readonly only?: string
+  /** The legacy session of the gateway's own that it belongs to. */
   readonly session?: HostedSession
 }

@@ -82,12 +82,7 @@ describe.each(kinds)('in front of %s', (kind) => {
   })
 })
 
-const passing = pairs.filter(
-  ([client, kind]) =>
-    !(client === 'v1 client' && kind === 'v2-strict') && !(client === 'v2 client (pinned)' && kind.startsWith('v1')),
-)
-
-describe.each(passing)('the %s straight through to %s', (client, kind) => {
+describe.each(pairs)('the %s at /mcp/<server> of %s', (client, kind) => {
   test('lists, calls and gets progress', async () => {
     await using upstream = await openUpstream(kind)
     await using proxy = await openProxy()
