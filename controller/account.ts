@@ -74,7 +74,7 @@ function wanted(target: Target): string[] {
     case 'held':
       return [`cannot be made yet: ${target.because}`]
     case 'elsewhere':
-      return [`what answers at ${target.url}`]
+      return [`what answers at ${target.url}`, ...target.server.loosens]
     case 'run': {
       const { generation, parts, server } = target
       const secrets = Object.keys(server.secrets)

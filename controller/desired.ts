@@ -81,9 +81,11 @@ export interface Server {
   readonly prefix: string
   /** Its tools as they were reviewed, sorted by name; absent where nothing of it is pinned. */
   readonly lock?: Lock
+  /** The credential that a server at a url is sent: `secret` is a name in the secrets file. */
+  readonly auth?: { readonly secret: string; readonly header: string; readonly scheme: string }
   /** Hash of what makes a container what it is, beside its image and its secrets' values. */
   readonly config: string
-  /** Hash of what only the table carries: path, health, timeouts, prefix, description. */
+  /** Hash of what only the table carries: path, health, timeouts, prefix, description, and how it is asked. */
   readonly route: string
   /** What loosens the defaults, each in words a person would say: `runs as root (user: 0)`. */
   readonly loosens: readonly string[]

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import type { Credential } from '#manifests/table.ts'
 import type { BuildInput, Server } from './desired.ts'
 import { type Generation, generationKey, type Mount } from './host.ts'
 import type { Glass } from './trust/break-glass.ts'
@@ -33,7 +34,12 @@ export interface Parts {
 /** A server of the commit, made concrete on this machine; or held, with what is missing. */
 export type Target =
   | { readonly kind: 'run'; readonly server: Server; readonly generation: Generation; readonly parts: Parts }
-  | { readonly kind: 'elsewhere'; readonly server: Server; readonly url: string }
+  | {
+      readonly kind: 'elsewhere'
+      readonly server: Server
+      readonly url: string
+      readonly credential?: Credential
+    }
   | { readonly kind: 'held'; readonly server: Server; readonly because: string }
 
 /** What a plan calls a version of the wrapper: the one thing in an identity that comes with the gateway itself. */
@@ -42,9 +48,9 @@ export const stdioWrapper = 'stdio wrapper'
 /** The commit says what a server is, the machine adds values and folders; the hash of all of it is its identity. */
 export function target(server: Server, commit: string, machine: Machine): Target {
   const { runs } = server
-  if (runs.kind === 'url') return { kind: 'elsewhere', server, url: runs.url }
   const missing = missingParts(server, machine)
   if (missing !== undefined) return { kind: 'held', server, because: missing }
+  if (runs.kind === 'url') return { kind: 'elsewhere', server, url: runs.url, ...credentialOf(server, machine) }
   const values = secretValues(server, machine)
   const wrapper = server.stdio === undefined ? undefined : machine.stdio
   const parts = partsOf(server, wrapper, Object.keys(values).length === 0 ? '' : machine.seal(values))
@@ -92,7 +98,7 @@ export function isExclusive(server: Server): boolean {
 }
 
 function missingParts(server: Server, machine: Machine): string | undefined {
-  const needed = Object.values(server.secrets)
+  const needed = [...Object.values(server.secrets), ...(server.auth === undefined ? [] : [server.auth.secret])]
   if (needed.length > 0 && machine.secretsFault !== undefined) return machine.secretsFault
   const secrets = [...new Set(needed)].filter((name) => !machine.secrets.has(name))
   if (secrets.length > 0)
@@ -100,7 +106,19 @@ function missingParts(server: Server, machine: Machine): string | undefined {
   const mounts = server.mounts.filter(({ source }) => !machine.mounts.has(source))
   if (mounts.length > 0)
     return `this machine offers no folder named ${mounts.map(({ source }) => source).join(', ')} (GATEWAY_MOUNTS)`
+  if (server.auth !== undefined && !sendable.test(machine.secrets.get(server.auth.secret) ?? ''))
+    return `${server.auth.secret} cannot be sent in a header: it must be one line of letters, digits and signs of ASCII`
   return undefined
+}
+
+/** A value that HTTP carries as it is (RFC 9110, 5.5). */
+const sendable = /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/
+
+function credentialOf({ auth }: Server, machine: Machine): { credential?: Credential } {
+  if (auth === undefined) return {}
+  const secret = machine.secrets.get(auth.secret) ?? ''
+  const value = auth.scheme === '' ? secret : `${auth.scheme} ${secret}`
+  return { credential: { header: auth.header.toLowerCase(), value } }
 }
 
 function secretValues(server: Server, machine: Machine): Record<string, string> {

@@ -1,3 +1,4 @@
+import type { TableServer } from '#manifests/table.ts'
 import type { Aim } from './aim.ts'
 import { driftOf } from './drift.ts'
 import { difference, isExclusive, type Target, targetKey } from './generation.ts'
@@ -200,18 +201,30 @@ function stopped({ state, exitCode }: ObservedGeneration): string {
 }
 
 function planRoute(target: Exclude<Target, { kind: 'held' }>, observed: Observed): Step[] {
+  const { name, loosens } = target.server
+  const sent = target.kind === 'elsewhere' ? loosens : []
+  const now = observed.table?.servers[name]
+  if (now === undefined)
+    return [{ do: 'route', server: name, change: 'create', because: ['new in the commit', ...sent].join('; ') }]
+  const causes = routeCauses(now, target)
+  const widens = causes.includes(moved) || causes.includes(resigned)
+  const because = [...causes, ...(widens ? sent : [])].join('; ')
+  return causes.length === 0 ? [] : [{ do: 'route', server: name, change: 'update', because }]
+}
+
+const moved = 'its address changed'
+const resigned = 'its credential changed'
+
+function routeCauses(now: TableServer, target: Exclude<Target, { kind: 'held' }>): readonly string[] {
+  if (now.generation !== targetKey(target)) return [moved]
   const { server } = target
-  const now = observed.table?.servers[server.name]
-  if (now === undefined) return [{ do: 'route', server: server.name, change: 'create', because: 'new in the commit' }]
-  if (now.generation !== targetKey(target))
-    return [{ do: 'route', server: server.name, change: 'update', because: 'its address changed' }]
+  const credential = target.kind === 'elsewhere' ? target.credential : undefined
+  const isSentAsBefore = JSON.stringify(now.credential) === JSON.stringify(credential)
   const own = (['path', 'prefix', 'description', 'timeout', 'health'] as const).filter(
     (key) => now[key] !== server[key],
   )
   const keys = [...own, ...pinChanges(now.pins, server)]
-  return keys.length === 0
-    ? []
-    : [{ do: 'route', server: server.name, change: 'update', because: `${keys.join(', ')} changed` }]
+  return [...(keys.length === 0 ? [] : [`${keys.join(', ')} changed`]), ...(isSentAsBefore ? [] : [resigned])]
 }
 
 function retire(generation: ObservedGeneration, because: string): Extract<Step, { do: 'retire' }> {

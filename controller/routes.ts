@@ -64,7 +64,8 @@ function route(target: Exclude<Target, { kind: 'held' }>, upstream: string | und
 
 function routeElsewhere(target: Extract<Target, { kind: 'elsewhere' }>): TableServer {
   const { origin, pathname, search } = new URL(target.url)
-  return { ...route(target, origin), path: `${pathname}${search}` }
+  const { credential } = target
+  return { ...route(target, origin), path: `${pathname}${search}`, ...(credential && { credential }) }
 }
 
 /**
@@ -155,8 +156,8 @@ function drain(draft: Draft, server: string, next: string): Draft {
 }
 
 function standbyOf(server: string, now: TableServer, upstream: string): Standby {
-  const { generation, path, health, pins } = now
-  const own = { ...(health === undefined ? {} : { health }), ...(pins === undefined ? {} : { pins }) }
+  const { generation, path, health, pins, credential } = now
+  const own = { ...(health && { health }), ...(pins && { pins }), ...(credential && { credential }) }
   return { generation, server, upstream, path, ...own }
 }
 

@@ -1,6 +1,6 @@
 import type { Table, TableServer } from '#manifests/table.ts'
 import type { Aim } from './aim.ts'
-import type { Desired } from './desired.ts'
+import type { Desired, Server } from './desired.ts'
 import { type Machine, targetKey } from './generation.ts'
 import { generationKey, generationName, type ObservedGeneration, type Wanted } from './host.ts'
 import { emptyDraft, settle } from './routes.ts'
@@ -16,12 +16,16 @@ export function anyMachine(...commits: readonly Desired[]): Machine {
   const servers = commits.flatMap((desired) => Object.values(desired.servers))
   return {
     instance: 'gateway',
-    secrets: new Map(servers.flatMap(({ secrets }) => Object.values(secrets).map((name) => [name, ''] as const))),
+    secrets: new Map(servers.flatMap(namesOf).map((name) => [name, name] as const)),
     mounts: new Map(servers.flatMap(({ mounts }) => mounts.map(({ source }) => [source, ''] as const))),
     seal: () => '',
     stdio: '',
     secretsFile: '',
   }
+}
+
+function namesOf({ secrets, auth }: Server): readonly string[] {
+  return [...Object.values(secrets), ...(auth === undefined ? [] : [auth.secret])]
 }
 
 /** What would be observed where everything is as the commit says: what a plan starts from when no machine is asked. */

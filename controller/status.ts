@@ -1,5 +1,6 @@
 import type { CommitStatus, ServerStatus, Status } from '#manifests/status.ts'
-import type { Grant, ToolSuspicion } from '#manifests/table.ts'
+import type { Grant, Probe, ToolSuspicion } from '#manifests/table.ts'
+import type { Server } from './desired.ts'
 import { find, liveReports } from './gate.ts'
 import { type Target, targetKey } from './generation.ts'
 import type { Sight } from './host.ts'
@@ -145,8 +146,18 @@ function answering(
   if (now.phase !== 'ready' || key === undefined) return now
   const probes = liveReports(look.sight, heard).flatMap(({ report }) => report.generations[key]?.probe ?? [])
   const bad = probes.find(({ ok }) => !ok)
+  if (bad?.refused) return { phase: 'waiting', reason: refusing(target.server, bad) }
   if (bad !== undefined) return { phase: 'waiting', reason: `does not answer: ${bad.error ?? 'the probe failed'}` }
   return now
+}
+
+/** Who has to act is whoever owns the credential. */
+function refusing({ auth, runs }: Server, { error }: Probe): string {
+  const found = error === undefined ? '' : ` (${error})`
+  if (auth !== undefined)
+    return `refuses the secret ${auth.secret} that it is sent${found}: put one that it takes into the secrets file`
+  const advice = runs.kind === 'url' ? ': name a secret for it in its manifest’s "auth"' : ''
+  return `refuses the gateway, which sends it no credential${found}${advice}`
 }
 
 function probed(key: string | undefined, { look, heard }: Facts & { look: NonNullable<Facts['look']> }) {

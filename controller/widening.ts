@@ -1,4 +1,5 @@
 import { grantChanges } from './admission.ts'
+import { sendings } from './compile/server.ts'
 import type { Desired, Server } from './desired.ts'
 
 /** What a commit gives to anybody or anything that it did not have, in words. Pure. */
@@ -7,10 +8,7 @@ export function widenings(head: Desired, base: Desired): readonly string[] {
   const fresh = Object.keys(head.agents).filter((name) => base.agents[name] === undefined)
   const named = fresh.filter((name) => !grants.some(({ agent }) => agent === name))
   const newOwners = owners(head).filter((name) => base.agents[name]?.owner !== true)
-  const secrets = Object.values(head.servers).flatMap((server) => {
-    const gained = gainedSecrets(server, base)
-    return gained.length === 0 ? [] : [`${server.name} gains the secret ${gained.join(', ')}`]
-  })
+  const secrets = Object.values(head.servers).flatMap((server) => gainedSecrets(server, base))
   return [
     ...named.map((name) => `${name} is a new agent`),
     ...grants.map(({ agent, because }) => `${agent} ${because}`),
@@ -27,7 +25,7 @@ export function without(head: Desired, applied: Desired): unknown {
   const agents = Object.entries(head.agents).filter(([name, agent]) => !isSame(agent, applied.agents[name]))
   const servers = Object.entries(head.servers)
     .filter(([name, server]) => !isSame(server, applied.servers[name]))
-    .map(([name, { secrets, runs, config }]) => [name, secrets, imageOf(runs), config])
+    .map(([name, { secrets, runs, config, auth }]) => [name, secrets, imageOf(runs), config, ...(auth ? [auth] : [])])
   return [agents.sort(byName), servers.sort(byName), isSame(head.settings, applied.settings) ? [] : head.settings]
 }
 
@@ -47,10 +45,18 @@ export function owners({ agents }: Desired): string[] {
   return Object.keys(agents).filter((name) => agents[name]?.owner)
 }
 
-/** Names of the secrets file whose values a server comes to see. */
-export function gainedSecrets({ name, secrets }: Server, base: Desired): string[] {
-  const before = new Set(Object.values(base.servers[name]?.secrets ?? {}))
-  return [...new Set(Object.values(secrets))].filter((secret) => !before.has(secret)).sort()
+/** Which values of the secrets file a server, or the host that its requests go to, comes to see, in words. */
+export function gainedSecrets(server: Server, base: Desired): readonly string[] {
+  const { name, secrets } = server
+  const had = base.servers[name]
+  const before = new Set(Object.values(had?.secrets ?? {}))
+  const gained = [...new Set(Object.values(secrets))].filter((secret) => !before.has(secret)).sort()
+  // Another way to the same host shows nobody more.
+  const sentBefore = had === undefined ? [] : sendings(had)
+  return [
+    ...(gained.length === 0 ? [] : [`${name} gains the secret ${gained.join(', ')}`]),
+    ...sendings(server).flatMap((sending) => (sentBefore.includes(sending) ? [] : [`${name} ${sending}`])),
+  ]
 }
 
 export function entryOf<T>(record: Readonly<Record<string, T>>, name: string): [string, T][] {

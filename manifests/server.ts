@@ -4,7 +4,7 @@ import { Build } from './build.ts'
 import { Prefix, SecretName, ServerName, Value, VariableName } from './name.ts'
 import { duration, Memory } from './quantity.ts'
 import { wrongCharacters } from './suspect.ts'
-import { found, judged, quote, text } from './text.ts'
+import { found, judged, quote } from './text.ts'
 import { MountSpec, TmpfsPath, VolumeSpec } from './volume.ts'
 
 const Description = z
@@ -60,12 +60,28 @@ const Stdio = z.union([
   }),
 ])
 
+/** What a request is carried by, or what the gateway says in it itself. */
+const taken =
+  /^(?:accept|accept-encoding|connection|content-.*|expect|host|keep-alive|last-event-id|mcp-.*|te|trailer|transfer-encoding|upgrade|x-session-id)$/i
+
+/** What was found is repeated only where it cannot be the secret itself. */
+function wrongHeader(name: string): string | undefined {
+  if (!/^[A-Za-z0-9-]{1,64}$/.test(name)) return 'expected the name of a header such as Authorization or X-Api-Key'
+  if (taken.test(name)) return `${name} is a header that the gateway sets itself`
+}
+
+function wrongScheme(scheme: string): string | undefined {
+  if (!/^[A-Za-z0-9-]{0,32}$/.test(scheme)) return 'expected a scheme such as Bearer, or "" for none'
+}
+
 const Auth = z.strictObject({
   secret: SecretName.describe('Name in the secrets file.'),
-  header: text(/^[A-Za-z0-9-]{1,64}$/, 'the name of a header')
+  header: judged(wrongHeader)
+    .meta({ pattern: '^[A-Za-z0-9-]{1,64}$' })
     .prefault('Authorization')
     .describe('Header that carries it.'),
-  scheme: text(/^[A-Za-z0-9-]{0,32}$/, 'a scheme such as Bearer')
+  scheme: judged(wrongScheme)
+    .meta({ pattern: '^[A-Za-z0-9-]{0,32}$' })
     .prefault('Bearer')
     .describe('Word before it; "" for none.'),
 })
@@ -82,7 +98,7 @@ export const ServerFile = z.strictObject({
   build: Build.optional().describe('How its image is built: a folder, or the keys below. Default `servers/<name>`.'),
   image: ImageRef.optional().describe('An image instead, by its digest.'),
   url: OutsideUrl.optional().describe('A server that runs elsewhere instead; the gateway only routes to it.'),
-  auth: Auth.optional().describe('Credential that the proxy sends to `url`.'),
+  auth: Auth.optional().describe('Credential of the gateway’s own that it sends to `url` with every request.'),
   command: z.array(Argument).min(1).optional().describe('Program and arguments, instead of the image’s own.'),
   stdio: Stdio.prefault(false).describe(
     'Whether the program speaks MCP on stdin and stdout; its image needs nothing for that.',

@@ -35,6 +35,14 @@ export const Pins = z.strictObject({
   ),
 })
 export type Pins = Readonly<z.infer<typeof Pins>>
+/** What a server that runs elsewhere wants to see with every request; its value is a secret. */
+export const Credential = z.strictObject({
+  /** Lower case. */
+  header: z.string(),
+  /** As it is sent, scheme and all. */
+  value: z.string(),
+})
+export type Credential = Readonly<z.infer<typeof Credential>>
 
 export const TableServer = z.strictObject({
   /** `<server>@<spec hash>` of the generation that serves; `<server>@url` for one that runs elsewhere. */
@@ -52,6 +60,7 @@ export const TableServer = z.strictObject({
   health: z.string().optional(),
   /** Absent where no tool of it is pinned. */
   pins: Pins.optional(),
+  credential: Credential.optional(),
 })
 export type TableServer = Readonly<z.infer<typeof TableServer>>
 
@@ -63,6 +72,7 @@ export const Standby = z.strictObject({
   path: z.string(),
   health: z.string().optional(),
   pins: Pins.optional(),
+  credential: Credential.optional(),
 })
 export type Standby = Readonly<z.infer<typeof Standby>>
 
@@ -88,6 +98,8 @@ export const Probe = z.strictObject({
   era: z.enum(['modern', 'legacy']).optional(),
   tools: z.array(z.string()).optional(),
   error: z.string().optional(),
+  /** Whether it answers, and refuses who asks: HTTP 401 or 403. */
+  refused: z.boolean().optional(),
   /** The server's own words in its bad answer: for operators alone, for a server may say its secrets. */
   said: z.string().optional(),
 })

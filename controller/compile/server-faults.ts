@@ -56,7 +56,10 @@ function faultsOfKind(manifest: Manifest, keys: ReadonlySet<string>): readonly M
   const faults = others.map((kind) =>
     manifest.fault([kind], `"${first}" is there already: exactly one of build, image and url`, 'key'),
   )
-  if (first !== 'url') return faults
+  if (first !== 'url')
+    return keys.has('auth')
+      ? [...faults, manifest.fault(['auth'], 'only for a server at a url: one that runs here has "secrets"', 'key')]
+      : faults
   const idle = local.filter((key) => keys.has(key))
   return [
     ...faults,

@@ -16,16 +16,18 @@ export function createServer(name: string, file: ServerFile, runs: Server['runs'
     ...(user !== undefined && { user }),
     ...{ port, env, secrets, volumes, mounts, limits, egress, tmpfs, seccomp },
   }
+  const auth = runs.kind === 'url' && file.auth !== undefined ? { auth: file.auth } : {}
   const route = { path, start, timeout, drain, prefix, description, ...(health !== undefined && { health }) }
   return {
     name,
     runs,
     ...container,
     ...route,
+    ...auth,
     ...(file.tools === 'warn' ? {} : { lock: { mode: file.tools, tools: [] } }),
     config: contentHash('config', stdio === false ? container : { ...container, path, health }),
-    route: contentHash('route', runs.kind === 'url' ? { ...route, url: runs.url } : route),
-    loosens: loosened(container),
+    route: contentHash('route', runs.kind === 'url' ? { ...route, ...auth, url: runs.url } : route),
+    loosens: [...loosened(container), ...sendings({ runs, ...auth })],
   }
 }
 
@@ -37,6 +39,12 @@ export function createOutside(name: string, { url, description }: OutsideServer,
 /** The name, with `_` before a digit: a tool's name begins with a letter or `_`. */
 export function defaultPrefix(name: string): string {
   return /^\d/.test(name) ? `_${name}` : name
+}
+
+/** Which secret is sent to which host, in words. */
+export function sendings({ runs, auth }: Pick<Server, 'runs' | 'auth'>): readonly string[] {
+  if (runs.kind !== 'url' || auth === undefined) return []
+  return [`sends the secret ${auth.secret} to ${new URL(runs.url).origin}`]
 }
 
 function pathOf(url: string): string {

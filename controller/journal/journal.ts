@@ -4,6 +4,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { type Accepted, keepAccepted } from './accepted.ts'
 import { type Approvals, keepApprovals } from './approvals.ts'
 import { type History, keepHistory } from './commits.ts'
+import { createCover } from './cover.ts'
 import { type DeliveryKeep, keepDeliveries } from './deliveries.ts'
 import { type Failures, keepFailures } from './failures.ts'
 import { keepOrigins, type Origins } from './generations.ts'
@@ -42,7 +43,7 @@ export function openJournal(state: string): Journal {
     const db = new DatabaseSync(file)
     db.exec('pragma journal_mode = wal; pragma synchronous = normal; pragma busy_timeout = 5000;')
     return {
-      ...keepTable(db),
+      ...keepTable(db, createCover(state)),
       ...keepHistory(db),
       ...keepFailures(db),
       ...keepOrigins(db),
