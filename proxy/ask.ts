@@ -3,7 +3,7 @@ import { envelopeFor } from './asker.ts'
 import { type Named, restoreToken, toUpstream } from './bridge.ts'
 import { legacyHeaders, modernHeaders } from './envelope.ts'
 import type { Gateway } from './gateway.ts'
-import type { Finding } from './inquire.ts'
+import { type Finding, NotGood } from './inquire.ts'
 import { type Answer, type Leg, type Question, SessionLost, tell, walk } from './leg.ts'
 import { passLevel } from './level.ts'
 import { isRecord, type Message } from './message.ts'
@@ -45,7 +45,9 @@ function dataOf({ text }: Answer): { readonly data: unknown } {
 
 async function find({ probes }: Gateway, { target, signal }: Question): Promise<Finding> {
   return orAbort(probes.finding(target), signal).catch((cause: unknown) => {
-    throw signal.aborted ? signal.reason : new Refusal('down', { server: target.server }, { cause })
+    if (signal.aborted) throw signal.reason
+    const refusal = cause instanceof NotGood ? cause.cause : undefined
+    throw refusal instanceof Refusal ? refusal : new Refusal('down', { server: target.server }, { cause })
   })
 }
 
@@ -105,7 +107,8 @@ async function sessionFor(gateway: Gateway, { target, agent, asker }: Question):
   if (session === undefined) return gateway.pool.session(target, agent)
   const known = session.upstream.get(target.generation)
   if (known !== undefined) return known
-  const opening = openSession(gateway.upstreams, target, { agent, capabilities: asker?.capabilities ?? {} })
+  const holder = { agent, session: session.id, capabilities: asker?.capabilities ?? {} }
+  const opening = openSession(gateway.upstreams, target, holder)
   session.upstream.set(target.generation, opening)
   try {
     const own = await opening

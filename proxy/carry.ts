@@ -10,6 +10,7 @@ import { sendJson, startStream } from './reply.ts'
 import type { Session } from './session.ts'
 import { sift } from './sift.ts'
 import { eventOf } from './sse.ts'
+import { Unfit } from './unfit.ts'
 import type { Head, Receiver } from './upstream.ts'
 
 /** Where and how an upstream's answer is carried to the client. */
@@ -26,6 +27,8 @@ export interface Carriage {
   readonly progress: (bytes: number) => void
   /** What the pins make of a message; absent where that is nothing. */
   readonly pinned?: (text: string) => string
+  /** Called when the client has its answer, whether or not the upstream ends its own. */
+  readonly answered: () => void
 }
 
 /** Begins to carry an answer: as it is where it can be, sifted where the grant leaves something out, kept to its agent where others might keep it too, as one JSON body where the client takes no stream. */
@@ -86,18 +89,23 @@ function collapse(head: Head, carriage: Carriage, sifting: (text: string) => str
   const answers: string[] = []
   const take = (text: string) => {
     const parsed: unknown = JSON.parse(text)
-    if (Array.isArray(parsed) || (isRecord(parsed) && parsed.method === undefined)) answers.push(sifting(text))
+    if (!Array.isArray(parsed) && !(isRecord(parsed) && parsed.method === undefined)) return
+    answers.push(sifting(text))
+    if (!carriage.batch) finish()
   }
-  return streamReceiver(take, () => {
-    setSession(carriage)
+  const finish = () => {
     const [first] = answers
-    if (first === undefined) throw new Error('its stream ended without an answer')
+    if (first === undefined) throw new Unfit('its stream ended without an answer')
+    if (carriage.response.headersSent) return
+    setSession(carriage)
     sendJson(
       carriage.response,
       head.status,
       carriage.batch && !first.startsWith('[') ? `[${answers.join(',')}]` : first,
     )
-  })
+    carriage.answered()
+  }
+  return streamReceiver(take, finish)
 }
 
 /** Events are cut at blank lines and only their data is looked at, so that ids for resuming and retry times stay as they are. */

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { z } from 'zod'
+import { stateHeader } from './state-id.ts'
 
 const About = z.object({ name: z.string(), version: z.string() })
 
@@ -37,14 +38,19 @@ export function modernHeaders(method: string, name?: string): Readonly<Record<st
   return name === undefined ? headers : { ...headers, 'mcp-name': encodeHeader(name) }
 }
 
-/** Headers of a legacy request; without a session for `initialize` and stateless servers. */
-export function legacyHeaders(session?: {
-  readonly id: string | undefined
-  readonly version: string
-}): Readonly<Record<string, string>> {
-  if (session === undefined) return accept
-  const headers = { ...accept, 'mcp-protocol-version': session.version }
-  return session.id === undefined ? headers : { ...headers, 'mcp-session-id': session.id }
+interface Legacy {
+  /** The session that the upstream gave out; undefined before, and where it gives out none. */
+  readonly id?: string | undefined
+  /** As negotiated; undefined before. */
+  readonly version?: string
+  /** What an upstream without sessions tells its callers apart by. */
+  readonly stateId: string
+}
+
+/** Headers of a legacy request. */
+export function legacyHeaders({ id, version, stateId }: Legacy): Readonly<Record<string, string>> {
+  const headers = version === undefined ? accept : { ...accept, 'mcp-protocol-version': version }
+  return id === undefined ? { ...headers, [stateHeader]: stateId } : { ...headers, 'mcp-session-id': id }
 }
 
 const sentinel = /^=\?base64\?(.*)\?=$/s

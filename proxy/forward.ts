@@ -1,7 +1,7 @@
 import type { Grant } from '#manifests/table.ts'
 import { audit } from './audit.ts'
 import { type Carriage, carry } from './carry.ts'
-import type { Exchange } from './exchange.ts'
+import { Ended, type Exchange } from './exchange.ts'
 import { isWhole } from './grant.ts'
 import { judge } from './judge.ts'
 import { SessionLost } from './leg.ts'
@@ -78,6 +78,9 @@ function listens(body: Body): boolean {
   return body.messages.some(({ method }) => method === 'subscriptions/listen')
 }
 
+/** A stream that stays open after its answer is left after this, ms. */
+const linger = 1_000
+
 interface Run {
   readonly first: Target
   readonly exchange: Exchange
@@ -91,11 +94,17 @@ async function run(errand: Errand, { first, exchange, body, bytes, progress }: R
   const { request, response, gateway } = visit
   const opens = body.messages.some(({ method }) => method === 'initialize')
   const again = () => targetOf(errand, exchange.signal)
+  const isModern = body.messages.some((message) => claimedVersion(message) !== undefined)
+  const stateId = isModern ? undefined : gateway.upstreams.stateId(errand.server, { agent: visit.agent })
   let status = 0
   const streams = takesStream(request.headers.accept)
-  await withSession(errand, first, again, (target) => {
+  let leaving: NodeJS.Timeout | undefined
+  const answered = () => {
+    leaving = setTimeout(() => exchange.end(new Ended('left', 'answered')), linger)
+  }
+  const sent = withSession(errand, first, again, (target) => {
     exchange.move(target.generation)
-    const headers = upstreamHeaders(request.headers, session)
+    const headers = upstreamHeaders(request.headers, session === undefined ? { stateId } : { session })
     const sending: Sending = { target, method: 'POST', headers, body: bytes, signal: exchange.signal }
     const receive = (head: Head): Receiver => {
       status = head.status
@@ -106,12 +115,18 @@ async function run(errand: Errand, { first, exchange, body, bytes, progress }: R
       const bound = begun === undefined ? session : gateway.sessions.bind(visit.agent, errand.server, begun)
       const cached = isCached(body)
       const pinned = pinnedBy(gateway, target)
-      return carry(head, { response, grant, session: bound, streams, batch: body.batch, cached, progress, ...pinned })
+      const how = { streams, batch: body.batch, cached, progress, answered }
+      return carry(head, { response, grant, session: bound, ...how, ...pinned })
     }
     const send = () => gateway.upstreams.send(sending, receive)
     if (!isStrict(target.pins)) return send()
     return refuseWithheldCalls(gateway, target, body.messages, exchange.signal).then(send)
   })
+  await sent
+    .catch((error: unknown) => {
+      if (leaving === undefined) throw error
+    })
+    .finally(() => clearTimeout(leaving))
   return status
 }
 
@@ -154,6 +169,7 @@ export async function forwardSession(
       batch: false,
       cached: false,
       progress: () => undefined,
+      answered: () => undefined,
     }
     const again = () => targetOf(errand, exchange.signal)
     await withSession(errand, target, again, (there) => {
@@ -182,15 +198,12 @@ async function targetOf({ visit, server, session }: Errand, signal: AbortSignal)
 
 const types: ReadonlySet<string> = new Set(['', 'application/json', 'text/event-stream'])
 
-/** What an upstream says to the gateway alone, of credentials, of other addresses or as a page for people, is not for the client. */
-function checkHead({ server, session }: Errand, { status, type, header }: Head): void {
-  const encoding = header('content-encoding') ?? 'identity'
+/** A page for people is not for the client. */
+function checkHead({ server, session }: Errand, { status, type }: Head): void {
   if (status === 404 && session !== undefined) throw new SessionLost()
   const page =
     status === 405 || status === 202 ? false : !types.has(type) || (status >= 400 && type !== 'application/json')
-  if (status === 401 || status === 403 || (status >= 300 && status < 400) || page)
-    throw new Refusal('answer', { server, why: `HTTP ${status} ${type}`.trim() })
-  if (encoding !== 'identity') throw new Refusal('answer', { server, why: `Content-Encoding: ${encoding}` })
+  if (page) throw new Refusal('answer', { server, why: `HTTP ${status} ${type}`.trim() })
 }
 
 function allowed({ visit, server }: Errand, body: Body, table: Visit['snapshot']): boolean {

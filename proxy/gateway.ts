@@ -59,7 +59,12 @@ export function createGateway({ config, log, speakUp, sealKey, store, signal }: 
   const idle = (generation: string) => {
     if (holder.current?.targets.get(generation)?.role === 'draining') speakUp()
   }
-  const upstreams = createUpstreams()
+  const key = sealKey ?? randomBytes(sealKeyBytes)
+  const upstreams = createUpstreams({
+    current: (generation) => holder.current?.targets.get(generation),
+    taken: (generation) => probes.taken(generation),
+    key,
+  })
   const exchanges = createExchanges(idle)
   const keptSessions = store ?? openSessionStore(':memory:')
   const sessions = createSessions(keptSessions, idle)
@@ -89,7 +94,7 @@ export function createGateway({ config, log, speakUp, sealKey, store, signal }: 
     standIns: createStandIns(endAt),
     endsSessions: store === undefined,
     news,
-    seal: createSeal(sealKey ?? randomBytes(sealKeyBytes)),
+    seal: createSeal(key),
     counters: { requests: 0, refusals: 0, errors: 0 },
     log,
   }

@@ -4,7 +4,8 @@ import { legacyHeaders, metaKeys, modernHeaders, newestLegacy, ownEnvelope, prob
 import { isRecord } from './message.ts'
 import { type ParamHeader, paramHeadersOf } from './params.ts'
 import { readDefinition, toolTexts } from './pinning.ts'
-import { post, type Reply } from './post.ts'
+import { post, postUntil, type Reply } from './post.ts'
+import { Refusal } from './refusal.ts'
 import type { Target } from './table.ts'
 import type { Upstreams } from './upstream.ts'
 
@@ -39,13 +40,12 @@ export class NotGood extends Error {
   override readonly name = 'NotGood'
   readonly said: string
 
-  constructor(message: string, said: string) {
-    super(message)
-    this.said = said.slice(0, mostSaid)
+  /** `cause` is the refusal where it is no answer at all. */
+  constructor(message: string, said: string, cause?: Refusal) {
+    super(message, { cause })
+    this.said = said
   }
 }
-
-const mostSaid = 200
 
 type Asked = Reply & {
   readonly message: Readonly<Record<string, unknown>> | undefined
@@ -73,17 +73,22 @@ export async function inquire(
     let message: Asked['message']
     let said = ''
     const body = JSON.stringify({ jsonrpc: '2.0', id: method, method, params })
-    const reply = await post(upstreams, { target, method: 'POST', headers, body, signal }, (text) => {
+    const reply = await postUntil(upstreams, { target, method: 'POST', headers, body, signal }, (text) => {
       const parsed = parse(method, text)
-      if (!isRecord(parsed) || !isAnswer(parsed, method)) return
+      if (!isRecord(parsed) || !isAnswer(parsed, method)) return false
       message = parsed
       said = text
+      return true
+    }).catch((error: unknown) => {
+      throw error instanceof Refusal ? new NotGood(`${method} answered ${error.about.why}`, '', error) : error
     })
     return { ...reply, message, said }
   }
   const discovered = known?.era === 'legacy' ? undefined : await discover(ask)
-  if (discovered !== undefined) return inquireModern(ask, aboutOf(discovered), known)
-  return inquireLegacy({ upstreams, target, ask, known, signal })
+  const stateId = upstreams.stateId(target.server, { agent: '' })
+  if (discovered !== undefined)
+    return inquireModern({ ask, known, stray: legacyHeaders({ stateId }) }, aboutOf(discovered))
+  return inquireLegacy({ upstreams, target, ask, known, stateId, signal })
 }
 
 /** A refusal may not know which request it belongs to. */
@@ -92,18 +97,31 @@ function isAnswer({ id = null, error }: Readonly<Record<string, unknown>>, metho
 }
 
 async function checkHealth(upstreams: Upstreams, target: Target, path: string, signal: AbortSignal): Promise<void> {
-  const { status } = await post(upstreams, { target, path, method: 'GET', headers: {}, signal }, () => undefined)
+  const sending = { target, path, method: 'GET', headers: {}, signal } as const
+  const { status } = await post(upstreams, sending, () => undefined).catch((error: unknown) => {
+    throw error instanceof Refusal ? new NotGood(`${path} answered ${error.about.why}`, '', error) : error
+  })
   if (status > 299) throw new Error(`${path} answered HTTP ${status}`)
 }
 
 /** What the server says of itself; undefined where it does not speak the modern era. */
 async function discover(ask: Ask): Promise<Readonly<Record<string, unknown>> | undefined> {
-  const answer = await ask('server/discover', { _meta: ownEnvelope }, modernHeaders('server/discover'))
+  const asked = ask('server/discover', { _meta: ownEnvelope }, modernHeaders('server/discover'))
+  const answer = await asked.catch((error: unknown) => {
+    if (!(error instanceof NotGood) || error.cause === undefined || isRefused(error)) throw error
+  })
+  if (answer === undefined) return undefined
   const { status, message } = answer
-  if (status === 401 || status === 403 || status >= 500) throw notGood('server/discover', answer)
+  if (status >= 500) throw notGood('server/discover', answer)
   if (isRecord(message?.result)) return message.result
   if (isRecord(message?.error) && versionErrors.includes(message.error.code)) throw notGood('server/discover', answer)
   return undefined
+}
+
+/** Whether an upstream answers, and refuses who asks. */
+export function isRefused(error: unknown): boolean {
+  const cause = error instanceof NotGood ? error.cause : undefined
+  return cause instanceof Refusal && (cause.refusal === 'credential' || cause.refusal === 'no-credential')
 }
 
 type About = Pick<Finding, 'capabilities' | 'instructions' | 'info'>
@@ -122,16 +140,23 @@ function declaresTools({ capabilities }: About): boolean {
   return isRecord(capabilities.tools)
 }
 
-async function inquireModern(ask: Ask, about: About, known: Finding | undefined): Promise<Finding> {
+interface Modern {
+  readonly ask: Ask
+  readonly known: Finding | undefined
+  /** Headers of a legacy request outside of any session. */
+  readonly stray: Readonly<Record<string, string>>
+}
+
+async function inquireModern({ ask, known, stray }: Modern, about: About): Promise<Finding> {
   const list = (params: object) => ask('tools/list', { ...params, _meta: ownEnvelope }, modernHeaders('tools/list'))
   const listed = await listTools(list, declaresTools(about), known)
-  const { bare, strict } = known ?? (await askLegacy(ask))
+  const { bare, strict } = known ?? (await askLegacy(ask, stray))
   return { era: 'modern', bare, strict, ...about, ...listed }
 }
 
 /** How a modern server takes a legacy request that belongs to no session: one that wants a session refuses it in other words than one that wants the newer era. */
-async function askLegacy(ask: Ask): Promise<Pick<Finding, 'bare' | 'strict'>> {
-  const { message } = await ask('tools/list', {}, legacyHeaders())
+async function askLegacy(ask: Ask, stray: Modern['stray']): Promise<Pick<Finding, 'bare' | 'strict'>> {
+  const { message } = await ask('tools/list', {}, stray)
   const refused = isRecord(message?.error) && [...versionErrors, -32602].includes(message.error.code)
   return { bare: isRecord(message?.result), strict: refused }
 }
@@ -141,15 +166,16 @@ interface Legacy {
   readonly target: Target
   readonly ask: Ask
   readonly known: Finding | undefined
+  readonly stateId: string
   readonly signal: AbortSignal
 }
 
-async function inquireLegacy({ upstreams, target, ask, known, signal }: Legacy): Promise<Finding> {
+async function inquireLegacy({ upstreams, target, ask, known, stateId, signal }: Legacy): Promise<Finding> {
   const params = { protocolVersion: newestLegacy, capabilities: {}, clientInfo: self }
-  const answer = await ask('initialize', params, legacyHeaders())
+  const answer = await ask('initialize', params, legacyHeaders({ stateId }))
   const { sessionId, message } = answer
   if (!isRecord(message?.result)) throw notGood('initialize', answer)
-  const headers = legacyHeaders({ id: sessionId, version: String(message.result.protocolVersion) })
+  const headers = legacyHeaders({ id: sessionId, version: String(message.result.protocolVersion), stateId })
   try {
     const body = JSON.stringify({ jsonrpc: '2.0', method: 'notifications/initialized' })
     await post(upstreams, { target, method: 'POST', headers, body, signal }, () => undefined)

@@ -10,7 +10,7 @@ import type { PooledSession } from './pool.ts'
 import { post, type Reply } from './post.ts'
 import { Refusal } from './refusal.ts'
 import type { Target } from './table.ts'
-import { type Sending, UpstreamFailed } from './upstream.ts'
+import type { Sending } from './upstream.ts'
 
 /** One request to be put to one upstream, whatever the eras of the two sides. */
 export interface Question {
@@ -120,7 +120,6 @@ function lost(status: number, { session }: Leg): boolean {
 function noAnswer(reply: Reply, target: Target, leg: Leg): Error {
   if (lost(reply.status, leg)) return new SessionLost()
   const silent = reply.status < 300 && reply.type === 'text/event-stream'
-  const why = silent ? 'its stream ended without an answer' : `HTTP ${reply.status}`
-  const refusal = new Refusal('answer', { server: target.server, why })
-  return reply.status >= 500 ? new UpstreamFailed(target, true, refusal) : refusal
+  const why = silent ? 'its stream ended without an answer' : `HTTP ${reply.status} ${reply.type}`.trim()
+  return new Refusal('answer', { server: target.server, why })
 }

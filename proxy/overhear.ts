@@ -7,11 +7,14 @@ import type { HostedSession } from './hosted.ts'
 import { isRecord } from './message.ts'
 import type { PooledSession } from './pool.ts'
 import { post, streamReceiver, textReceiver } from './post.ts'
+import { Refusal } from './refusal.ts'
 import { signNote, signQuestion } from './relabel.ts'
 import { uriLead } from './uri.ts'
 
 /** A server that opens its stream late is not waited for any longer, ms; what it says before is lost. */
 const openLimit = 1_000
+/** Stands for an answer that is none: what follows would be none either. */
+const refused = 400
 const pauses = [500, 1_000, 2_000, 5_000, 10_000]
 
 interface Line {
@@ -51,12 +54,19 @@ async function listenOnce(line: Line, opened: () => void): Promise<number> {
   let seen = 0
   const headers = legacyHeaders(own)
   const { signal } = session
-  await gateway.upstreams.send({ target: own.target, method: 'GET', headers, signal }, ({ status, type }) => {
+  const sending = { target: own.target, method: 'GET', headers, signal } as const
+  const listening = gateway.upstreams.send(sending, ({ status, type }) => {
     seen = status
     opened()
     return type === 'text/event-stream' ? streamReceiver((text) => take(line, text)) : textReceiver(() => undefined)
   })
-  return seen
+  return listening.then(
+    () => seen,
+    (error: unknown) => {
+      if (error instanceof Refusal) return refused
+      throw error
+    },
+  )
 }
 
 function take(line: Line, text: string): void {

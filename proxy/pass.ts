@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Session } from './session.ts'
+import { stateHeader } from './state-id.ts'
 import type { Head } from './upstream.ts'
 
 const passed: ReadonlySet<string> = new Set([
@@ -15,12 +16,14 @@ const param = 'mcp-param-'
 /** What of a client's headers an upstream may see: a list of what passes, so that credentials, cookies and hops never do. */
 export function upstreamHeaders(
   headers: IncomingHttpHeaders,
-  session: Session | undefined,
+  from: { readonly session: Session } | { readonly stateId: string | undefined },
 ): Readonly<Record<string, string>> {
   const kept = pick(headers, (name) => passed.has(name) || name.startsWith(param))
   kept.accept = 'application/json, text/event-stream'
   kept['content-type'] = 'application/json'
-  return session === undefined ? kept : { ...kept, 'mcp-session-id': session.place.upstreamId }
+  if ('session' in from) kept['mcp-session-id'] = from.session.place.upstreamId
+  else if (from.stateId !== undefined) kept[stateHeader] = from.stateId
+  return kept
 }
 
 /** Headers of a session's stream or its end. */

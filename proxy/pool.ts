@@ -1,8 +1,9 @@
 import { legacyHeaders, legacyVersions, newestLegacy, self } from './envelope.ts'
 import { endSession } from './inquire.ts'
 import { isRecord } from './message.ts'
-import { post } from './post.ts'
+import { post, postUntil } from './post.ts'
 import { Refusal } from './refusal.ts'
+import type { Holder } from './state-id.ts'
 import { grantOf, type Snapshot, type Target } from './table.ts'
 import type { Upstreams } from './upstream.ts'
 
@@ -13,6 +14,8 @@ export interface PooledSession {
   /** Undefined where the upstream gives out none. */
   readonly id: string | undefined
   readonly version: string
+  /** What an upstream without sessions tells it apart by. */
+  readonly stateId: string
 }
 
 export interface Pool extends AsyncDisposable {
@@ -85,19 +88,26 @@ function sessionOf({ upstreams, slots, target, agent }: Opening): Promise<Pooled
 export async function openSession(
   upstreams: Upstreams,
   target: Target,
-  { agent, capabilities }: { readonly agent: string; readonly capabilities: Readonly<Record<string, unknown>> },
+  { capabilities, ...holder }: Holder & { readonly capabilities: Readonly<Record<string, unknown>> },
 ): Promise<PooledSession> {
   const signal = AbortSignal.timeout(openLimit)
   const params = { protocolVersion: newestLegacy, capabilities, clientInfo: self }
   const body = JSON.stringify({ jsonrpc: '2.0', id: 0, method: 'initialize', params })
+  const stateId = upstreams.stateId(target.server, holder)
   let version: string | undefined
-  const opened = await post(upstreams, { target, method: 'POST', headers: legacyHeaders(), body, signal }, (text) => {
+  const sending = { target, method: 'POST', headers: legacyHeaders({ stateId }), body, signal } as const
+  const opened = await postUntil(upstreams, sending, (text) => {
     const message: unknown = JSON.parse(text)
-    if (isRecord(message) && isRecord(message.result)) version = String(message.result.protocolVersion)
+    if (!isRecord(message) || !isRecord(message.result)) return false
+    version = String(message.result.protocolVersion)
+    return true
   })
   if (version === undefined || !legacyVersions.includes(version))
-    throw new Refusal('answer', { server: target.server, why: `initialize answered HTTP ${opened.status}` })
-  const session = { agent, target, id: opened.sessionId, version }
+    throw new Refusal('answer', {
+      server: target.server,
+      why: `initialize answered HTTP ${opened.status} ${opened.type}`.trim(),
+    })
+  const session = { agent: holder.agent, target, id: opened.sessionId, version, stateId }
   const initialized = JSON.stringify({ jsonrpc: '2.0', method: 'notifications/initialized' })
   const headers = legacyHeaders(session)
   await post(upstreams, { target, method: 'POST', headers, body: initialized, signal }, () => undefined)

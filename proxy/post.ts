@@ -1,4 +1,5 @@
 import { createMessageParser } from './sse.ts'
+import { Unfit } from './unfit.ts'
 import type { Receiver, Sending, Upstreams } from './upstream.ts'
 
 export interface Reply {
@@ -9,6 +10,11 @@ export interface Reply {
   readonly text: string
 }
 
+/** Some say nothing of what their JSON is. */
+function isJson(type: string): boolean {
+  return type === 'application/json' || type === ''
+}
+
 /** The longest answer that is held in memory, bytes. */
 export const answerLimit = 64 * 1024 * 1024
 
@@ -16,18 +22,39 @@ export const answerLimit = 64 * 1024 * 1024
 export async function post(
   upstreams: Upstreams,
   sending: Sending,
-  take: (text: string, status: number) => void,
+  take: (text: string, status: number, reply: Reply) => void,
 ): Promise<Reply> {
   let reply: Reply = { status: 0, type: '', sessionId: undefined, text: '' }
   await upstreams.send(sending, ({ status, type, header }) => {
     reply = { status, type, sessionId: header('mcp-session-id'), text: '' }
-    if (type === 'text/event-stream') return streamReceiver((text) => take(text, status))
+    if (type === 'text/event-stream') return streamReceiver((text) => take(text, status, reply))
     return textReceiver((text) => {
       reply = { ...reply, text }
-      if (type === 'application/json' && text.trim() !== '') take(text, status)
+      if (isJson(type) && text.trim() !== '') take(text, status, reply)
     })
   })
   return reply
+}
+
+/** The longest that a stream stays open after what was asked for, ms. */
+const linger = 1_000
+
+/** The same where the upstream may keep its stream open without end: `take` says when it has what was asked for. */
+export async function postUntil(
+  upstreams: Upstreams,
+  sending: Sending,
+  take: (text: string, status: number) => boolean,
+): Promise<Reply> {
+  const { promise: heard, resolve } = Promise.withResolvers<Reply>()
+  const leaving = new AbortController()
+  const signal = AbortSignal.any([sending.signal, leaving.signal])
+  let timer: NodeJS.Timeout | undefined
+  const posted = post(upstreams, { ...sending, signal }, (text, status, reply) => {
+    if (!take(text, status) || timer !== undefined) return
+    timer = setTimeout(() => leaving.abort(), linger)
+    resolve(reply)
+  }).finally(() => clearTimeout(timer))
+  return Promise.race([posted, heard])
 }
 
 /** Gathers a body and hands it on as one text. */
@@ -37,7 +64,7 @@ export function textReceiver(done: (text: string) => void): Receiver {
   return {
     write: (chunk) => {
       size += chunk.length
-      if (size > answerLimit) throw new Error(`the answer has more than ${answerLimit} bytes`)
+      if (size > answerLimit) throw new Unfit(`more than ${answerLimit} bytes`)
       chunks.push(chunk)
       return true
     },

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Probe } from '#manifests/table.ts'
-import { type Finding, inquire, NotGood } from './inquire.ts'
+import { type Finding, inquire, isRefused, NotGood } from './inquire.ts'
 import type { Snapshot, Target } from './table.ts'
 import { UpstreamFailed, type Upstreams } from './upstream.ts'
 
@@ -13,6 +13,8 @@ export interface Probes {
   again(generation: string): void
   /** What a generation speaks, as far as it is known. */
   known(generation: string): Finding | undefined
+  /** An upstream took its credential, which a bad answer may have been about. */
+  taken(generation: string): void
   /** The same; asks it if that is not known. Throws if it does not answer. */
   finding(target: Target): Promise<Finding>
 }
@@ -22,6 +24,7 @@ interface Watch {
   readonly stop: AbortController
   wake: AbortController
   probe: Probe | undefined
+  asking: boolean
   finding: Finding | undefined
   /** When the era was found, and when it was last asked, ms since the epoch. */
   foundAt: number
@@ -31,11 +34,15 @@ interface Watch {
 }
 
 const limit = 5_000
+/** Characters of a server's own words. */
+const mostSaid = 200
 const enough = 3
 /** Before a question out of turn, ms: what answers everybody differently must not be asked all the time. */
 const pause = 200
 /** A server elsewhere may learn the newer era, and nothing else would say so. */
 const legacyLasts = 3_600_000
+/** A new credential, or an agent's call that is answered, ends it early, ms. */
+const refusedLasts = 20 * 60_000
 /** ms; three good answers make a generation ready, so that `often` is half of what a replacement takes at least. */
 const intervals = { often: 400, seldom: 10_000, never: undefined } as const satisfies Record<
   Target['asked'],
@@ -60,6 +67,10 @@ export function createProbes(upstreams: Upstreams, changed: () => void, signal: 
     again: (generation) => {
       const watch = watches.get(generation)
       if (watch !== undefined) askSoon(watch)
+    },
+    taken: (generation) => {
+      const watch = watches.get(generation)
+      if (watch?.probe?.refused && !watch.asking) watch.wake.abort()
     },
     known: (generation) => watches.get(generation)?.finding,
     finding: (target) => {
@@ -86,7 +97,7 @@ function askSoon(watch: Watch): void {
 function retarget(watch: Watch, target: Target): void {
   const before = watch.target
   watch.target = target
-  if (before.asked !== target.asked) watch.wake.abort()
+  if (before.asked !== target.asked || before.credential?.value !== target.credential?.value) watch.wake.abort()
 }
 
 interface Watching {
@@ -102,6 +113,7 @@ function startWatch(target: Target, { upstreams, changed, signal }: Watching): W
     stop,
     wake: new AbortController(),
     probe: undefined,
+    asking: false,
     finding: undefined,
     foundAt: 0,
     askedAt: 0,
@@ -115,15 +127,22 @@ async function keepAsking(watch: Watch, { upstreams, changed, signal }: Watching
     watch.wake = new AbortController()
     const interval = intervals[watch.target.asked]
     if (interval !== undefined) {
+      watch.asking = true
       const { probe: before, finding } = watch
       await askOnce(watch, upstreams, signal)
+      watch.asking = false
       const isNew = watch.finding !== undefined && watch.finding.definitions !== finding?.definitions
       const differs = isNew || finding?.digest !== watch.finding?.digest || verdictChanged(before, watch.probe)
       if (!signal.aborted && differs) changed()
     }
     const woken = AbortSignal.any([signal, watch.wake.signal])
-    await sleep(interval ?? legacyLasts, undefined, { signal: woken, ref: false }).catch(() => undefined)
+    await sleep(pauseOf(watch) ?? legacyLasts, undefined, { signal: woken, ref: false }).catch(() => undefined)
   }
+}
+
+/** Who is asked again and again with a credential that it refuses may lock its owner out. */
+function pauseOf({ target, probe }: Watch): number | undefined {
+  return probe?.refused && target.credential !== undefined ? refusedLasts : intervals[target.asked]
 }
 
 async function askOnce(watch: Watch, upstreams: Upstreams, signal: AbortSignal): Promise<void> {
@@ -137,10 +156,18 @@ async function askOnce(watch: Watch, upstreams: Upstreams, signal: AbortSignal):
     const good = Math.min(enough, (watch.probe?.good ?? 0) + 1)
     watch.probe = { ok: true, good, at, era: finding.era, tools: [...finding.tools] }
   } catch (error) {
-    if (watch.probe?.ok === false) watch.finding = undefined
-    const said = error instanceof NotGood && error.said !== '' ? { said: error.said } : {}
-    watch.probe = { ok: false, good: 0, at, error: wordsOf(error, watch.target), ...said }
+    const refused = isRefused(error)
+    if (watch.probe?.ok === false && !refused) watch.finding = undefined
+    const said = error instanceof NotGood && error.said !== '' ? { said: quoted(error.said, watch.target) } : {}
+    const words = { error: wordsOf(error, watch.target), ...said, ...(refused && { refused }) }
+    watch.probe = { ok: false, good: 0, at, ...words }
   }
+}
+
+/** A server may repeat what it was sent. */
+function quoted(said: string, { credential }: Target): string {
+  const sent = credential === undefined ? [] : [credential.value, credential.value.replace(/^\S+ /, '')]
+  return sent.reduce((text, secret) => text.replaceAll(secret, '…'), said).slice(0, mostSaid)
 }
 
 /** Whoever reads them knows which generation they are about. */

@@ -3,6 +3,7 @@ import { Ended, type Exchange } from './exchange.ts'
 import type { Gateway } from './gateway.ts'
 import { Refusal } from './refusal.ts'
 import { servingTarget, type Target } from './table.ts'
+import { Unfit } from './unfit.ts'
 import { UpstreamFailed } from './upstream.ts'
 import type { Visit } from './visit.ts'
 
@@ -94,6 +95,9 @@ export function refusalOf(gateway: Gateway, error: unknown, target: Pick<Target,
   const { server } = target
   if (error instanceof Refusal) return error
   if (error instanceof UpstreamFailed) return new Refusal('down', { server }, { cause: error })
+  if (error instanceof Unfit) return new Refusal('answer', { server, why: error.message })
+  // Only what an upstream says is parsed here, and its words are not for the log.
+  if (error instanceof SyntaxError) return new Refusal('answer', { server, why: 'what is not JSON' })
   if (error instanceof Ended && error.why === 'timeout')
     return new Refusal('timeout', { server, seconds: String(target.timeout / 1000) })
   if (error instanceof Ended) return new Refusal('ended', { why: error.message })

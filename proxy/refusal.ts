@@ -86,6 +86,18 @@ export const refusals = {
   params: { status: 200, code: -32602, words: 'Invalid params: {why}' },
   replaced: { status: 200, code: -32603, words: '{server} is being replaced, try again' },
   down: { status: 200, code: -32603, words: '{server} does not answer, try again later' },
+  credential: {
+    status: 200,
+    code: -32603,
+    words:
+      '{server} refuses the credential that the gateway sends it ({why}); whoever runs the gateway can put that right',
+  },
+  'no-credential': {
+    status: 200,
+    code: -32603,
+    words:
+      '{server} refuses the gateway, which sends it no credential ({why}); whoever runs the gateway can put that right',
+  },
   answer: { status: 200, code: -32603, words: '{server} gave an answer that is not MCP ({why})' },
   timeout: { status: 200, code: -32603, words: '{server} did not finish within {seconds} s' },
   input: {

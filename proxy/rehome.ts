@@ -1,7 +1,7 @@
 import { legacyHeaders, legacyVersions } from './envelope.ts'
 import type { Gateway } from './gateway.ts'
 import { isRecord } from './message.ts'
-import { post } from './post.ts'
+import { post, postUntil } from './post.ts'
 import { reach } from './reach.ts'
 import { Refusal } from './refusal.ts'
 import type { Session } from './session.ts'
@@ -28,16 +28,20 @@ async function beginAnew(gateway: Gateway, session: Session): Promise<Target> {
   const signal = AbortSignal.timeout(openLimit)
   const target = await reach(gateway, server, signal)
   let version: unknown
-  const opened = await post(upstreams, { target, method: 'POST', headers: legacyHeaders(), body, signal }, (text) => {
+  const stateId = upstreams.stateId(server, { agent: session.agent })
+  const sending = { target, method: 'POST', headers: legacyHeaders({ stateId }), body, signal } as const
+  const opened = await postUntil(upstreams, sending, (text) => {
     const message: unknown = JSON.parse(text)
-    if (isRecord(message) && isRecord(message.result)) version = message.result.protocolVersion
+    if (!isRecord(message) || !isRecord(message.result)) return false
+    version = message.result.protocolVersion
+    return true
   })
   const { sessionId } = opened
   if (typeof version !== 'string' || !legacyVersions.includes(version) || sessionId === undefined) {
     sessions.drop(session)
     throw new Refusal('session')
   }
-  const headers = legacyHeaders({ id: sessionId, version })
+  const headers = legacyHeaders({ id: sessionId, version, stateId })
   const initialized = JSON.stringify({ jsonrpc: '2.0', method: 'notifications/initialized' })
   await post(upstreams, { target, method: 'POST', headers, body: initialized, signal }, () => undefined)
   sessions.move(session, { generation: target.generation, upstreamId: sessionId })

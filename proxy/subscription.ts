@@ -3,7 +3,7 @@ import { legacyHeaders, modernHeaders, ownEnvelope } from './envelope.ts'
 import type { Gateway } from './gateway.ts'
 import { isRecord } from './message.ts'
 import { endPooled, openSession, type PooledSession } from './pool.ts'
-import { post, streamReceiver, textReceiver } from './post.ts'
+import { post, postUntil, streamReceiver, textReceiver } from './post.ts'
 import { reach } from './reach.ts'
 import { Refusal } from './refusal.ts'
 import type { Target } from './table.ts'
@@ -127,11 +127,12 @@ export class Subscription {
     const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'resources/subscribe', params: { uri } })
     let refused: unknown = 'no answer'
     const sending = { target, method: 'POST', headers: legacyHeaders(session), body, signal } as const
-    await post(this.#options.gateway.upstreams, sending, (text) => {
+    await postUntil(this.#options.gateway.upstreams, sending, (text) => {
       const message: unknown = JSON.parse(text)
-      if (!isRecord(message)) return
+      if (!isRecord(message)) return false
       if (isRecord(message.result)) refused = undefined
       else if (isRecord(message.error)) refused = message.error.message
+      return isRecord(message.result) || isRecord(message.error)
     })
     if (refused !== undefined) throw new Refusal('answer', { server: target.server, why: String(refused) })
   }

@@ -1,4 +1,4 @@
-import type { Grant, Pins, Table, TableAgent, TableServer } from '#manifests/table.ts'
+import type { Credential, Grant, Pins, Table, TableAgent, TableServer } from '#manifests/table.ts'
 import { indexPins, type PinIndex } from './pinning.ts'
 
 /** One generation of a server, as a proxy reaches it. */
@@ -17,6 +17,8 @@ export interface Target {
   readonly timeout: number
   /** Absent where no tool of it is pinned. */
   readonly pins?: PinIndex
+  /** What it wants to see with every request. */
+  readonly credential: Credential | undefined
 }
 
 /** A table with its indexes. Replaced whole, never edited; a request sees one. */
@@ -61,19 +63,22 @@ function standbys(
   servers: ReadonlyMap<string, TableServer>,
   role: 'starting' | 'draining',
 ): readonly Entry[] {
-  return table[role].map(({ generation, server, upstream, path, health, pins }) => {
+  return table[role].map(({ generation, server, upstream, path, health, pins, credential }) => {
     const timeout = servers.get(server)?.timeout ?? standbyTimeout
     const asked = role === 'starting' ? 'often' : 'never'
-    return [generation, { server, generation, role, asked, origin: upstream, path, health, timeout, ...pinned(pins) }]
+    const target: Target = { server, generation, role, asked, origin: upstream, path, health, timeout, credential }
+    return [generation, { ...target, ...pinned(pins) }]
   })
 }
 
 function servingTargets(table: Table): readonly Entry[] {
   const starting = new Set(table.starting.map(({ generation }) => generation))
-  return Object.entries(table.servers).flatMap(([server, { generation, upstream, path, health, timeout, pins }]) => {
+  return Object.entries(table.servers).flatMap(([server, serving]) => {
+    const { generation, upstream, path, health, timeout, pins, credential } = serving
     if (upstream === undefined) return []
     const asked = starting.has(generation) ? 'often' : 'seldom'
-    const target: Target = { server, generation, role: 'serving', asked, origin: upstream, path, health, timeout }
+    const role = 'serving'
+    const target: Target = { server, generation, role, asked, origin: upstream, path, health, timeout, credential }
     return [[generation, { ...target, ...pinned(pins) }]]
   })
 }

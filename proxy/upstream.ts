@@ -1,5 +1,7 @@
 import { Agent, type Dispatcher } from 'undici'
+import { createStateIds, type Holder } from './state-id.ts'
 import type { Snapshot, Target } from './table.ts'
+import { unfit } from './unfit.ts'
 
 export interface Sending {
   readonly target: Target
@@ -40,18 +42,31 @@ export class UpstreamFailed extends Error {
 /** The connections to all upstreams. */
 export interface Upstreams extends AsyncDisposable {
   /**
-   * Sends one request and hands its response on. Follows no redirect, sets no limit of its own but that of connecting.
-   * Rejects with `UpstreamFailed`, or with the signal's reason.
+   * Sends one request, with the credential that its upstream wants now, and hands its response on. Sets no limit of its own but that
+   * of connecting. Rejects with `UpstreamFailed`, with the signal's reason, or with a `Refusal` for an answer that is none.
    */
   send(sending: Sending, receive: (head: Head) => Receiver): Promise<void>
   /** What still connects to a generation that served and does not any more fails, as not sent. */
   review(snapshot: Snapshot): void
+  /** What an upstream without sessions tells its callers apart by. */
+  stateId(server: string, holder: Holder): string
 }
 
 const connectLimit = 5_000
 const keepAlive = 4_000
+/** Bodies are looked into, and carried on as they are. */
+const plain = { 'accept-encoding': 'identity' } as const
 
-export function createUpstreams(): Upstreams {
+export interface UpstreamsOptions {
+  /** A generation as the table in force has it. */
+  readonly current: (generation: string) => Target | undefined
+  /** Called when an upstream takes the credential that it is sent. */
+  readonly taken: (generation: string) => void
+  /** 32 bytes. */
+  readonly key: Buffer
+}
+
+export function createUpstreams({ current, taken, key }: UpstreamsOptions): Upstreams {
   const agent = new Agent({
     connect: { timeout: connectLimit },
     headersTimeout: 0,
@@ -60,12 +75,41 @@ export function createUpstreams(): Upstreams {
     maxOrigins: Number.POSITIVE_INFINITY,
   })
   const connecting = new Set<Exchanging>()
+  const means = { agent, connecting }
   return {
-    send: (sending, receive) => send({ agent, connecting }, sending, receive),
+    send: (sending, receive) => {
+      const { target } = sending
+      // Sessions outlive credentials. What was one host's is never another's.
+      const now = current(target.generation) ?? target
+      const credential = now.origin === target.origin ? now.credential : undefined
+      if (credential === undefined) return send(means, sending, judging(sending, undefined, receive))
+      const signed = { ...sending, headers: { ...sending.headers, [credential.header]: credential.value } }
+      return send(
+        means,
+        signed,
+        judging(sending, credential, (head) => {
+          taken(target.generation)
+          return receive(head)
+        }),
+      )
+    },
     review: (snapshot) => {
       for (const exchanging of connecting) exchanging.review(snapshot)
     },
+    stateId: createStateIds(key),
     [Symbol.asyncDispose]: () => agent.destroy(),
+  }
+}
+
+function judging(
+  { target: { server } }: Sending,
+  credential: Target['credential'],
+  receive: (head: Head) => Receiver,
+): (head: Head) => Receiver {
+  return (head) => {
+    const refusal = unfit({ server, credential, ...head })
+    if (refusal !== undefined) throw refusal
+    return receive(head)
   }
 }
 
@@ -84,7 +128,10 @@ function send({ agent, connecting }: Means, sending: Sending, receive: (head: He
   const stop = () => handler.stop()
   connecting.add(handler)
   signal.addEventListener('abort', stop, { once: true })
-  agent.dispatch({ origin: target.origin, path: path ?? target.path, method, headers, body: body ?? null }, handler)
+  agent.dispatch(
+    { origin: target.origin, path: path ?? target.path, method, headers: { ...plain, ...headers }, body: body ?? null },
+    handler,
+  )
   return promise.finally(() => {
     settled()
     signal.removeEventListener('abort', stop)
