@@ -244,10 +244,16 @@ function isSame(
   return before?.length === after.length && after.every(({ hash }, index) => hash === before[index]?.hash)
 }
 
-function notGood(method: string, { status, text, message }: Asked): NotGood {
+const ofMcp: ReadonlySet<string> = new Set(['', 'application/json', 'text/event-stream'])
+
+function notGood(method: string, { status, type, text, message }: Asked): NotGood {
+  const kind = ofMcp.has(type) ? '' : ` ${type}`
   const error = isRecord(message?.error) ? message.error : undefined
   const code = typeof error?.code === 'number' ? ` with error ${error.code}` : ''
-  return new NotGood(`${method} answered HTTP ${status}${code}`, error === undefined ? text : String(error.message))
+  return new NotGood(
+    `${method} answered HTTP ${status}${kind}${code}`,
+    error === undefined ? text : String(error.message),
+  )
 }
 
 function parse(method: string, text: string): unknown {

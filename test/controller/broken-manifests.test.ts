@@ -536,10 +536,37 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
       wiki('budget: { read: { calls: 2, per: day } }\n'),
       'manifests/servers/wiki.yaml:1:1 budget: not enforced by this version',
     ],
+  ],
+  'credentials of outside servers': [
     [
-      'auth',
-      wiki(`${url}auth: { secret: WIKI_TOKEN }\n`),
-      'manifests/servers/wiki.yaml:2:1 auth: not enforced by this version',
+      'one for a server that runs here',
+      wiki('auth: { secret: WIKI_TOKEN }\n'),
+      'manifests/servers/wiki.yaml:1:1 auth: only for a server at a url: one that runs here has "secrets"',
+    ],
+    [
+      'no secret',
+      wiki(`${url}auth: { header: X-Api-Key }\n`),
+      'manifests/servers/wiki.yaml:2:1 auth.secret: required: text',
+    ],
+    [
+      'a secret of the gateway',
+      wiki(`${url}auth: { secret: GATEWAY_GIT_TOKEN }\n`),
+      'manifests/servers/wiki.yaml:2:17 auth.secret: names that begin with GATEWAY_ are the gateway’s own: GATEWAY_GIT_TOKEN',
+    ],
+    [
+      'a header of the gateway',
+      wiki(`${url}auth: { secret: WIKI_TOKEN, header: Mcp-Session-Id }\n`),
+      'manifests/servers/wiki.yaml:2:37 auth.header: Mcp-Session-Id is a header that the gateway sets itself',
+    ],
+    [
+      'a header with its value',
+      wiki(`${url}auth: { secret: WIKI_TOKEN, header: "X-Api-Key: private" }\n`),
+      'manifests/servers/wiki.yaml:2:37 auth.header: expected the name of a header such as Authorization or X-Api-Key',
+    ],
+    [
+      'a scheme with the value',
+      wiki(`${url}auth: { secret: WIKI_TOKEN, scheme: "Bearer private" }\n`),
+      'manifests/servers/wiki.yaml:2:37 auth.scheme: expected a scheme such as Bearer, or "" for none',
     ],
   ],
   'build contexts': [

@@ -3,6 +3,8 @@ import { definitionOf } from '#manifests/definition.ts'
 import { Status } from '#manifests/status.ts'
 import type { GenerationReport, Probe } from '#manifests/table.ts'
 import { pinsOf } from '../../controller/pins.ts'
+import { targetKey } from '../../controller/generation.ts'
+import { settle } from '../../controller/routes.ts'
 import { type Facts, summarise } from '../../controller/status.ts'
 import { describeDrift } from '../../controller/tool-drift.ts'
 import { commitStatus } from '../support/controller.ts'
@@ -72,6 +74,28 @@ test('tells all there is of a server that serves', () => {
 test('tells that a server does not answer, though the table has it', () => {
   const [server] = summarise(facts({ heard: heard(bad('ECONNREFUSED')) }), 'public').servers
   expect(server).toMatchObject({ phase: 'waiting', reason: 'does not answer: ECONNREFUSED' })
+})
+
+test.each([
+  [
+    { secret: 'WIKI_TOKEN', header: 'Authorization', scheme: 'Bearer' },
+    'refuses the secret WIKI_TOKEN that it is sent (initialize answered HTTP 401): put one that it takes into the secrets file',
+  ],
+  [
+    undefined,
+    'refuses the gateway, which sends it no credential (initialize answered HTTP 401): name a secret for it in its manifest’s "auth"',
+  ],
+])('tells what an outside server refuses: %j', (auth, reason) => {
+  const runs = { kind: 'url', url: 'https://wiki.example/mcp' } as const
+  const outside = make.server('outline', { runs, ...(auth && { auth }) })
+  const aim = make.aim([outside], {}, { secrets: new Map([['WIKI_TOKEN', 'x']]) })
+  const generation = targetKey(aim.targets.outline ?? expect.unreachable()) ?? ''
+  const refusal = probe({ ok: false, error: 'initialize answered HTTP 401', refused: true })
+  const generations = { [generation]: { calls: 0, sessions: 0, probe: refusal } }
+  const report = { proxy: 'gateway-proxy-p1', have: 7, counters: {}, generations }
+  const table = { ...make.table([]), ...settle(make.table([]), aim) }
+  const seen = facts({ heard: new Map([['gateway-proxy-p1', { at: 0, report }]]), standing: { aim, table } })
+  expect(summarise(seen, 'public').servers).toContainEqual(expect.objectContaining({ phase: 'waiting', reason }))
 })
 
 test('tells operators alone what a server says in a bad answer', () => {

@@ -163,7 +163,7 @@ test('a server whose streams never end is found to be well, and is called', asyn
 })
 
 test.each([
-  ['a page', page(200, 'text/html'), 'initialize answered HTTP 200'],
+  ['a page', page(200, 'text/html'), 'initialize answered HTTP 200 text/html'],
   ['a redirect', faults['a redirect']?.[0], 'initialize answered HTTP 302, a redirect, which is not followed'],
   ['a compressed body', faults['a compressed body']?.[0], 'initialize answered Content-Encoding: gzip'],
 ])('a server that answers with %s is told so by its probe', async (_, act, words) => {
