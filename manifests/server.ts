@@ -97,7 +97,9 @@ export const ServerFile = z.strictObject({
   description: Description.prefault('').describe('What the server is for, in a line that agents read.'),
   build: Build.optional().describe('How its image is built: a folder, or the keys below. Default `servers/<name>`.'),
   image: ImageRef.optional().describe('An image instead, by its digest.'),
-  url: OutsideUrl.optional().describe('A server that runs elsewhere instead; the gateway only routes to it. One that gives out no MCP sessions is sent `X-Session-ID`, one value for each agent and session.'),
+  url: OutsideUrl.optional().describe(
+    'A server that runs elsewhere instead; the gateway only routes to it. One that gives out no MCP sessions is sent `X-Session-ID`, one value for each agent and session.',
+  ),
   auth: Auth.optional().describe('Credential of the gateway’s own that it sends to `url` with every request.'),
   command: z.array(Argument).min(1).optional().describe('Program and arguments, instead of the image’s own.'),
   stdio: Stdio.prefault(false).describe(
