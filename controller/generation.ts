@@ -97,8 +97,13 @@ export function isExclusive(server: Server): boolean {
   return server.volumes.some((volume) => !volume.shared)
 }
 
+/** Names that the secrets file must have. */
+export function neededSecrets({ secrets, auth }: Pick<Server, 'secrets' | 'auth'>): readonly string[] {
+  return [...Object.values(secrets), ...(auth === undefined ? [] : [auth.secret])]
+}
+
 function missingParts(server: Server, machine: Machine): string | undefined {
-  const needed = [...Object.values(server.secrets), ...(server.auth === undefined ? [] : [server.auth.secret])]
+  const needed = neededSecrets(server)
   if (needed.length > 0 && machine.secretsFault !== undefined) return machine.secretsFault
   const secrets = [...new Set(needed)].filter((name) => !machine.secrets.has(name))
   if (secrets.length > 0)

@@ -1,7 +1,7 @@
 import type { Table, TableServer } from '#manifests/table.ts'
 import type { Aim } from './aim.ts'
-import type { Desired, Server } from './desired.ts'
-import { type Machine, targetKey } from './generation.ts'
+import type { Desired } from './desired.ts'
+import { type Machine, neededSecrets, targetKey } from './generation.ts'
 import { generationKey, generationName, type ObservedGeneration, type Wanted } from './host.ts'
 import { emptyDraft, settle } from './routes.ts'
 import type { Observed } from './step.ts'
@@ -16,16 +16,12 @@ export function anyMachine(...commits: readonly Desired[]): Machine {
   const servers = commits.flatMap((desired) => Object.values(desired.servers))
   return {
     instance: 'gateway',
-    secrets: new Map(servers.flatMap(namesOf).map((name) => [name, name] as const)),
+    secrets: new Map(servers.flatMap(neededSecrets).map((name) => [name, name] as const)),
     mounts: new Map(servers.flatMap(({ mounts }) => mounts.map(({ source }) => [source, ''] as const))),
     seal: () => '',
     stdio: '',
     secretsFile: '',
   }
-}
-
-function namesOf({ secrets, auth }: Server): readonly string[] {
-  return [...Object.values(secrets), ...(auth === undefined ? [] : [auth.secret])]
 }
 
 /** What would be observed where everything is as the commit says: what a plan starts from when no machine is asked. */

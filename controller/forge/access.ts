@@ -1,5 +1,6 @@
 import type { Grant } from '#manifests/table.ts'
 import type { Agent, Desired, Settings } from '../desired.ts'
+import { gainedSecrets } from '../widening.ts'
 
 /** What a server's tools are called, by server, as far as one that runs has told. */
 export type KnownTools = ReadonlyMap<string, readonly string[]>
@@ -105,11 +106,9 @@ function pattern(glob: string): RegExp {
 export function escalations(before: Desired, after: Desired): readonly string[] {
   return [
     ...Object.entries(after.agents).flatMap(([name, agent]) => agentEscalations(name, before.agents[name], agent)),
-    ...Object.values(after.servers).flatMap(({ name, secrets }) => {
-      const had = new Set(Object.values(before.servers[name]?.secrets ?? {}))
-      const gained = union(Object.values(secrets).filter((secret) => !had.has(secret)))
-      return gained.length === 0 ? [] : [`server ${name} gains the secret ${few(gained)}`]
-    }),
+    ...Object.values(after.servers).flatMap((server) =>
+      gainedSecrets(server, before).map((words) => `server ${words}`),
+    ),
     ...settingsChanges(before.settings, after.settings),
   ]
 }

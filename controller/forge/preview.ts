@@ -3,6 +3,7 @@ import type { Consent } from '../consent.ts'
 import { type Compiled, type Desired, describeFault } from '../desired.ts'
 import { explainLines } from '../explain.ts'
 import { foresee, nothing } from '../foresee.ts'
+import { neededSecrets } from '../generation.ts'
 import type { Verdict } from '../judge.ts'
 import { type Base, decide, wentBack } from '../ruling.ts'
 import { accessChanges, escalations, type KnownTools, loosenings } from './access.ts'
@@ -112,8 +113,8 @@ function desiredOf(compiled: Compiled | undefined): Desired | undefined {
 
 function lacksOf({ servers }: Desired, secrets: ReadonlySet<string> | undefined): readonly string[] {
   if (secrets === undefined) return []
-  return Object.values(servers).flatMap(({ name, secrets: needed }) => {
-    const missing = [...new Set(Object.values(needed))].filter((secret) => !secrets.has(secret)).sort()
+  return Object.values(servers).flatMap(({ name, ...server }) => {
+    const missing = [...new Set(neededSecrets(server))].filter((secret) => !secrets.has(secret)).sort()
     return missing.length === 0 ? [] : [`${name} waits until the secrets file has ${missing.join(', ')}`]
   })
 }

@@ -33,9 +33,9 @@ export interface Journal
 
 /**
  * Opens `journal.db` in the state folder, made on first use, for its owner alone: it has the last words of what failed. Throws one
- * line for a file that is damaged.
+ * line for a file that is damaged. `keys` is the folder of the key that it was written with, where it is a copy.
  */
-export function openJournal(state: string): Journal {
+export function openJournal(state: string, keys = state): Journal {
   const file = join(state, 'journal.db')
   try {
     closeSync(openSync(file, 'a', 0o600))
@@ -43,7 +43,7 @@ export function openJournal(state: string): Journal {
     const db = new DatabaseSync(file)
     db.exec('pragma journal_mode = wal; pragma synchronous = normal; pragma busy_timeout = 5000;')
     return {
-      ...keepTable(db, createCover(state)),
+      ...keepTable(db, createCover(keys)),
       ...keepHistory(db),
       ...keepFailures(db),
       ...keepOrigins(db),

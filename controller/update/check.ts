@@ -58,7 +58,7 @@ async function planAnew({ config, host, commit, log }: Question, signal: AbortSi
   const folder = await mkdtemp(join(tmpdir(), 'gateway-check-'))
   try {
     copyJournal(config.state, folder)
-    using journal = openJournal(folder)
+    using journal = openJournal(folder, config.state)
     const source = await openSource(config.source)
     const tree = (one: string) => source.tree(one)
     const origin: Origin = {

@@ -1,9 +1,14 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { afterEach, describe, expect, test } from 'vitest'
 import { aimAt } from '../../controller/aim.ts'
 import { compile } from '../../controller/compile/compile.ts'
 import type { Desired, Server } from '../../controller/desired.ts'
 import { explain } from '../../controller/explain.ts'
 import { target, targetKey } from '../../controller/generation.ts'
+import { openJournal } from '../../controller/journal/journal.ts'
 import { judge } from '../../controller/judge.ts'
 import { plan } from '../../controller/plan.ts'
 import { settle } from '../../controller/routes.ts'
@@ -235,6 +240,24 @@ describe('a controller', () => {
     const places = await placesOfState(core.state)
     expect(places.length).toBeGreaterThan(2)
     expect(places.flatMap(({ where, content }) => leaksIn(where, content, { secret }))).toEqual([])
+  })
+
+  test('reads it in a copy of its journal with its key alone', async () => {
+    const secret = randomToken()
+    await open({ WIKI_TOKEN: secret })
+    const copy = await mkdtemp(join(tmpdir(), 'journal-'))
+    try {
+      const db = new DatabaseSync(join(core.state, 'journal.db'), { readOnly: true })
+      db.prepare('vacuum into ?').run(join(copy, 'journal.db'))
+      db.close()
+      using own = openJournal(copy, core.state)
+      expect(own.readTable()).toEqual(core.table())
+      using other = openJournal(copy)
+      expect(other.readTable()?.servers.wiki).toMatchObject({ upstream: 'https://wiki.example:8443' })
+      expect(other.readTable()?.servers.wiki?.credential).toBeUndefined()
+    } finally {
+      await rm(copy, { recursive: true })
+    }
   })
 
   test('tells it nowhere', async () => {
