@@ -33,6 +33,7 @@ export interface Carriage {
 
 /** Begins to carry an answer: as it is where it can be, sifted where the grant leaves something out, kept to its agent where others might keep it too, as one JSON body where the client takes no stream. */
 export function carry(head: Head, carriage: Carriage): Receiver {
+  if (head.status >= 400 && head.status !== 405) return errorText(head, carriage)
   const stream = head.type === 'text/event-stream'
   const { grant, cached, pinned = (text: string) => text } = carriage
   const sifted = isWhole(grant) ? pinned : (text: string) => sift(grant, pinned(text))
@@ -71,6 +72,17 @@ function asItIs(head: Head, carriage: Carriage): Receiver {
     drained: (resume) => void response.once('drain', resume),
     end: () => void response.end(),
   }
+}
+
+/** An error is carried with its status where it is one of the protocol; others are not for the client. */
+function errorText({ status, type }: Head, carriage: Carriage): Receiver {
+  return textReceiver((text) => {
+    const parsed: unknown = text === '' ? undefined : JSON.parse(text)
+    if (!Array.isArray(parsed) && !(isRecord(parsed) && isRecord(parsed.error)))
+      throw new Unfit(`HTTP ${status} ${type}`.trim())
+    setSession(carriage)
+    sendJson(carriage.response, status, text)
+  })
 }
 
 function setSession({ response, session }: Carriage): void {

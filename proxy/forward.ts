@@ -95,7 +95,8 @@ async function run(errand: Errand, { first, exchange, body, bytes, progress }: R
   const opens = body.messages.some(({ method }) => method === 'initialize')
   const again = () => targetOf(errand, exchange.signal)
   const isModern = body.messages.some((message) => claimedVersion(message) !== undefined)
-  const stateId = isModern ? undefined : gateway.upstreams.stateId(errand.server, { agent: visit.agent })
+  const stateId =
+    isModern || session !== undefined ? undefined : gateway.upstreams.stateId(errand.server, { agent: visit.agent })
   let status = 0
   const streams = takesStream(request.headers.accept)
   let leaving: NodeJS.Timeout | undefined

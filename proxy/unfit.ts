@@ -19,7 +19,7 @@ interface Answered {
  */
 export function unfit({ server, credential, status, header }: Answered): Refusal | undefined {
   const why = `HTTP ${status}`
-  if (status === 401 || status === 403)
+  if (status === 401 || status === 403 || status === 407)
     return new Refusal(credential === undefined ? 'no-credential' : 'credential', { server, why })
   if (status >= 300 && status < 400)
     return new Refusal('answer', {

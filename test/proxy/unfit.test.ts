@@ -52,6 +52,11 @@ const faults: Readonly<Record<string, readonly [Act, string]>> = {
   'a page of an error': [page(502, 'text/html'), 'HTTP 502 text/html'],
   'plain text': [page(200, 'text/plain', 'private words'), 'HTTP 200 text/plain'],
   'an error in plain text': [page(404, 'text/plain', 'private words'), 'HTTP 404 text/plain'],
+  'an error that is not the protocol’s': [
+    page(404, 'application/json', '{"detail":"private words"}'),
+    'HTTP 404 application/json',
+  ],
+  'another fault': [page(500, 'application/json', '{"error":"private words"}'), 'HTTP 500 application/json'],
   'a redirect': [
     (response) => void response.writeHead(302, { location: 'http://127.0.0.1:1/private' }).end(),
     'HTTP 302, a redirect, which is not followed',
