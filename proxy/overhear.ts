@@ -13,8 +13,8 @@ import { uriLead } from './uri.ts'
 
 /** A server that opens its stream late is not waited for any longer, ms; what it says before is lost. */
 const openLimit = 1_000
-/** Stands for an answer that is none: what follows would be none either. */
-const refused = 400
+/** How long a server is left alone whose answer was none, such as that it refuses its credential, ms. */
+const refusedPause = 20 * 60_000
 const pauses = [500, 1_000, 2_000, 5_000, 10_000]
 
 interface Line {
@@ -38,13 +38,17 @@ export async function overhear(line: Line): Promise<void> {
 async function keepListening(line: Line, opened: () => void): Promise<void> {
   const { session, own, gateway } = line
   for (let round = 0; await session.has(own); round++) {
+    let pause = pauses[Math.min(round, pauses.length - 1)]
     const status = await listenOnce(line, opened).catch((err: unknown) => {
       gateway.log.debug({ err, generation: own.target.generation }, 'a stream of a server broke off')
+      if (err instanceof Refusal) {
+        pause = refusedPause
+        opened()
+      }
       return 0
     })
     // It has no stream, or does not know the session any more, which the next call will show.
     if (status >= 400) return
-    const pause = pauses[Math.min(round, pauses.length - 1)]
     await sleep(pause, undefined, { ref: false, signal: session.signal }).catch(() => undefined)
   }
 }
@@ -55,18 +59,12 @@ async function listenOnce(line: Line, opened: () => void): Promise<number> {
   const headers = legacyHeaders(own)
   const { signal } = session
   const sending = { target: own.target, method: 'GET', headers, signal } as const
-  const listening = gateway.upstreams.send(sending, ({ status, type }) => {
+  await gateway.upstreams.send(sending, ({ status, type }) => {
     seen = status
     opened()
     return type === 'text/event-stream' ? streamReceiver((text) => take(line, text)) : textReceiver(() => undefined)
   })
-  return listening.then(
-    () => seen,
-    (error: unknown) => {
-      if (error instanceof Refusal) return refused
-      throw error
-    },
-  )
+  return seen
 }
 
 function take(line: Line, text: string): void {

@@ -10,6 +10,8 @@ import type { Target } from './table.ts'
 
 /** How long a server may take to take note of a subscription, ms. */
 const openLimit = 10_000
+/** How long a server is left alone that refuses its credential, ms. */
+const refusedPause = 20 * 60_000
 const pauses = [500, 1_000, 2_000, 5_000, 10_000, 30_000]
 
 export interface SubscriptionOptions {
@@ -68,7 +70,8 @@ export class Subscription {
       const broken = await this.#once({ uris, signal, noted: resolve })
       if (broken !== undefined && round === 0) return reject(broken)
       gateway.log.debug({ err: broken, server }, 'a subscription broke off')
-      const pause = pauses[Math.min(round, pauses.length - 1)]
+      const isRefused = broken?.refusal === 'credential' || broken?.refusal === 'no-credential'
+      const pause = isRefused ? refusedPause : pauses[Math.min(round, pauses.length - 1)]
       await sleep(pause, undefined, { signal, ref: false }).catch(() => undefined)
     }
   }
