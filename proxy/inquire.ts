@@ -2,6 +2,7 @@ import { hash } from 'node:crypto'
 import type { Definition } from '#manifests/definition.ts'
 import { legacyHeaders, metaKeys, modernHeaders, newestLegacy, ownEnvelope, probing, self } from './envelope.ts'
 import { isRecord } from './message.ts'
+import { isRefused, NotGood } from './not-good.ts'
 import { type ParamHeader, paramHeadersOf } from './params.ts'
 import { readDefinition, toolTexts } from './pinning.ts'
 import { post, postUntil, type Reply } from './post.ts'
@@ -33,18 +34,6 @@ export interface Finding {
   readonly digest: string
   /** Of the tools that have any. */
   readonly params: ReadonlyMap<string, readonly ParamHeader[]>
-}
-
-/** An answer that is not good. Its own words are the server's, and may hold what only operators may see. */
-export class NotGood extends Error {
-  override readonly name = 'NotGood'
-  readonly said: string
-
-  /** `cause` is the refusal where it is no answer at all. */
-  constructor(message: string, said: string, cause?: Refusal) {
-    super(message, { cause })
-    this.said = said
-  }
 }
 
 type Asked = Reply & {
@@ -116,12 +105,6 @@ async function discover(ask: Ask): Promise<Readonly<Record<string, unknown>> | u
   if (isRecord(message?.result)) return message.result
   if (isRecord(message?.error) && versionErrors.includes(message.error.code)) throw notGood('server/discover', answer)
   return undefined
-}
-
-/** Whether an upstream answers, and refuses who asks. */
-export function isRefused(error: unknown): boolean {
-  const cause = error instanceof NotGood ? error.cause : undefined
-  return cause instanceof Refusal && (cause.refusal === 'credential' || cause.refusal === 'no-credential')
 }
 
 type About = Pick<Finding, 'capabilities' | 'instructions' | 'info'>

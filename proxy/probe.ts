@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Probe } from '#manifests/table.ts'
-import { type Finding, inquire, isRefused, NotGood } from './inquire.ts'
+import { type Finding, inquire } from './inquire.ts'
+import { isRefused, NotGood } from './not-good.ts'
 import type { Snapshot, Target } from './table.ts'
 import { UpstreamFailed, type Upstreams } from './upstream.ts'
 
