@@ -57,14 +57,11 @@ export interface GatewayOptions {
 export function createGateway({ config, log, speakUp, sealKey, store, signal }: GatewayOptions): Gateway {
   const holder = createHolder()
   const idle = (generation: string) => {
-    if (holder.current?.targets.get(generation)?.role === 'draining') speakUp()
+    if (targetOf(generation)?.role === 'draining') speakUp()
   }
   const key = sealKey ?? randomBytes(sealKeyBytes)
-  const upstreams = createUpstreams({
-    current: (generation) => holder.current?.targets.get(generation),
-    taken: (generation) => probes.taken(generation),
-    key,
-  })
+  const targetOf = (generation: string) => holder.current?.targets.get(generation)
+  const upstreams = createUpstreams({ current: targetOf, taken: (generation) => probes.taken(generation), key })
   const exchanges = createExchanges(idle)
   const keptSessions = store ?? openSessionStore(':memory:')
   const sessions = createSessions(keptSessions, idle)
@@ -98,10 +95,15 @@ export function createGateway({ config, log, speakUp, sealKey, store, signal }: 
     counters: { requests: 0, refusals: 0, errors: 0 },
     log,
   }
+  keepReviewing(gateway, signal)
+  return gateway
+}
+
+function keepReviewing(gateway: Gateway, signal: AbortSignal): void {
+  const { holder } = gateway
   holder.onReplace((snapshot) => review(gateway, snapshot))
   const clock = setInterval(() => holder.current && review(gateway, holder.current), reviewPause)
   signal.addEventListener('abort', () => clearInterval(clock), { once: true })
-  return gateway
 }
 
 function review(gateway: Gateway, snapshot: Snapshot): void {
