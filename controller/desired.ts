@@ -1,7 +1,7 @@
 import type { Definition } from '#manifests/definition.ts'
 import type { NoticeKind } from '#manifests/gateway.ts'
 import type { SuspectKind } from '#manifests/suspect.ts'
-import type { Grant } from '#manifests/table.ts'
+import type { Budget, Grant } from '#manifests/table.ts'
 
 /** A file of the commit's tree, as git lists it. */
 export interface TreeEntry {
@@ -81,9 +81,11 @@ export interface Server {
   readonly prefix: string
   /** Its tools as they were reviewed, sorted by name; absent where nothing of it is pinned. */
   readonly lock?: Lock
+  /** Calls that all agents share, by name; absent where there is no budget. */
+  readonly budgets?: Readonly<Record<string, Budget>>
   /** Hash of what makes a container what it is, beside its image and its secrets' values. */
   readonly config: string
-  /** Hash of what only the table carries: path, health, timeouts, prefix, description. */
+  /** Hash of what only the table carries: path, health, timeouts, prefix, description, budgets. */
   readonly route: string
   /** What loosens the defaults, each in words a person would say: `runs as root (user: 0)`. */
   readonly loosens: readonly string[]

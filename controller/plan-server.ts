@@ -208,7 +208,8 @@ function planRoute(target: Exclude<Target, { kind: 'held' }>, observed: Observed
   const own = (['path', 'prefix', 'description', 'timeout', 'health'] as const).filter(
     (key) => now[key] !== server[key],
   )
-  const keys = [...own, ...pinChanges(now.pins, server)]
+  const budget = JSON.stringify(now.budgets) === JSON.stringify(server.budgets) ? [] : ['budget']
+  const keys = [...own, ...pinChanges(now.pins, server), ...budget]
   return keys.length === 0
     ? []
     : [{ do: 'route', server: server.name, change: 'update', because: `${keys.join(', ')} changed` }]

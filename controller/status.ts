@@ -1,5 +1,6 @@
 import type { CommitStatus, ServerStatus, Status } from '#manifests/status.ts'
 import type { Grant, ToolSuspicion } from '#manifests/table.ts'
+import { budgetsOf, lackingTool } from './budget.ts'
 import { find, liveReports } from './gate.ts'
 import { type Target, targetKey } from './generation.ts'
 import type { Sight } from './host.ts'
@@ -102,6 +103,7 @@ function serverOf(
     ...(origin === undefined ? {} : { commit: origin }),
     ...probed(serving?.generation, facts),
     ...inspected(target, facts, view),
+    ...budgetsOf(name, liveReports(sight, facts.heard)),
     ...(standing.aim.pinned?.has(name) ? { pinned: true } : {}),
     ...(view === 'operator' ? logOf(failure?.log || saidBy(serving?.generation, facts)) : {}),
   }
@@ -146,7 +148,9 @@ function answering(
   const probes = liveReports(look.sight, heard).flatMap(({ report }) => report.generations[key]?.probe ?? [])
   const bad = probes.find(({ ok }) => !ok)
   if (bad !== undefined) return { phase: 'waiting', reason: `does not answer: ${bad.error ?? 'the probe failed'}` }
-  return now
+  const [good] = probes
+  const lacking = good?.tools && lackingTool(target.server.budgets, good.tools)
+  return lacking === undefined ? now : { phase: 'waiting', reason: lacking }
 }
 
 function probed(key: string | undefined, { look, heard }: Facts & { look: NonNullable<Facts['look']> }) {

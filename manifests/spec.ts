@@ -16,7 +16,7 @@ export const documents = {
  * Whoever builds an effect deletes its name here.
  */
 export const notEnforced = {
-  server: ['budget', 'auth'],
+  server: ['auth'],
   permissions: [],
   gateway: [],
   lock: [],

@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Logger } from 'pino'
+import { type Budgets, createBudgets } from './budget.ts'
+import { type BudgetStore, openBudgetStore } from './budget-store.ts'
 import type { Config } from './config.ts'
 import { createExchanges, type Exchanges } from './exchange.ts'
 import { createHeeds, type Heeds } from './heed.ts'
@@ -33,6 +35,7 @@ export interface Gateway {
   readonly standIns: StandIns
   /** Whether its clients' sessions end with it. */
   readonly endsSessions: boolean
+  readonly budgets: Budgets
   readonly news: News
   readonly seal: Seal
   readonly counters: Record<'requests' | 'refusals' | 'errors', number>
@@ -40,6 +43,8 @@ export interface Gateway {
 }
 
 const reviewPause = 60_000
+/** Within which the controller hears what was taken of a budget, ms. */
+const budgetPause = 1_000
 
 export interface GatewayOptions {
   readonly config: Config
@@ -50,11 +55,14 @@ export interface GatewayOptions {
   readonly sealKey?: Buffer
   /** Where sessions outlive this proxy; default: they end with it. */
   readonly store?: SessionStore
+  /** Where budgets are counted; default: by this proxy alone. */
+  readonly budgetStore?: BudgetStore
   readonly signal: AbortSignal
 }
 
 /** Joins the parts, and makes each look at every new table, and at the clock once a minute. */
-export function createGateway({ config, log, speakUp, sealKey, store, signal }: GatewayOptions): Gateway {
+export function createGateway(options: GatewayOptions): Gateway {
+  const { config, log, speakUp, sealKey, store, signal } = options
   const holder = createHolder()
   const idle = (generation: string) => {
     if (holder.current?.targets.get(generation)?.role === 'draining') speakUp()
@@ -87,6 +95,7 @@ export function createGateway({ config, log, speakUp, sealKey, store, signal }: 
     pool,
     hosting: createHosting({ news, store: keptSessions }, endAt),
     standIns: createStandIns(endAt),
+    budgets: createBudgets(options.budgetStore ?? openBudgetStore(':memory:'), calmly(speakUp)),
     endsSessions: store === undefined,
     news,
     seal: createSeal(sealKey ?? randomBytes(sealKeyBytes)),
@@ -99,9 +108,23 @@ export function createGateway({ config, log, speakUp, sealKey, store, signal }: 
   return gateway
 }
 
+/** Says soon that something changed, once for all that changes until then. */
+function calmly(say: () => void): () => void {
+  let waits = false
+  return () => {
+    if (waits) return
+    waits = true
+    setTimeout(() => {
+      waits = false
+      say()
+    }, budgetPause).unref()
+  }
+}
+
 function review(gateway: Gateway, snapshot: Snapshot): void {
-  const { exchanges, upstreams, sessions, pool, hosting, standIns, probes, heeds, news, inspection } = gateway
+  const { exchanges, upstreams, sessions, pool, hosting, standIns, probes, heeds, news, inspection, budgets } = gateway
   const now = Date.now()
+  budgets.review(snapshot)
   exchanges.review(snapshot)
   upstreams.review(snapshot)
   for (const session of sessions.review(snapshot, now)) void end(gateway, snapshot, session)

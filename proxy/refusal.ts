@@ -88,6 +88,16 @@ export const refusals = {
   down: { status: 200, code: -32603, words: '{server} does not answer, try again later' },
   answer: { status: 200, code: -32603, words: '{server} gave an answer that is not MCP ({why})' },
   timeout: { status: 200, code: -32603, words: '{server} did not finish within {seconds} s' },
+  budget: {
+    status: 200,
+    code: -32603,
+    words: 'The budget "{budget}" of {server} is used up: {calls}, shared by all agents; it comes back at {at}',
+  },
+  uncounted: {
+    status: 200,
+    code: -32603,
+    words: 'Nothing was sent to {server}: its budgets cannot be counted now; try again',
+  },
   input: {
     status: 200,
     code: -32603,

@@ -9,6 +9,8 @@ export interface Sending {
   readonly headers: Readonly<Record<string, string>>
   readonly body?: Buffer | string
   readonly signal: AbortSignal
+  /** Called when it begins to leave: from then on the upstream may see it. */
+  readonly started?: () => void
 }
 
 export interface Head {
@@ -129,6 +131,7 @@ class Exchanging implements Dispatcher.DispatchHandler {
     this.#settle.sent()
     if (this.#isLeft) controller.abort(new Error('sent elsewhere'))
     else if (this.#sending.signal.aborted) this.stop()
+    else this.#sending.started?.()
   }
 
   onResponseStart(

@@ -16,7 +16,12 @@ export function createServer(name: string, file: ServerFile, runs: Server['runs'
     ...(user !== undefined && { user }),
     ...{ port, env, secrets, volumes, mounts, limits, egress, tmpfs, seccomp },
   }
-  const route = { path, start, timeout, drain, prefix, description, ...(health !== undefined && { health }) }
+  const budgets = budgetsOf(file)
+  const route = {
+    ...{ path, start, timeout, drain, prefix, description },
+    ...(health !== undefined && { health }),
+    ...(budgets !== undefined && { budgets }),
+  }
   return {
     name,
     runs,
@@ -27,6 +32,14 @@ export function createServer(name: string, file: ServerFile, runs: Server['runs'
     route: contentHash('route', runs.kind === 'url' ? { ...route, url: runs.url } : route),
     loosens: loosened(container),
   }
+}
+
+/** A budget that names no tools is of the tool whose name it has. */
+function budgetsOf({ budget }: ServerFile): Server['budgets'] {
+  const entries = Object.entries(budget).map(
+    ([name, { calls, per, tools = [name] }]) => [name, { calls, per, tools }] as const,
+  )
+  return entries.length === 0 ? undefined : Object.fromEntries(entries)
 }
 
 /** A server of the permissions file: as one with a file that says nothing but its url. */

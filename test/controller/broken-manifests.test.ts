@@ -532,11 +532,6 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
   ],
   'what this version lacks': [
     [
-      'a budget',
-      wiki('budget: { read: { calls: 2, per: day } }\n'),
-      'manifests/servers/wiki.yaml:1:1 budget: not enforced by this version',
-    ],
-    [
       'auth',
       wiki(`${url}auth: { secret: WIKI_TOKEN }\n`),
       'manifests/servers/wiki.yaml:2:1 auth: not enforced by this version',
