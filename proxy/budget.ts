@@ -43,9 +43,10 @@ export function createBudgets(store: BudgetStore, changed: () => void, now: () =
     uses: () => {
       if (servers.size === 0) return undefined
       const minute = minuteOf()
-      return Object.fromEntries(
-        [...servers].map(([server, counted]) => [server, usesOf(store, server, counted, minute)]),
-      )
+      const read = () =>
+        [...servers].map(([server, counted]) => [server, usesOf(store, server, counted, minute)] as const)
+      const uses = ifPossible(read)
+      return uses && Object.fromEntries(uses)
     },
   }
 }
@@ -77,9 +78,18 @@ function take({ store, changed, counted, minute }: Place, server: string, calls:
   if (short.length > 0) throw refused(server, short, minute)
   changed()
   return new Spending(calls, ({ tool }) => {
-    store.giveBack({ server, tool, count: 1 }, minute)
+    // One that cannot be given back stays taken; the call itself is not worse for it.
+    ifPossible(() => store.giveBack({ server, tool, count: 1 }, minute))
     changed()
   })
+}
+
+function ifPossible<T>(act: () => T): T | undefined {
+  try {
+    return act()
+  } catch {
+    return undefined
+  }
 }
 
 /** What cannot be counted is not sent. */
