@@ -257,9 +257,9 @@ describe('two proxies on one folder', () => {
     publish(2, 52)
     await until('both have it', () => ['p2', 'p3'].every((name) => controller.latest.get(name)?.have === 2))
     expect(await passed([second, third], 10)).toBe(2)
-    const told = await until('both say so', () => {
+    const told = await until('one of them says so', () => {
       const uses = ['p2', 'p3'].map((name) => controller.latest.get(name)?.budgets?.s?.paint)
-      return uses.every((use) => use?.used === 52) ? uses[0] : undefined
+      return uses.find((use) => use?.used === 52)
     })
     expect(told).toMatchObject({ calls: 52, per: 'day' })
     expect((told?.resets ?? 1) % 86_400_000).toBe(0)
