@@ -87,7 +87,7 @@ export async function answering(
   }
 }
 
-const faults: ReadonlySet<string> = new Set(['down', 'answer', 'timeout', 'uncounted', 'internal'])
+const faults: ReadonlySet<string> = new Set(['down', 'resting', 'answer', 'timeout', 'uncounted', 'internal'])
 
 export function countRefusal({ gateway }: Pick<Visit, 'gateway'>, { refusal }: Refusal): void {
   if (faults.has(refusal)) gateway.counters.errors++

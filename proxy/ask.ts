@@ -45,7 +45,8 @@ function dataOf({ text }: Answer): { readonly data: unknown } {
 
 async function find({ probes }: Gateway, { target, signal }: Question): Promise<Finding> {
   return orAbort(probes.finding(target), signal).catch((cause: unknown) => {
-    throw signal.aborted ? signal.reason : new Refusal('down', { server: target.server }, { cause })
+    if (signal.aborted) throw signal.reason
+    throw cause instanceof Refusal ? cause : new Refusal('down', { server: target.server }, { cause })
   })
 }
 

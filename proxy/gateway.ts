@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { Logger } from 'pino'
+import { withBreaker } from './breaker.ts'
 import { type Budgets, createBudgets } from './budget.ts'
 import { type BudgetStore, openBudgetStore } from './budget-store.ts'
 import type { Config } from './config.ts'
@@ -67,7 +68,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   const idle = (generation: string) => {
     if (holder.current?.targets.get(generation)?.role === 'draining') speakUp()
   }
-  const upstreams = createUpstreams()
+  const upstreams = withBreaker(createUpstreams())
   const exchanges = createExchanges(idle)
   const keptSessions = store ?? openSessionStore(':memory:')
   const sessions = createSessions(keptSessions, idle)

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Probe } from '#manifests/table.ts'
 import { type Finding, inquire, NotGood } from './inquire.ts'
+import { Refusal } from './refusal.ts'
 import type { Snapshot, Target } from './table.ts'
 import { UpstreamFailed, type Upstreams } from './upstream.ts'
 
@@ -137,6 +138,8 @@ async function askOnce(watch: Watch, upstreams: Upstreams, signal: AbortSignal):
     const good = Math.min(enough, (watch.probe?.good ?? 0) + 1)
     watch.probe = { ok: true, good, at, era: finding.era, tools: [...finding.tools] }
   } catch (error) {
+    // It was not asked, so that what is known of it still is.
+    if (error instanceof Refusal && error.refusal === 'resting' && watch.probe !== undefined) return
     if (watch.probe?.ok === false) watch.finding = undefined
     const said = error instanceof NotGood && error.said !== '' ? { said: error.said } : {}
     watch.probe = { ok: false, good: 0, at, error: wordsOf(error, watch.target), ...said }

@@ -88,6 +88,11 @@ export const refusals = {
   down: { status: 200, code: -32603, words: '{server} does not answer, try again later' },
   answer: { status: 200, code: -32603, words: '{server} gave an answer that is not MCP ({why})' },
   timeout: { status: 200, code: -32603, words: '{server} did not finish within {seconds} s' },
+  resting: {
+    status: 200,
+    code: -32603,
+    words: '{server} did not answer several times and is not asked now; try again in {seconds} s',
+  },
   budget: {
     status: 200,
     code: -32603,

@@ -1,0 +1,109 @@
+import { Refusal } from './refusal.ts'
+import type { Target } from './table.ts'
+import { type Head, type Sending, UpstreamFailed, type Upstreams } from './upstream.ts'
+
+/** Failures in a row after which an upstream is let alone. */
+const mostFailures = 5
+const firstPause = 1_000
+const longestPause = 30_000
+/** So long may a try take before another one is made, ms. */
+const tryLimit = 10_000
+/** Requests that may be sent again: so many in advance, and one more for so many that were answered. */
+const retriesAhead = 10
+const answersForRetry = 10
+/** What did not fail again for so long is forgotten, ms. */
+const forgetAfter = 3_600_000
+
+/** An upstream that was not reached of late. */
+interface Circuit {
+  failures: number
+  /** When it may be tried again; 0 while it is not let alone. */
+  until: number
+  retries: number
+  failedAt: number
+}
+
+/**
+ * Upstreams of which one that was not reached again and again is let alone for a while: requests to it are refused at once, until one
+ * of them, and only that one, has tried whether it is back. An answer counts as reached, whatever it says, so that refused access is
+ * neither tried nor sent again. What starts, and so is asked often, is not let alone. `now` is in ms.
+ */
+export function withBreaker<T extends Pick<Upstreams, 'send'>>(upstreams: T, now = () => performance.now()): T {
+  const circuits = new Map<string, Circuit>()
+  const open = (key: string): Circuit => {
+    for (const [other, { failedAt }] of circuits) if (now() - failedAt > forgetAfter) circuits.delete(other)
+    const circuit = { failures: 0, until: 0, retries: retriesAhead, failedAt: now() }
+    circuits.set(key, circuit)
+    return circuit
+  }
+  const send: Upstreams['send'] = async (sending, receive) => {
+    const key = keyOf(sending.target)
+    if (key === undefined) return upstreams.send(sending, receive)
+    const isTry = admit(circuits.get(key), sending.target, now())
+    let reached = false
+    const heard = (head: Head) => {
+      reached = true
+      const circuit = circuits.get(key)
+      if (circuit !== undefined && succeed(circuit)) circuits.delete(key)
+      return receive(head)
+    }
+    try {
+      return await upstreams.send(sending, heard)
+    } catch (error) {
+      if (reached) throw error
+      throw fail(circuits.get(key) ?? open(key), { error, isTry, now: now(), sending })
+    }
+  }
+  return { ...upstreams, send }
+}
+
+/** Another address is another upstream. */
+function keyOf({ asked, generation, origin }: Target): string | undefined {
+  return asked === 'seldom' ? `${generation} ${origin}` : undefined
+}
+
+/** Whether a request is the one that tries; throws a `Refusal` while there is one, or none is due. */
+function admit(circuit: Circuit | undefined, { server }: Target, now: number): boolean {
+  if (circuit === undefined || circuit.until === 0) return false
+  if (now < circuit.until)
+    throw new Refusal('resting', { server, seconds: String(Math.ceil((circuit.until - now) / 1_000)) })
+  circuit.until = now + tryLimit
+  return true
+}
+
+/** Whether nothing is left to remember. */
+function succeed(circuit: Circuit): boolean {
+  circuit.failures = 0
+  circuit.until = 0
+  circuit.retries += 1 / answersForRetry
+  return circuit.retries >= retriesAhead
+}
+
+interface Failure {
+  readonly error: unknown
+  readonly isTry: boolean
+  readonly now: number
+  readonly sending: Sending
+}
+
+/** What is to be thrown. Who sent before it was let alone says nothing new of it. */
+function fail(circuit: Circuit, { error, isTry, now, sending }: Failure): unknown {
+  if (!(error instanceof UpstreamFailed)) {
+    // Whoever tried went away: the next one may.
+    if (isTry) circuit.until = now
+    return error
+  }
+  circuit.failedAt = now
+  if (isTry || circuit.until === 0) {
+    circuit.failures++
+    if (circuit.failures >= mostFailures) circuit.until = now + pauseAfter(circuit.failures - mostFailures)
+  }
+  if (error.sent) return error
+  circuit.retries = Math.max(0, circuit.retries - 1)
+  return circuit.retries > 0 ? error : new UpstreamFailed(sending.target, true, error.cause)
+}
+
+/** Proxies that were refused together do not come again together. */
+function pauseAfter(tries: number): number {
+  return Math.min(longestPause, firstPause * 2 ** tries) * (0.8 + 0.4 * Math.random())
+}
