@@ -96,7 +96,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     pool,
     hosting: createHosting({ news, store: keptSessions }, endAt),
     standIns: createStandIns(endAt),
-    budgets: createBudgets(options.budgetStore ?? openBudgetStore(':memory:'), calmly(speakUp)),
+    budgets: budgetsOf(options),
     endsSessions: store === undefined,
     news,
     seal: createSeal(sealKey ?? randomBytes(sealKeyBytes)),
@@ -104,9 +104,18 @@ export function createGateway(options: GatewayOptions): Gateway {
     log,
   }
   holder.onReplace((snapshot) => review(gateway, snapshot))
+  reviewByClock(gateway, signal)
+  return gateway
+}
+
+function reviewByClock(gateway: Gateway, signal: AbortSignal): void {
+  const { holder } = gateway
   const clock = setInterval(() => holder.current && review(gateway, holder.current), reviewPause)
   signal.addEventListener('abort', () => clearInterval(clock), { once: true })
-  return gateway
+}
+
+function budgetsOf({ budgetStore, speakUp }: GatewayOptions): Budgets {
+  return createBudgets(budgetStore ?? openBudgetStore(':memory:'), calmly(speakUp))
 }
 
 /** Says soon that something changed, once for all that changes until then. */
