@@ -1,7 +1,7 @@
 import type { Definition } from '#manifests/definition.ts'
 import type { NoticeKind } from '#manifests/gateway.ts'
 import type { SuspectKind } from '#manifests/suspect.ts'
-import type { Grant } from '#manifests/table.ts'
+import type { Budget, Grant } from '#manifests/table.ts'
 
 /** A file of the commit's tree, as git lists it. */
 export interface TreeEntry {
@@ -83,9 +83,11 @@ export interface Server {
   readonly lock?: Lock
   /** The credential that a server at a url is sent: `secret` is a name in the secrets file. */
   readonly auth?: { readonly secret: string; readonly header: string; readonly scheme: string }
+  /** Calls that all agents share, by name; absent where there is no budget. */
+  readonly budgets?: Readonly<Record<string, Budget>>
   /** Hash of what makes a container what it is, beside its image and its secrets' values. */
   readonly config: string
-  /** Hash of what only the table carries: path, health, timeouts, prefix, description, and how it is asked. */
+  /** Hash of what only the table carries: path, health, timeouts, prefix, description, budgets, and how it is asked. */
   readonly route: string
   /** What loosens the defaults, each in words a person would say: `runs as root (user: 0)`. */
   readonly loosens: readonly string[]

@@ -1,5 +1,6 @@
 import type { Probe } from '#manifests/table.ts'
 import type { Bell } from './bell.ts'
+import { lackingTool } from './budget.ts'
 import type { Server } from './desired.ts'
 import { generationKey, type Host, type ObservedGeneration, type Sight } from './host.ts'
 import type { Heard, Publisher } from './publish.ts'
@@ -28,11 +29,11 @@ export interface Witness {
 
 /**
  * Waits until one live proxy has had three good answers of the generation, or as many as are said, and none has a bad one, of
- * those that came since it was started. Throws `NotReady` when it stops, restarts meanwhile, or is not ready within the server's `start`; that time runs
+ * those that came since it was started; a tool that one of its budgets counts must be among its tools. Throws `NotReady` when it stops, restarts meanwhile, or is not ready within the server's `start`; that time runs
  * only while a proxy is there to ask.
  */
 export async function passGate(
-  server: Pick<Server, 'name' | 'start'> & { readonly answers?: number },
+  server: Pick<Server, 'name' | 'start' | 'budgets'> & { readonly answers?: number },
   spec: string,
   witness: Witness,
   signal: AbortSignal,
@@ -158,13 +159,16 @@ type Verdict =
 function verdictOf(
   key: string,
   live: readonly Heard[],
-  { since, answers = 3 }: { readonly since: number; readonly answers?: number },
+  { since, answers = 3, budgets }: Pick<Server, 'budgets'> & { readonly since: number; readonly answers?: number },
 ): Verdict {
   if (live.length === 0) return { kind: 'pending', because: 'no proxy is there to ask it' }
   const probes = probesOf(key, live, since)
   const bad = badProbe(key, live, since)
   if (bad !== undefined) return { kind: 'pending', because: bad.error ?? 'a probe failed', said: bad.said }
-  return probes.some(({ good }) => good >= answers) ? { kind: 'ready' } : { kind: 'pending', because: 'no answer yet' }
+  const ready = probes.find(({ good }) => good >= answers)
+  if (ready === undefined) return { kind: 'pending', because: 'no answer yet' }
+  const lacking = lackingTool(budgets, ready.tools ?? [])
+  return lacking === undefined ? { kind: 'ready' } : { kind: 'pending', because: lacking }
 }
 
 function probesOf(key: string, live: readonly Heard[], since: number): readonly Probe[] {

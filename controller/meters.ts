@@ -90,8 +90,25 @@ function gaugesOf(status: Status, heard: ReadonlyMap<string, Heard>): Registry {
     ready.set({ server: one.name }, Number(one.phase === 'ready'))
     if (one.calls !== undefined) calls.set({ server: one.name }, one.calls)
   }
+  metersOfBudgets(status, gauge)
   metersOfProxies(status, heard, registry)
   return registry
+}
+
+function metersOfBudgets(
+  { servers }: Status,
+  gauge: (name: string, help: string, labelNames: readonly string[]) => Gauge,
+): void {
+  const labels = ['server', 'budget']
+  const used = gauge('budget_used', 'Calls taken of a budget in the time that runs now.', labels)
+  const limit = gauge('budget_limit', 'Calls that a budget has.', labels)
+  const resets = gauge('budget_resets_timestamp_seconds', 'When a budget is given anew.', labels)
+  for (const { name: server, budgets = {} } of servers)
+    for (const [budget, use] of Object.entries(budgets)) {
+      used.set({ server, budget }, use.used)
+      limit.set({ server, budget }, use.calls)
+      resets.set({ server, budget }, Date.parse(use.resets) / 1_000)
+    }
 }
 
 function metersOfProxies(status: Status, heard: ReadonlyMap<string, Heard>, registry: Registry): void {

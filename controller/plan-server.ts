@@ -223,7 +223,8 @@ function routeCauses(now: TableServer, target: Exclude<Target, { kind: 'held' }>
   const own = (['path', 'prefix', 'description', 'timeout', 'health'] as const).filter(
     (key) => now[key] !== server[key],
   )
-  const keys = [...own, ...pinChanges(now.pins, server)]
+  const budget = JSON.stringify(now.budgets) === JSON.stringify(server.budgets) ? [] : ['budget']
+  const keys = [...own, ...pinChanges(now.pins, server), ...budget]
   return [...(keys.length === 0 ? [] : [`${keys.join(', ')} changed`]), ...(isSentAsBefore ? [] : [resigned])]
 }
 

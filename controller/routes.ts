@@ -59,6 +59,7 @@ function route(target: Exclude<Target, { kind: 'held' }>, upstream: string | und
     timeout: server.timeout,
     ...(server.health === undefined ? {} : { health: server.health }),
     ...pinsOf(server),
+    ...(server.budgets === undefined ? {} : { budgets: server.budgets }),
   }
 }
 

@@ -62,11 +62,11 @@ function running({ server, spec, origin }: { server: string; spec: string; origi
 
 function tableOf(aim: Aim): Table {
   const serving = Object.values(aim.targets).flatMap((one): [string, TableServer][] => {
-    const { name, path, prefix, description, timeout, health } = one.server
+    const { name, path, prefix, description, timeout, health, budgets } = one.server
     const generation = targetKey(one)
     if (generation === undefined) return []
     const route = { generation, upstream: `http://${name}`, path, prefix, description, timeout }
-    return [[name, { ...route, ...(health === undefined ? {} : { health }) }]]
+    return [[name, { ...route, ...(health !== undefined && { health }), ...(budgets !== undefined && { budgets }) }]]
   })
   const draft = { ...emptyDraft(''), servers: Object.fromEntries(serving) }
   return { ...settle(draft, aim), revision: 0 }

@@ -1,5 +1,6 @@
 import type { CommitStatus, ServerStatus, Status } from '#manifests/status.ts'
 import type { Grant, Probe, ToolSuspicion } from '#manifests/table.ts'
+import { budgetsOf, lackingTool } from './budget.ts'
 import type { Server } from './desired.ts'
 import { find, liveReports } from './gate.ts'
 import { type Target, targetKey } from './generation.ts'
@@ -103,6 +104,7 @@ function serverOf(
     ...(origin === undefined ? {} : { commit: origin }),
     ...probed(serving?.generation, facts),
     ...inspected(target, facts, view),
+    ...budgetsOf(name, liveReports(sight, facts.heard)),
     ...(standing.aim.pinned?.has(name) ? { pinned: true } : {}),
     ...(view === 'operator' ? logOf(failure?.log || saidBy(serving?.generation, facts)) : {}),
   }
@@ -148,7 +150,9 @@ function answering(
   const bad = probes.find(({ ok }) => !ok)
   if (bad?.refused) return { phase: 'waiting', reason: refusing(target.server, bad) }
   if (bad !== undefined) return { phase: 'waiting', reason: `does not answer: ${bad.error ?? 'the probe failed'}` }
-  return now
+  const [good] = probes
+  const lacking = good?.tools && lackingTool(target.server.budgets, good.tools)
+  return lacking === undefined ? now : { phase: 'waiting', reason: lacking }
 }
 
 /** Who has to act is whoever owns the credential. */

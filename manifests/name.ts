@@ -61,6 +61,12 @@ export const Value = z
   })
   .transform(String)
 
+/** A tool's name as its server has it, exactly: no pattern. */
+export const ToolName = text(
+  /^\P{Cc}{1,128}$/u,
+  'the name of a tool: 1 to 128 characters, none of them a control character',
+)
+
 /** Prefix of tools on the joint endpoint. Names are split at the first `__`, so it holds none and does not end in `_`. */
 export const Prefix = text(
   /^(?!.*__)(?:[A-Za-z_][A-Za-z0-9_-]{0,19}[A-Za-z0-9-]|[A-Za-z])?$/,

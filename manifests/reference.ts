@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { documents, notEnforced } from './spec.ts'
+import { documents } from './spec.ts'
 
 type Schema = z.core.JSONSchema.BaseSchema
 type Document = keyof typeof documents
@@ -36,14 +36,13 @@ function reference(): string {
 Generated from the schemas in \`manifests/\` by \`npm run schema\`: change those. A first line such as
 \`# yaml-language-server: $schema=../schema/server.json\` lets an editor complete and check a file; the path leads from the
 file to \`manifests/schema/\`. Times are written \`250ms\`, \`60s\`, \`1m30s\` or \`2h\`, amounts of memory \`512m\` or \`1g\`. Unknown
-keys are errors, and so is \`\${…}\` in a value. A key that is *refused* is known, and has no effect in this version.
+keys are errors, and so is \`\${…}\` in a value.
 `
   return [intro, ...names().map(section)].join('\n')
 }
 
 function section(name: Document): string {
-  const refused = notEnforced[name]
-  const rows = rowsOf(jsonSchema(name), '').map((row) => printRow(row, refused))
+  const rows = rowsOf(jsonSchema(name), '').map(printRow)
   const head = '| key | value | default | meaning |\n|---|---|---|---|'
   return `## \`${documents[name].file}\`\n\n${introductions[name]}\n\n${head}\n${rows.join('\n')}\n`
 }
@@ -75,10 +74,9 @@ function isSchema(schema: unknown): schema is Schema {
   return typeof schema === 'object' && schema !== null
 }
 
-function printRow({ key, schema, required }: Row, refused: readonly string[]): string {
+function printRow({ key, schema, required }: Row): string {
   const fallback = required ? 'required' : schema.default === undefined ? '' : `\`${JSON.stringify(schema.default)}\``
-  const note = refused.some((name) => key === name) ? ' *Refused: not enforced by this version.*' : ''
-  return `| \`${key}\` | ${kindOf(schema)} | ${fallback} | ${schema.description ?? ''}${note} |`
+  return `| \`${key}\` | ${kindOf(schema)} | ${fallback} | ${schema.description ?? ''} |`
 }
 
 function kindOf(schema: Schema): string {

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { HttpPath, ImageRef, OutsideUrl } from './address.ts'
 import { Build } from './build.ts'
-import { Prefix, SecretName, ServerName, Value, VariableName } from './name.ts'
+import { Prefix, SecretName, ServerName, ToolName, Value, VariableName } from './name.ts'
 import { duration, Memory } from './quantity.ts'
 import { wrongCharacters } from './suspect.ts'
 import { found, judged, quote } from './text.ts'
@@ -87,9 +87,14 @@ const Auth = z.strictObject({
 })
 
 const Budget = z.strictObject({
-  calls: z.int().min(1).describe('Calls that may be made.'),
+  calls: z.int().min(1).describe('Calls that may be made. One that the server answers with an error is given back.'),
   per: z.enum(['minute', 'hour', 'day']).describe('Time after which they are given anew, in UTC.'),
-  tools: z.array(z.string()).optional().describe('Tools that share them. Default the one of the budget’s name.'),
+  tools: z
+    .array(ToolName)
+    .min(1)
+    .refine((tools) => new Set(tools).size === tools.length, { error: 'a tool is in this list twice' })
+    .optional()
+    .describe('Tools that share them. Default the one of the budget’s name.'),
 })
 
 /** `manifests/servers/<name>.yaml`. Exactly one of `build`, `image` and `url`; none of them means `build: servers/<name>`. */
@@ -136,7 +141,10 @@ export const ServerFile = z.strictObject({
   user: User.optional().describe('User id, or `uid:gid`. Default the image’s, or 10001 where that is root.'),
   tmpfs: z.array(TmpfsPath).prefault(['/tmp']).describe('Paths that it may write to; all else is read-only.'),
   seccomp: z.enum(['default', 'chromium']).prefault('default').describe('`chromium` lets Chromium’s own sandbox work.'),
-  budget: z.record(z.string(), Budget).prefault({}).describe('Calls that all agents share.'),
+  budget: z
+    .record(ToolName, Budget)
+    .prefault({})
+    .describe('Calls that all agents share, by a name: a tool’s, or any with `tools`.'),
   prefix: Prefix.optional().describe(
     'Prefix of its tools on the joint endpoint; "" for none. Default its name, with _ before a digit.',
   ),

@@ -10,14 +10,3 @@ export const documents = {
   gateway: { file: 'manifests/gateway.yaml', schema: GatewayFile },
   lock: { file: 'manifests/tools.lock.yaml', schema: LockFile },
 } as const
-
-/**
- * Keys that are known and have no effect yet, so they are refused where they say more than the default.
- * Whoever builds an effect deletes its name here.
- */
-export const notEnforced = {
-  server: ['budget'],
-  permissions: [],
-  gateway: [],
-  lock: [],
-} as const

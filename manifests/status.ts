@@ -109,6 +109,18 @@ export const ServerStatus = z.strictObject({
   drift: z.array(DriftedTool).optional(),
   /** What tools say that they should not: where, and what. */
   suspicions: z.array(ToolSuspicion).optional(),
+  /** What has been taken of its budgets, as a proxy last said; `resets` is when they are given anew, ISO 8601. */
+  budgets: z
+    .record(
+      z.string(),
+      z.strictObject({
+        used: z.number(),
+        calls: z.number(),
+        per: z.enum(['minute', 'hour', 'day']),
+        resets: z.string(),
+      }),
+    )
+    .optional(),
   /** Whether an operator has rolled it back, until the branch changes it. */
   pinned: z.boolean().optional(),
   /** With the operator token only: last lines of the output of what failed. */

@@ -44,6 +44,15 @@ export const Credential = z.strictObject({
 })
 export type Credential = Readonly<z.infer<typeof Credential>>
 
+/** Calls that all agents share, of tools as their server names them. */
+export const Budget = z.strictObject({
+  calls: z.number().int().positive(),
+  /** Beginning with a whole one in UTC. */
+  per: z.enum(['minute', 'hour', 'day']),
+  tools: z.array(z.string()),
+})
+export type Budget = Readonly<z.infer<typeof Budget>>
+
 export const TableServer = z.strictObject({
   /** `<server>@<spec hash>` of the generation that serves; `<server>@url` for one that runs elsewhere. */
   generation: z.string(),
@@ -61,6 +70,8 @@ export const TableServer = z.strictObject({
   /** Absent where no tool of it is pinned. */
   pins: Pins.optional(),
   credential: Credential.optional(),
+  /** By name; absent where there is none. */
+  budgets: z.record(z.string(), Budget).optional(),
 })
 export type TableServer = Readonly<z.infer<typeof TableServer>>
 
@@ -138,6 +149,16 @@ export const GenerationReport = z.strictObject({
 })
 export type GenerationReport = Readonly<z.infer<typeof GenerationReport>>
 
+/** What has been taken of a budget in the time that runs now, by all proxies together. */
+export const BudgetUse = z.strictObject({
+  used: z.number().int().nonnegative(),
+  calls: z.number().int().positive(),
+  per: Budget.shape.per,
+  /** When it is given anew, ms since the epoch. */
+  resets: z.number().int(),
+})
+export type BudgetUse = Readonly<z.infer<typeof BudgetUse>>
+
 /** The body of `POST /table`: who asks, which revision has taken effect there, and what it sees. */
 export const Report = z.strictObject({
   proxy: z.string(),
@@ -146,6 +167,8 @@ export const Report = z.strictObject({
   generations: z.record(z.string(), GenerationReport),
   /** Of the generations that the last answer asked about (`asksHeader`), as far as they are known. */
   definitions: z.record(z.string(), z.array(Definition)).optional(),
+  /** By server and name; absent where there is none. */
+  budgets: z.record(z.string(), z.record(z.string(), BudgetUse)).optional(),
 })
 export type Report = Readonly<z.infer<typeof Report>>
 

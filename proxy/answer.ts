@@ -87,7 +87,16 @@ export async function answering(
   }
 }
 
-const faults: ReadonlySet<string> = new Set(['down', 'credential', 'no-credential', 'answer', 'timeout', 'internal'])
+const faults: ReadonlySet<string> = new Set([
+  'down',
+  'resting',
+  'credential',
+  'no-credential',
+  'answer',
+  'timeout',
+  'uncounted',
+  'internal',
+])
 
 export function countRefusal({ gateway }: Pick<Visit, 'gateway'>, { refusal }: Refusal): void {
   if (faults.has(refusal)) gateway.counters.errors++

@@ -47,7 +47,7 @@ function dataOf({ text }: Answer): { readonly data: unknown } {
 async function find({ probes }: Gateway, { target, signal }: Question): Promise<Finding> {
   return orAbort(probes.finding(target), signal).catch((cause: unknown) => {
     if (signal.aborted) throw signal.reason
-    const refusal = cause instanceof NotGood ? cause.cause : undefined
+    const refusal = cause instanceof NotGood ? cause.cause : cause
     throw refusal instanceof Refusal ? refusal : new Refusal('down', { server: target.server }, { cause })
   })
 }

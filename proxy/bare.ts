@@ -51,13 +51,14 @@ async function askBare({ visit, server }: Errand, message: Message, sink: Sink):
     const again = () => reach(gateway, server, signal)
     const first = await again()
     using patience = createPatience(exchange, first.timeout)
+    using spending = gateway.budgets.reserve(server, [message])
     const note = (text: string) => {
       patience.progress()
       sink.note(text)
     }
     return await withTarget(first, again, (target) => {
       exchange.move(target.generation)
-      return ask(gateway, { target, agent, era: 'legacy', message, signal, note })
+      return ask(gateway, { target, agent, era: 'legacy', message, signal, spending, note })
     })
   } finally {
     exchange.close()

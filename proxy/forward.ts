@@ -15,6 +15,7 @@ import { Refusal } from './refusal.ts'
 import { rehome } from './rehome.ts'
 import { takesStream } from './reply.ts'
 import type { Session } from './session.ts'
+import type { Spending } from './spending.ts'
 import { grantOf, holds, type Target } from './table.ts'
 import type { Head, Receiver, Sending } from './upstream.ts'
 import type { Visit } from './visit.ts'
@@ -45,12 +46,14 @@ export async function forwardPost(errand: Errand, body: Body, bytes: Buffer): Pr
   const timeout = visit.snapshot.servers.get(server)?.timeout ?? 60_000
   try {
     const first = await targetOf(errand, exchange.signal)
+    using spending = visit.gateway.budgets.reserve(server, body.messages)
     using patience = listens(body) ? undefined : createPatience(exchange, timeout)
     const status = await run(errand, {
       first,
       exchange,
       body,
       bytes,
+      spending,
       progress: (more) => {
         patience?.progress()
         size += more
@@ -86,10 +89,11 @@ interface Run {
   readonly exchange: Exchange
   readonly body: Body
   readonly bytes: Buffer
+  readonly spending: Spending | undefined
   readonly progress: (bytes: number) => void
 }
 
-async function run(errand: Errand, { first, exchange, body, bytes, progress }: Run): Promise<number> {
+async function run(errand: Errand, { first, exchange, body, bytes, spending, progress }: Run): Promise<number> {
   const { visit, session, grant } = errand
   const { request, response, gateway } = visit
   const opens = body.messages.some(({ method }) => method === 'initialize')
@@ -109,6 +113,7 @@ async function run(errand: Errand, { first, exchange, body, bytes, progress }: R
     const sending: Sending = { target, method: 'POST', headers, body: bytes, signal: exchange.signal }
     const receive = (head: Head): Receiver => {
       status = head.status
+      spending?.status(status)
       checkHead(errand, head)
       const given = opens && status < 300 ? head.header('mcp-session-id') : undefined
       const place = given === undefined ? undefined : { generation: target.generation, upstreamId: given }
@@ -117,9 +122,11 @@ async function run(errand: Errand, { first, exchange, body, bytes, progress }: R
       const cached = isCached(body)
       const pinned = pinnedBy(gateway, target)
       const how = { streams, batch: body.batch, cached, progress, answered }
-      return carry(head, { response, grant, session: bound, ...how, ...pinned })
+      const receiver = carry(head, { response, grant, session: bound, ...how, ...pinned })
+      return spending?.watch(head, receiver) ?? receiver
     }
-    const send = () => gateway.upstreams.send(sending, receive)
+    const started = () => spending?.sent()
+    const send = () => gateway.upstreams.send({ ...sending, started }, receive)
     if (!isStrict(target.pins)) return send()
     return refuseWithheldCalls(gateway, target, body.messages, exchange.signal).then(send)
   })

@@ -1,5 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import type { Logger } from 'pino'
+import { withBreaker } from './breaker.ts'
+import { type Budgets, createBudgets } from './budget.ts'
+import { type BudgetStore, openBudgetStore } from './budget-store.ts'
 import type { Config } from './config.ts'
 import { createExchanges, type Exchanges } from './exchange.ts'
 import { createHeeds, type Heeds } from './heed.ts'
@@ -8,7 +11,7 @@ import { createHosting, type Hosting } from './hosting.ts'
 import { endSession } from './inquire.ts'
 import { createInspection, type Inspection } from './inspection.ts'
 import { createNews, type News } from './news.ts'
-import { createPool, endPooled, type Pool, type PooledSession } from './pool.ts'
+import { createPool, endPooled, type Pool } from './pool.ts'
 import { createProbes, type Probes } from './probe.ts'
 import { createSeal, type Seal, sealKeyBytes } from './seal.ts'
 import { createSessions, type Session, type Sessions } from './session.ts'
@@ -33,6 +36,7 @@ export interface Gateway {
   readonly standIns: StandIns
   /** Whether its clients' sessions end with it. */
   readonly endsSessions: boolean
+  readonly budgets: Budgets
   readonly news: News
   readonly seal: Seal
   readonly counters: Record<'requests' | 'refusals' | 'errors', number>
@@ -40,6 +44,8 @@ export interface Gateway {
 }
 
 const reviewPause = 60_000
+/** Within which the controller hears what was taken of a budget, ms. */
+const budgetPause = 1_000
 
 export interface GatewayOptions {
   readonly config: Config
@@ -50,18 +56,21 @@ export interface GatewayOptions {
   readonly sealKey?: Buffer
   /** Where sessions outlive this proxy; default: they end with it. */
   readonly store?: SessionStore
+  /** Where budgets are counted; default: by this proxy alone. */
+  readonly budgetStore?: BudgetStore
   readonly signal: AbortSignal
 }
 
 /** Joins the parts, and makes each look at every new table, and at the clock once a minute. */
-export function createGateway({ config, log, speakUp, sealKey, store, signal }: GatewayOptions): Gateway {
+export function createGateway(options: GatewayOptions): Gateway {
+  const { config, log, speakUp, sealKey, store, signal } = options
   const holder = createHolder()
   const idle = (generation: string) => {
     if (targetOf(generation)?.role === 'draining') speakUp()
   }
   const key = sealKey ?? randomBytes(sealKeyBytes)
   const targetOf = (generation: string) => holder.current?.targets.get(generation)
-  const upstreams = createUpstreams({ current: targetOf, taken: (generation) => probes.taken(generation), key })
+  const upstreams = withBreaker(createUpstreams({ current: targetOf, taken: (one) => probes.taken(one), key }))
   const exchanges = createExchanges(idle)
   const keptSessions = store ?? openSessionStore(':memory:')
   const sessions = createSessions(keptSessions, idle)
@@ -76,7 +85,6 @@ export function createGateway({ config, log, speakUp, sealKey, store, signal }: 
   const inspection = createInspection({ probes, log, changed: speakUp })
   const pool = createPool(upstreams)
   const news = createNews(createViews({ probes, heeds }, () => holder.current))
-  const endAt = (session: PooledSession) => endPooled(upstreams, session)
   const gateway = {
     config,
     holder,
@@ -87,8 +95,9 @@ export function createGateway({ config, log, speakUp, sealKey, store, signal }: 
     heeds,
     inspection,
     pool,
-    hosting: createHosting({ news, store: keptSessions }, endAt),
-    standIns: createStandIns(endAt),
+    hosting: createHosting({ news, store: keptSessions }, (session) => endPooled(upstreams, session)),
+    standIns: createStandIns((session) => endPooled(upstreams, session)),
+    budgets: budgetsOf(options),
     endsSessions: store === undefined,
     news,
     seal: createSeal(key),
@@ -106,9 +115,27 @@ function keepReviewing(gateway: Gateway, signal: AbortSignal): void {
   signal.addEventListener('abort', () => clearInterval(clock), { once: true })
 }
 
+function budgetsOf({ budgetStore, speakUp }: GatewayOptions): Budgets {
+  return createBudgets(budgetStore ?? openBudgetStore(':memory:'), calmly(speakUp))
+}
+
+/** Says soon that something changed, once for all that changes until then. */
+function calmly(say: () => void): () => void {
+  let waits = false
+  return () => {
+    if (waits) return
+    waits = true
+    setTimeout(() => {
+      waits = false
+      say()
+    }, budgetPause).unref()
+  }
+}
+
 function review(gateway: Gateway, snapshot: Snapshot): void {
-  const { exchanges, upstreams, sessions, pool, hosting, standIns, probes, heeds, news, inspection } = gateway
+  const { exchanges, upstreams, sessions, pool, hosting, standIns, probes, heeds, news, inspection, budgets } = gateway
   const now = Date.now()
+  budgets.review(snapshot)
   exchanges.review(snapshot)
   upstreams.review(snapshot)
   for (const session of sessions.review(snapshot, now)) void end(gateway, snapshot, session)

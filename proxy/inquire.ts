@@ -2,11 +2,10 @@ import { hash } from 'node:crypto'
 import type { Definition } from '#manifests/definition.ts'
 import { legacyHeaders, metaKeys, modernHeaders, newestLegacy, ownEnvelope, probing, self } from './envelope.ts'
 import { isRecord } from './message.ts'
-import { isRefused, NotGood } from './not-good.ts'
+import { isRefused, NotGood, unanswered } from './not-good.ts'
 import { type ParamHeader, paramHeadersOf } from './params.ts'
 import { readDefinition, toolTexts } from './pinning.ts'
 import { post, postUntil, type Reply } from './post.ts'
-import { Refusal } from './refusal.ts'
 import type { Target } from './table.ts'
 import type { Upstreams } from './upstream.ts'
 
@@ -69,7 +68,7 @@ export async function inquire(
       said = text
       return true
     }).catch((error: unknown) => {
-      throw error instanceof Refusal ? new NotGood(`${method} answered ${error.about.why}`, '', error) : error
+      throw unanswered(method, error)
     })
     return { ...reply, message, said }
   }
@@ -88,7 +87,7 @@ function isAnswer({ id = null, error }: Readonly<Record<string, unknown>>, metho
 async function checkHealth(upstreams: Upstreams, target: Target, path: string, signal: AbortSignal): Promise<void> {
   const sending = { target, path, method: 'GET', headers: {}, signal } as const
   const { status } = await post(upstreams, sending, () => undefined).catch((error: unknown) => {
-    throw error instanceof Refusal ? new NotGood(`${path} answered ${error.about.why}`, '', error) : error
+    throw unanswered(path, error)
   })
   if (status > 299) throw new Error(`${path} answered HTTP ${status}`)
 }

@@ -154,6 +154,7 @@ async function callOwner(visit: Visit, message: Message, { owner, era, sink }: C
   try {
     const first = await reach(gateway, server, signal)
     using patience = createPatience(exchange, timeout)
+    using spending = gateway.budgets.reserve(server, [message], named.value)
     const note = (text: string) => {
       patience.progress()
       if (isHeard(visit, message, text)) sink.note(visit.only === undefined ? signNote(text, server, owner.lead) : text)
@@ -166,7 +167,7 @@ async function callOwner(visit: Visit, message: Message, { owner, era, sink }: C
       () => reach(gateway, server, signal),
       (target) => {
         exchange.move(target.generation)
-        return ask(gateway, { ...asked, target })
+        return ask(gateway, { ...asked, target, spending })
       },
     )
   } catch (error) {

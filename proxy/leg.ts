@@ -9,6 +9,7 @@ import { isRecord, type Message } from './message.ts'
 import type { PooledSession } from './pool.ts'
 import { post, type Reply } from './post.ts'
 import { Refusal } from './refusal.ts'
+import type { Spending } from './spending.ts'
 import type { Target } from './table.ts'
 import type { Sending } from './upstream.ts'
 
@@ -26,6 +27,8 @@ export interface Question {
   /** Who wants to know; absent where nobody can be asked anything. */
   readonly asker?: Asker
   readonly signal: AbortSignal
+  /** What it has taken of budgets. */
+  readonly spending?: Spending | undefined
   /** Takes each notification that comes before the answer. */
   readonly note: (text: string) => void
 }
@@ -59,7 +62,7 @@ const linger = 1_000
 /** Sends a leg and waits for its answer, not for the end of what carries it. */
 export async function walk(gateway: Gateway, question: Question, leg: Leg): Promise<Answer> {
   const { promise, resolve, reject } = Promise.withResolvers<Answer>()
-  const { target, signal } = question
+  const { target, signal, spending } = question
   const leaving = new AbortController()
   const stop = () => leaving.abort(signal.reason)
   signal.addEventListener('abort', stop, { once: true })
@@ -69,12 +72,17 @@ export async function walk(gateway: Gateway, question: Question, leg: Leg): Prom
     if (lost(status, leg)) return
     answer = readAnswer(text, question, leg)
     if (answer === undefined) return hear(gateway, question, leg, text)
+    spending?.answered(undefined, { error: answer.code !== undefined, result: answer.result })
     resolve(answer)
     timer = setTimeout(() => leaving.abort(new Ended('left', 'answered')), linger)
   }
   const sending = { target, method: 'POST', headers: leg.headers, body: leg.body, signal: leaving.signal } as const
-  post(gateway.upstreams, sending, take)
-    .then((reply) => answer ?? reject(noAnswer(reply, target, leg)), reject)
+  post(gateway.upstreams, { ...sending, started: () => spending?.sent() }, take)
+    .then((reply) => {
+      if (answer !== undefined) return
+      spending?.status(reply.status)
+      reject(noAnswer(reply, target, leg))
+    }, reject)
     .finally(() => {
       clearTimeout(timer)
       signal.removeEventListener('abort', stop)

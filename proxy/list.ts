@@ -10,8 +10,9 @@ import { grantedServers, grantOf } from './table.ts'
 import { uriLead } from './uri.ts'
 import type { Visit } from './visit.ts'
 
-/** How long a list waits for one server, ms. */
+/** How long a list waits for one server, and for one that did not answer last, ms. */
 const serverLimit = 5_000
+const troubledLimit = 200
 const pageLimit = 64
 
 type Era = 'modern' | 'legacy'
@@ -32,7 +33,7 @@ export async function listJoint(
 ): Promise<readonly string[]> {
   const lists = await Promise.all(
     grantedServers(visit.snapshot, visit.agent).map(async (server) => {
-      const limited = AbortSignal.any([signal, AbortSignal.timeout(serverLimit)])
+      const limited = AbortSignal.any([signal, AbortSignal.timeout(limitFor(visit, server))])
       try {
         const listed = await listServer(visit, { server, listing, era }, limited)
         return listed.map((entry) => shown(visit, { server, listing, era }, entry))
@@ -45,6 +46,12 @@ export async function listJoint(
     }),
   )
   return [...new Map(lists.flat()).values()]
+}
+
+/** The others do not wait for one that hangs. */
+function limitFor({ gateway, snapshot }: Visit, server: string): number {
+  const generation = snapshot.servers.get(server)?.generation ?? ''
+  return gateway.probes.probe(generation)?.ok === false ? troubledLimit : serverLimit
 }
 
 /** What is asked of which server. */

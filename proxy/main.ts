@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { type Logger, pino } from 'pino'
 import type { Table } from '#manifests/table.ts'
 import { createApp } from './app.ts'
+import { openBudgetStore } from './budget-store.ts'
 import { type Config, ConfigError, readConfig } from './config.ts'
 import { closeGateway, createGateway, type Gateway } from './gateway.ts'
 import { type Keep, openKeep } from './keep.ts'
@@ -18,8 +19,11 @@ async function main(config: Config, log: Logger): Promise<void> {
   const stop = new AbortController()
   using keep = await openKeep(config.state)
   const sealKey = await readSealKey(config.state)
-  using store = openSessionStore(join(config.state, 'state.db'))
-  const gateway = createGateway({ config, log, sealKey, store, speakUp: () => poll.speakUp(), signal: stop.signal })
+  const stateFile = join(config.state, 'state.db')
+  using store = openSessionStore(stateFile)
+  using budgetStore = openBudgetStore(stateFile)
+  const stores = { store, budgetStore }
+  const gateway = createGateway({ config, log, sealKey, ...stores, speakUp: () => poll.speakUp(), signal: stop.signal })
   const poll = createPoll({
     socket: config.socket,
     report: (asks) => reportOf(gateway, asks),

@@ -17,3 +17,9 @@ export function isRefused(error: unknown): boolean {
   const cause = error instanceof NotGood ? error.cause : undefined
   return cause instanceof Refusal && (cause.refusal === 'credential' || cause.refusal === 'no-credential')
 }
+
+/** What was refused in the place of an answer; who is let alone was not asked. */
+export function unanswered(what: string, error: unknown): unknown {
+  if (!(error instanceof Refusal) || error.refusal === 'resting') return error
+  return new NotGood(`${what} answered ${error.about.why}`, '', error)
+}

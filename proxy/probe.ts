@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Probe } from '#manifests/table.ts'
 import { type Finding, inquire } from './inquire.ts'
 import { isRefused, NotGood } from './not-good.ts'
+import { Refusal } from './refusal.ts'
 import type { Snapshot, Target } from './table.ts'
 import { UpstreamFailed, type Upstreams } from './upstream.ts'
 
@@ -157,6 +158,8 @@ async function askOnce(watch: Watch, upstreams: Upstreams, signal: AbortSignal):
     const good = Math.min(enough, (watch.probe?.good ?? 0) + 1)
     watch.probe = { ok: true, good, at, era: finding.era, tools: [...finding.tools] }
   } catch (error) {
+    // It was not asked, so that what is known of it still is.
+    if (error instanceof Refusal && error.refusal === 'resting' && watch.probe !== undefined) return
     const refused = isRefused(error)
     if (watch.probe?.ok === false && !refused) watch.finding = undefined
     const said = error instanceof NotGood && error.said !== '' ? { said: quoted(error.said, watch.target) } : {}

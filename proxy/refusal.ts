@@ -100,6 +100,21 @@ export const refusals = {
   },
   answer: { status: 200, code: -32603, words: '{server} gave an answer that is not MCP ({why})' },
   timeout: { status: 200, code: -32603, words: '{server} did not finish within {seconds} s' },
+  resting: {
+    status: 200,
+    code: -32603,
+    words: '{server} did not answer several times and is not asked now; try again in {seconds} s',
+  },
+  budget: {
+    status: 200,
+    code: -32603,
+    words: 'The budget "{budget}" of {server} is used up: {calls}, shared by all agents; it comes back at {at}',
+  },
+  uncounted: {
+    status: 200,
+    code: -32603,
+    words: 'Nothing was sent to {server}: its budgets cannot be counted now; try again',
+  },
   input: {
     status: 200,
     code: -32603,

@@ -7,7 +7,7 @@ import type { Gateway } from './gateway.ts'
  * what their tools are.
  */
 export function reportOf(gateway: Gateway, asks: readonly string[]): Report {
-  const { config, holder, counters, exchanges, sessions, probes, inspection } = gateway
+  const { config, holder, counters, exchanges, sessions, probes, inspection, budgets } = gateway
   const snapshot = holder.current
   const generations = [...(snapshot?.targets.keys() ?? [])].map((generation) => {
     const probe = probes.probe(generation)
@@ -15,12 +15,14 @@ export function reportOf(gateway: Gateway, asks: readonly string[]): Report {
     const counts = { calls: exchanges.calls(generation), sessions: sessions.count(generation), ...found }
     return [generation, probe === undefined ? counts : { ...counts, probe }] as const
   })
+  const uses = budgets.uses()
   return {
     proxy: config.name,
     have: snapshot?.table.revision ?? 0,
     counters: { ...counters },
     generations: Object.fromEntries(generations),
     ...(asks.length === 0 ? {} : { definitions: definitionsOf(gateway, asks) }),
+    ...(uses === undefined ? {} : { budgets: uses }),
   }
 }
 

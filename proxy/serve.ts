@@ -5,7 +5,7 @@ import { readBytes } from './body.ts'
 import { type Errand, forwardPost, forwardSession } from './forward.ts'
 import { joinPost, serveHosted } from './join.ts'
 import { judge } from './judge.ts'
-import { type Body, type Message, readBody } from './message.ts'
+import { type Body, isRecord, type Message, readBody } from './message.ts'
 import { checkNames, eraOf, textOf } from './modern.ts'
 import { Refusal } from './refusal.ts'
 import type { Session } from './session.ts'
@@ -62,8 +62,15 @@ async function forward(errand: Errand, { body, bytes, era }: Sent): Promise<void
     if (!(error instanceof Refusal) || error.status !== 200) throw error
     const { response } = errand.visit
     if (response.headersSent) return breakOff(response, body, error)
-    refuseBody(errand.visit, body, new Map(body.messages.map((message) => [message, error])), era)
+    const told = error.refusal === 'budget' ? budgeted(body, error) : body.messages
+    refuseBody(errand.visit, body, new Map(told.map((message) => [message, error])), era)
   }
+}
+
+/** The others of a batch were only not sent. */
+function budgeted({ messages }: Body, { data }: Refusal): readonly Message[] {
+  const tools = isRecord(data) && Array.isArray(data.tools) ? data.tools : []
+  return messages.filter(({ method, params }) => method === 'tools/call' && tools.includes(params.name))
 }
 
 /** Whoever reads a stream that is broken off would wait for its answer. */

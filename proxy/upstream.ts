@@ -11,6 +11,8 @@ export interface Sending {
   readonly headers: Readonly<Record<string, string>>
   readonly body?: Buffer | string
   readonly signal: AbortSignal
+  /** Called when it begins to leave: from then on the upstream may see it. */
+  readonly started?: () => void
 }
 
 export interface Head {
@@ -176,6 +178,7 @@ class Exchanging implements Dispatcher.DispatchHandler {
     this.#settle.sent()
     if (this.#isLeft) controller.abort(new Error('sent elsewhere'))
     else if (this.#sending.signal.aborted) this.stop()
+    else this.#sending.started?.()
   }
 
   onResponseStart(

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
 import { type CommitStatus, ServerStatus, Status } from '#manifests/status.ts'
+import { describeBudgets } from '../budget.ts'
 import { describeDrift } from '../tool-drift.ts'
 import { addWhere, ask, type Where } from './ask.ts'
 import { Fault } from './fault.ts'
@@ -138,6 +139,7 @@ function describeServer(server: ServerStatus): string {
     ['era', server.era],
     ['tools', server.tools?.join(', ')],
     ['calls', server.calls?.toString()],
+    ...describeBudgets(server).map((line) => ['budget', line]),
   ].flatMap(([name = '', value]) => (value === undefined ? [] : [[name, value]]))
   return [
     server.name,

@@ -1,6 +1,5 @@
 import type { z } from 'zod'
 import { ServerFile } from '#manifests/server.ts'
-import { notEnforced } from '#manifests/spec.ts'
 import type { ManifestFault } from '../desired.ts'
 import type { Manifest, Path } from './manifest.ts'
 
@@ -44,7 +43,6 @@ export function faultsOfServer(manifest: Manifest, file: ServerFile): readonly M
   const keys = new Set(entriesOf(manifest.value).map(([key]) => key))
   return [
     ...faultsOfKind(manifest, keys),
-    ...faultsOfEffect(manifest, file, keys),
     ...faultsOfNames(manifest, file),
     ...faultsOfTargets(manifest, file),
     ...faultsOfDockerfile(manifest, file),
@@ -65,14 +63,6 @@ function faultsOfKind(manifest: Manifest, keys: ReadonlySet<string>): readonly M
     ...faults,
     ...idle.map((key) => manifest.fault([key], 'only for a server that runs here, and this one is at a url', 'key')),
   ]
-}
-
-/** Keys whose effect this version does not have; their defaults are harmless. */
-function faultsOfEffect(manifest: Manifest, file: ServerFile, keys: ReadonlySet<string>): readonly ManifestFault[] {
-  const usual = ServerFile.parse({})
-  return notEnforced.server
-    .filter((key) => keys.has(key) && JSON.stringify(file[key]) !== JSON.stringify(usual[key]))
-    .map((key) => manifest.fault([key], 'not enforced by this version', 'key'))
 }
 
 function faultsOfNames(manifest: Manifest, { secrets, env }: ServerFile): readonly ManifestFault[] {

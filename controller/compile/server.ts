@@ -17,7 +17,12 @@ export function createServer(name: string, file: ServerFile, runs: Server['runs'
     ...{ port, env, secrets, volumes, mounts, limits, egress, tmpfs, seccomp },
   }
   const auth = runs.kind === 'url' && file.auth !== undefined ? { auth: file.auth } : {}
-  const route = { path, start, timeout, drain, prefix, description, ...(health !== undefined && { health }) }
+  const budgets = budgetsOf(file)
+  const route = {
+    ...{ path, start, timeout, drain, prefix, description },
+    ...(health !== undefined && { health }),
+    ...(budgets !== undefined && { budgets }),
+  }
   return {
     name,
     runs,
@@ -29,6 +34,14 @@ export function createServer(name: string, file: ServerFile, runs: Server['runs'
     route: contentHash('route', runs.kind === 'url' ? { ...route, ...auth, url: runs.url } : route),
     loosens: [...loosened(container), ...sendings({ runs, ...auth })],
   }
+}
+
+/** A budget that names no tools is of the tool whose name it has. */
+function budgetsOf({ budget }: ServerFile): Server['budgets'] {
+  const entries = Object.entries(budget).map(
+    ([name, { calls, per, tools = [name] }]) => [name, { calls, per, tools }] as const,
+  )
+  return entries.length === 0 ? undefined : Object.fromEntries(entries)
 }
 
 /** A server of the permissions file: as one with a file that says nothing but its url. */

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { CommitStatus, ServerStatus, Status } from '#manifests/status.ts'
+import { describeBudgets } from '../budget.ts'
 import { describeDrift } from '../tool-drift.ts'
 import { Html, html } from './html.ts'
 
@@ -109,7 +110,7 @@ ${servers.map(renderServer)}</tbody>
 function renderServer(server: ServerStatus): Html {
   const tools =
     server.tools === undefined ? html`<span class="soft">not known</span>` : html`${server.tools.join(', ')}`
-  return html`<tr><th scope="row">${server.name}<td>${phase(server.phase)} ${server.reason}<br><span class="soft">${server.description}</span><td>${tools}
+  return html`<tr><th scope="row">${server.name}<td>${phase(server.phase)} ${server.reason}<br><span class="soft">${server.description}</span>${describeBudgets(server).map((line) => html`<br>budget ${line}`)}<td>${tools}
 ${renderTools(server)}${server.log === undefined ? undefined : html`<tr><td colspan="3"><pre>${server.log}</pre>`}
 `
 }

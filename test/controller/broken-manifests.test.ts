@@ -500,6 +500,21 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
       'manifests/permissions.yaml:1:1 required: the agents and what they may use ("agents: {}" for none): is GATEWAY_PATH the folder that holds manifests/?',
     ],
     [
+      'a budget without a tool',
+      wiki('budget: { paint: { calls: 2, per: day, tools: [] } }\n'),
+      'manifests/servers/wiki.yaml:1:47 budget.paint.tools: expected at least 1 entry, found 0',
+    ],
+    [
+      'a tool twice in a budget',
+      wiki('budget: { all: { calls: 2, per: day, tools: [a, b, a] } }\n'),
+      'manifests/servers/wiki.yaml:1:45 budget.all.tools: a tool is in this list twice',
+    ],
+    [
+      'a budget per week',
+      wiki('budget: { paint: { calls: 2, per: week } }\n'),
+      'manifests/servers/wiki.yaml:1:35 budget.paint.per: expected minute, hour or day, found "week"',
+    ],
+    [
       'names that differ in case',
       wiki('', { 'manifests/servers/Wiki.yaml': url }),
       'manifests/servers/Wiki.yaml:1:1 differs from "manifests/servers/wiki.yaml" only in case: on some disks they are one file',
@@ -528,13 +543,6 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
       'a submodule',
       wiki('', { 'manifests/servers': { mode: '160000' } }),
       'manifests/servers:1:1 a submodule cannot hold manifests: its files are not in this repository',
-    ],
-  ],
-  'what this version lacks': [
-    [
-      'a budget',
-      wiki('budget: { read: { calls: 2, per: day } }\n'),
-      'manifests/servers/wiki.yaml:1:1 budget: not enforced by this version',
     ],
   ],
   'credentials of outside servers': [

@@ -103,6 +103,19 @@ prefix: docs
     ])
   })
 
+  test('has budgets, of the tool of their name where they name none', async () => {
+    const found = await server(
+      'budget: { paint: { calls: 2, per: day }, looks: { tools: [look, watch], calls: 5, per: minute } }\n',
+    )
+    expect(found.budgets).toEqual({
+      paint: { calls: 2, per: 'day', tools: ['paint'] },
+      looks: { calls: 5, per: 'minute', tools: ['look', 'watch'] },
+    })
+    const plain = await server('')
+    expect([found.config === plain.config, found.route === plain.route]).toEqual([true, false])
+    expect(plain.budgets).toBeUndefined()
+  })
+
   test('runs an image by its digest', async () => {
     const ref = `ghcr.io/x/wiki:1@sha256:${'a1'.repeat(32)}`
     expect((await server(`image: ${ref}\n`)).runs).toEqual({ kind: 'image', ref })

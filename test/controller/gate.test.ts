@@ -71,6 +71,20 @@ test('does not pass while another live proxy has a bad answer', async () => {
   await expect.poll(gate().state, patience).toBe('not ready within 1 s: HTTP 500')
 })
 
+test('does not pass a server that lacks a tool which one of its budgets counts', async () => {
+  const counted = make.server('wiki', {
+    start: 1_000,
+    budgets: { serch: { calls: 2, per: 'day', tools: ['serch'] } },
+  })
+  report({ probe: probe() })
+  const passing = watch(passGate(counted, spec, { host, stir, publisher }, ending.signal))
+  await expect
+    .poll(passing.state, patience)
+    .toBe(
+      'not ready within 1 s: its budget "serch" counts the tool "serch", which it does not have (did you mean "search"?)',
+    )
+})
+
 test('does not ask a proxy that no longer runs', async () => {
   addProxy('other', 'exited')
   report({ probe: probe() })

@@ -43,6 +43,17 @@ test('tells what is true now, and what the proxies have counted', async () => {
   )
 })
 
+test('tells of each budget what is taken, of how much, and until when', async () => {
+  const paint = { used: 1, calls: 2, per: 'day', resets: '2030-01-03T00:00:00.000Z' } as const
+  expect(await lines(createMeters(), { servers: [serverStatus('wiki', { budgets: { paint } })] })).toEqual(
+    expect.arrayContaining([
+      'gateway_budget_used{server="wiki",budget="paint"} 1',
+      'gateway_budget_limit{server="wiki",budget="paint"} 2',
+      'gateway_budget_resets_timestamp_seconds{server="wiki",budget="paint"} 1893628800',
+    ]),
+  )
+})
+
 test('counts what happens, and forgets a server that is gone', async () => {
   const meters = createMeters()
   meters.passed('host', 'failed', 0.2)

@@ -103,6 +103,14 @@ test('routes in place when only the route changed', () => {
 0 to build, 0 to replace, 0 to remove, 1 to route`)
 })
 
+test('routes in place when a budget changed', () => {
+  const limited = make.server('outline', { budgets: { search: { calls: 2, per: 'day', tools: ['search'] } } })
+  const observed = make.observed([make.running(outline)], { table: make.table([outline]) })
+  expect(picture(make.aim([limited]), observed)).toBe(`
+~   outline   budget changed
+0 to build, 0 to replace, 0 to remove, 1 to route`)
+})
+
 test('removes what the commit no longer names', () => {
   const observed = make.observed([make.running(outline)], { table: make.table([outline]) })
   expect(picture(make.aim([]), observed)).toBe(`

@@ -228,3 +228,29 @@ test('(F33) quotes what a tool should not say to the operator alone', () => {
     { tool: 'search', kind: 'reference', at: 'description', what: 'the name of a tool of another server' },
   ])
 })
+
+test('tells what is taken of a budget, by the last word of any proxy', () => {
+  const say = (at: number, used: number) => {
+    const generations = { [key]: { calls: 0, sessions: 0, probe: probe({ at: 1 }) } }
+    const search = { used, calls: 9, per: 'day', resets: Date.parse('2030-01-03') } as const
+    return { at, report: { proxy: 'p', have: 7, counters: {}, generations, budgets: { wiki: { search } } } }
+  }
+  const heard = new Map(['p1', 'p2', 'p3'].map((name, index) => [name, say([2, 3, 1][index] ?? 0, index)]))
+  const [proxy] = make.sight([]).proxies
+  const proxies = proxy === undefined ? [] : [...heard.keys()].map((name) => ({ ...proxy, name }))
+  const { look } = facts()
+  const seen = look && { ...look, sight: make.sight([make.running(wiki)], { proxies }) }
+  const status = summarise({ ...facts({ heard }), ...(seen && { look: seen }) }, 'public')
+  expect(Status.parse(status).servers[0]?.budgets).toEqual({
+    search: { used: 1, calls: 9, per: 'day', resets: '2030-01-03T00:00:00.000Z' },
+  })
+})
+
+test('tells of a budget that counts a tool which its server does not have', () => {
+  const counted = make.server('wiki', { budgets: { find: { calls: 9, per: 'day', tools: ['find'] } } })
+  const [server] = summarise(facts({ standing: { aim: make.aim([counted]) } }), 'public').servers
+  expect(server).toMatchObject({
+    phase: 'waiting',
+    reason: 'its budget "find" counts the tool "find", which it does not have',
+  })
+})

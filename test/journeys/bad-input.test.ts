@@ -45,7 +45,6 @@ const broken: readonly (readonly [title: string, changes: Readonly<Record<string
   ['a time without a unit', manifest('start: 60\n'), 'wiki.yaml:1:8 start: expected a time such as 250ms'],
   ['an unknown key', manifest('volumse: []\n'), 'wiki.yaml:1:1 volumse: unknown key (did you mean "volumes"?)'],
   ['a key of Compose', manifest('environment: {}\n'), 'wiki.yaml:1:1 environment: unknown key, here it is "env"'],
-  ['a key without effect', manifest('tools: block\n'), 'wiki.yaml:1:1 tools: not enforced by this version'],
   ['privileged', manifest('privileged: true\n'), 'wiki.yaml:1:1 privileged: not allowed: every server runs without'],
   ['the engine’s socket', manifest('volumes: ["/var/run/docker.sock:/x"]\n'), 'wiki.yaml:1:11 volumes[0]: "/var/run/'],
   ['a folder of the machine', manifest('volumes: ["/etc:/x"]\n'), 'wiki.yaml:1:11 volumes[0]: "/etc:/x": no folder of'],

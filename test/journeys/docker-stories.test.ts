@@ -296,7 +296,8 @@ suite('stories on the Docker engine', ['docker'], () => {
     await settled()
     // What a secret is sealed by is the machine's own, and so the seal of what has one is another.
     const needy = expect.stringContaining(`${gateway.instance}-needy-`)
-    expect(await namesOf()).toEqual({ ...before, needy })
+    const proxy = expect.stringContaining(`${gateway.instance}-proxy-`)
+    expect(await namesOf()).toEqual({ ...before, needy, proxy })
     for (const name of ['a', 'b', 'needy']) expect(await called('alpha', name)).toBe(name)
     await publish({ 'README.md': 'nothing of it changes a server' })
     expect((await settled()).plan).toEqual(['0 to build, 0 to replace, 0 to remove'])

@@ -3,7 +3,7 @@ import { Ajv } from 'ajv'
 import formats from 'ajv-formats'
 import { describe, expect, test } from 'vitest'
 import { generated, jsonSchema } from '#manifests/reference.ts'
-import { documents, notEnforced } from '#manifests/spec.ts'
+import { documents } from '#manifests/spec.ts'
 
 const root = new URL('../../', import.meta.url)
 
@@ -17,12 +17,6 @@ describe('what is generated from the schemas', () => {
     const rows = reference?.split('\n').filter((line) => line.startsWith('| `')) ?? []
     expect(rows.length).toBeGreaterThan(50)
     for (const row of rows) expect(row).toMatch(/^\| `[^`]+` \| [^|]+ \| [^|]* \| [^|]{5,} \|$/)
-  })
-
-  test('says of each key that has no effect that it is refused', () => {
-    const reference = generated()['docs/manifests.md'] ?? ''
-    for (const key of [...notEnforced.server, ...notEnforced.gateway])
-      expect(reference).toMatch(new RegExp(`^\\| \`${key}\` .*Refused: not enforced by this version`, 'm'))
   })
 })
 

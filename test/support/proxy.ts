@@ -50,7 +50,9 @@ export function serverAt(name: string, origin: string | undefined, more: Partial
   }
 }
 
-export async function openProxy(options: Pick<GatewayOptions, 'store' | 'sealKey'> = {}): Promise<OpenProxy> {
+export async function openProxy(
+  options: Pick<GatewayOptions, 'store' | 'budgetStore' | 'sealKey'> = {},
+): Promise<OpenProxy> {
   const stop = new AbortController()
   const lines: Record<string, unknown>[] = []
   const log = pino({ level: 'debug' }, { write: (line) => void lines.push(JSON.parse(line)) })
