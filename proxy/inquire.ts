@@ -96,7 +96,7 @@ async function checkHealth(upstreams: Upstreams, target: Target, path: string, s
 async function discover(ask: Ask): Promise<Readonly<Record<string, unknown>> | undefined> {
   const asked = ask('server/discover', { _meta: ownEnvelope }, modernHeaders('server/discover'))
   const answer = await asked.catch((error: unknown) => {
-    if (!(error instanceof NotGood) || error.cause === undefined || isRefused(error)) throw error
+    if (!(error instanceof NotGood) || isRefused(error)) throw error
   })
   if (answer === undefined) return undefined
   const { status, message } = answer

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { closeSync, openSync } from 'node:fs'
 import { createServer } from 'node:net'
@@ -78,13 +79,15 @@ export function isFree({ host, port }: { readonly host: string; readonly port: n
   })
 }
 
-/** A port of 127.0.0.1 that nobody has now. */
-export function freePort(): Promise<number> {
-  return new Promise((found, fail) => {
-    const server = createServer().once('error', fail)
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() => found(typeof address === 'object' && address !== null ? address.port : 0))
-    })
-  })
+/** Below the ports that kernels give to whoever connects, so that none is taken before its program listens. */
+const ports = { from: 20_000, count: 10_000 }
+let next = randomInt(ports.count)
+
+/** A port of 127.0.0.1 that nobody has now, and that is given to nobody else for a while. Throws where all are taken. */
+export async function freePort(): Promise<number> {
+  for (let tried = 0; tried < ports.count; tried++) {
+    const port = ports.from + (next++ % ports.count)
+    if (await isFree({ host: '127.0.0.1', port })) return port
+  }
+  throw new Error(`no port of 127.0.0.1 from ${ports.from} to ${ports.from + ports.count - 1} is free`)
 }

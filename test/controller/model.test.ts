@@ -141,7 +141,14 @@ class Story {
 
   /** Another history with the same content at its end. */
   async #rewrite(): Promise<void> {
-    await core.repository.git('commit', '--quiet', '--amend', '--message', `Rewritten ${this.#random()}`)
+    await core.repository.git(
+      'commit',
+      '--quiet',
+      '--amend',
+      '--allow-empty',
+      '--message',
+      `Rewritten ${this.#random()}`,
+    )
     await core.repository.push({ force: true })
     core.rounds().ask()
   }
