@@ -151,6 +151,7 @@ async function callOwner(visit: Visit, message: Message, { owner, era, sink }: C
     return holds(table, visit.hash, Date.now()) && grant !== undefined && allows(grant, kind, named.value)
   })
   const { signal } = exchange
+  let put: Asker['ask']
   try {
     const first = await reach(gateway, server, signal)
     using patience = createPatience(exchange, timeout)
@@ -160,7 +161,8 @@ async function callOwner(visit: Visit, message: Message, { owner, era, sink }: C
       if (isHeard(visit, message, text)) sink.note(visit.only === undefined ? signNote(text, server, owner.lead) : text)
     }
     const asker = askerFor(visit, message, { server, sink, patience })
-    if (asker.ask !== undefined) visit.session?.callers.set(server, asker.ask)
+    put = asker.ask
+    if (put !== undefined) visit.session?.callers.set(server, put)
     const asked = { agent, era, message, named, asker, headers: paramHeaders(visit.request.headers), signal, note }
     return await withTarget(
       first,
@@ -173,7 +175,8 @@ async function callOwner(visit: Visit, message: Message, { owner, era, sink }: C
   } catch (error) {
     throw refusalOf(gateway, error, { server, timeout })
   } finally {
-    visit.session?.callers.delete(server)
+    // Another call of the same server may have come since.
+    if (put !== undefined && visit.session?.callers.get(server) === put) visit.session.callers.delete(server)
     exchange.close()
   }
 }
