@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process'
 import { createHash, createHmac, randomBytes } from 'node:crypto'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -140,8 +140,11 @@ class TestGateway implements Gateway {
     return spawnController(this.#env)
   }
 
-  doom(boundaries: number): Promise<void> {
-    return writeFile(verdictOf(this.state), String(boundaries))
+  /** Whole at once: it may look at any moment. */
+  async doom(boundaries: number): Promise<void> {
+    const verdict = verdictOf(this.state)
+    await writeFile(`${verdict}.new`, String(boundaries))
+    await rename(`${verdict}.new`, verdict)
   }
 
   async #isUp(): Promise<boolean> {

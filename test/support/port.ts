@@ -1,4 +1,4 @@
-import { once } from 'node:events'
+import { randomInt } from 'node:crypto'
 import { createServer, type Server } from 'node:net'
 
 /** The port that a server listens on. */
@@ -8,11 +8,23 @@ export function portOf(server: Pick<Server, 'address'>): number {
   return address.port
 }
 
+/** Below the ports that kernels give to whoever connects, and beside those that a process host gives to its servers. */
+const ports = { from: 10_000, count: 10_000 }
+let next = randomInt(ports.count)
+
 /** A port of loopback that nobody listened on a moment ago. */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const port = portOf(server)
-  await new Promise((done) => server.close(done))
-  return port
+  for (let tried = 0; tried < ports.count; tried++) {
+    const port = ports.from + (next++ % ports.count)
+    if (await isFree(port)) return port
+  }
+  throw new Error('no port is free')
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((found) => {
+    const server = createServer()
+    server.once('error', () => found(false))
+    server.listen(port, '127.0.0.1', () => server.close(() => found(true)))
+  })
 }
