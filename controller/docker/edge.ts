@@ -147,3 +147,13 @@ async function startAt({ engine }: Estate, id: string, address: string, signal: 
     })
   }
 }
+
+/** The engine gives default route and published port to the first network by name, and edge's must stay that. */
+export function refuseEarlyNetworks(instance: string, networks: readonly string[]): void {
+  const front = frontNetwork(instance)
+  const early = networks.find((name) => name <= front)
+  if (early !== undefined)
+    throw new Error(
+      `GATEWAY_NETWORKS: "${early}" sorts before "${front}", and would take edge's port and route: rename it`,
+    )
+}

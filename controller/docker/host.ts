@@ -5,11 +5,11 @@ import { settleUpdate } from '../update/settle.ts'
 import { grace } from './container.ts'
 import { readCredentials } from './credentials.ts'
 import { takeDown } from './down.ts'
-import { addressOf, edgeName, edgesOf, ensureEdge, refuseForeign } from './edge.ts'
+import { addressOf, edgeName, edgesOf, ensureEdge, refuseEarlyNetworks, refuseForeign } from './edge.ts'
 import type { Engine, EngineContainer } from './engine.ts'
 import { changesOf } from './events.ts'
 import { buildImage, ensurePulled, productName } from './image.ts'
-import { frontNetwork, imageTag, labelsOf, mark } from './labels.ts'
+import { imageTag, labelsOf, mark } from './labels.ts'
 import { plainParts, plainText } from './log.ts'
 import { stand } from './mend.ts'
 import { type Estate, joinForeign } from './network.ts'
@@ -52,8 +52,8 @@ interface Setting {
 }
 
 export async function createDockerHost(engine: Engine, options: DockerHostOptions, signal: AbortSignal): Promise<Host> {
-  const { instance, state, subnets, product } = options
-  refuseEarlyNetworks(options)
+  const { instance, state, subnets, networks, product } = options
+  refuseEarlyNetworks(instance, networks)
   const credentials = () => readCredentials(options.registryAuth)
   await credentials()
   const estate = { engine, instance, subnets, networking: createTurn(), credentials }
@@ -62,23 +62,13 @@ export async function createDockerHost(engine: Engine, options: DockerHostOption
   const edges = await edgesOf(estate, signal)
   await refuseForeign(edges, identity, state)
   if (own !== undefined) await settleUpdate(estate, { own, state }, signal)
-  for (const edge of edges) await joinForeign(estate, edge, options.networks, signal)
+  for (const edge of edges) await joinForeign(estate, edge, networks, signal)
   const made = 'input' in product ? product.input.hash : (await ensurePulled(estate, product.image, signal)).Id
   const run = runMount(own, state)
   const folder = await openRun(run.Type, state)
   const proxy = { product: made, url: options.url, logLevel: options.logLevel, run, folder }
   const renewable = options.selfUpdate ? own : undefined
   return new DockerHost({ options, estate, state: identity, proxy, own: renewable, contained: own !== undefined })
-}
-
-/** The engine gives default route and published port to the first network by name, and edge's must stay that. */
-function refuseEarlyNetworks({ instance, networks }: DockerHostOptions): void {
-  const front = frontNetwork(instance)
-  const early = networks.find((name) => name <= front)
-  if (early !== undefined)
-    throw new Error(
-      `GATEWAY_NETWORKS: "${early}" sorts before "${front}", and would take edge's port and route: rename it`,
-    )
 }
 
 class DockerHost implements Host {
@@ -120,11 +110,15 @@ class DockerHost implements Host {
   async observe(signal: AbortSignal): Promise<Sight> {
     const { instance } = this.#estate
     const ours = labelsOf({ instance })
-    const containers = await this.#seen.check(await this.#engine.containers(ours, signal), signal)
+    const [listed, networks, images] = await Promise.all([
+      this.#engine.containers(ours, signal),
+      this.#engine.networks(signal),
+      this.#engine.images(ours, signal),
+    ])
+    const containers = await this.#seen.check(listed, signal)
     await this.#refuseForeign(containers)
-    const networks = await this.#engine.networks(signal)
     const { networks: foreign } = this.#setting.options
-    return sightOf({ instance, containers, networks, foreign }, await this.#engine.images(ours, signal))
+    return sightOf({ instance, containers, networks, foreign }, images)
   }
 
   build(request: BuildRequest, signal: AbortSignal): Promise<void> {
