@@ -110,7 +110,7 @@ class ProcessHost implements Host {
     const spec = this.wanted.proxy
     const name = `${instance}-proxy-${spec.slice(0, 8)}`
     await this.#demandPort()
-    for (const folder of ['run', 'proxy']) await mkdir(join(state, folder), { recursive: true, mode: 0o700 })
+    for (const folder of ['run', 'proxy', 'code']) await mkdir(join(state, folder), { recursive: true, mode: 0o700 })
     const launch = {
       command: ['node', 'proxy/main.ts'],
       folder: product,

@@ -28,9 +28,10 @@ export function proxyEnvironment(name: string, options: HostOptions): Readonly<R
     GATEWAY_PROXY_LISTEN: addressOf(options),
     GATEWAY_TABLE_SOCKET: join(state, 'run', 'table.sock'),
     GATEWAY_PROXY_STATE: join(state, 'proxy'),
+    NODE_COMPILE_CACHE: join(state, 'code'),
     ...(url === undefined ? {} : { GATEWAY_URL: url }),
     ...(logLevel === undefined ? {} : { LOG_LEVEL: logLevel }),
-  } satisfies Partial<Record<ProxyVariable, string>>
+  } satisfies Partial<Record<ProxyVariable | 'NODE_COMPILE_CACHE', string>>
 }
 
 /** `host:port` */
