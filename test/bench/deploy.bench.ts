@@ -9,13 +9,14 @@ import { type Gateway, startGateway, testToken } from '../support/gateway.ts'
 import { freePort } from '../support/port.ts'
 import { createRepository, type Repository } from '../support/repository.ts'
 import { callSmall, smallServer } from '../support/small-server.ts'
+import { type Figures, median, percentile, timed } from './figures.ts'
 
 /**
  * A deployment by the controller beside `docker-compose up -d --build`, on the same seven small servers and the same engine,
- * in turns within one run. `node test/bench/deploy.bench.ts [rounds]`; needs Docker and a docker-compose of any version.
+ * in turns within one run. Needs Docker and a docker-compose of any version.
  */
 
-const rounds = Number(process.argv[2] ?? 3)
+const rounds = 3
 const names = Array.from({ length: 7 }, (_, index) => `s${index}`)
 const changed = 's3'
 const token = testToken()
@@ -77,12 +78,6 @@ async function watch(call: () => Promise<string>, word: string, change: () => Pr
   const { calls, failures } = await load.stop()
   if (served === 0) throw new Error(`${word} was never served: ${failures.at(-1)}`)
   return { served, calls, failed: failures.length, gap }
-}
-
-async function timed(work: () => Promise<unknown>): Promise<number> {
-  const began = performance.now()
-  await work()
-  return performance.now() - began
 }
 
 /** The same folders under docker-compose, each server on a port of its own. */
@@ -148,65 +143,82 @@ async function grant(gateway: Gateway, repository: Repository, granted: boolean)
   throw new Error('the grant was never enforced')
 }
 
-function percentile(values: readonly number[], share: number): number {
-  return values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * share))] ?? Number.NaN
+/** Its figures are of one kind each: the controller's, and docker-compose's where it has one. */
+type Row = readonly [what: string, ours: string, theirs: string]
+
+interface Changes {
+  readonly ours: readonly Change[]
+  readonly theirs: readonly Change[]
 }
 
-function print(name: string, ours: string, theirs: string): void {
-  console.log(`${name.padEnd(44)} ${ours.padStart(14)} ${theirs.padStart(16)}`)
+function rowsOf({ ours, theirs }: Changes): readonly Row[] {
+  const middle = (changes: readonly Change[], key: keyof Change) => `${median(changes.map((one) => one[key]))} ms`
+  const total = (changes: readonly Change[], key: 'calls' | 'failed') => changes.reduce((sum, one) => sum + one[key], 0)
+  const failed = (changes: readonly Change[]) => `${total(changes, 'failed')} of ${total(changes, 'calls')}`
+  return [
+    ['one server changed until served', middle(ours, 'served'), middle(theirs, 'served')],
+    ['failed calls during it', failed(ours), failed(theirs)],
+    ['longest gap between answers', middle(ours, 'gap'), middle(theirs, 'gap')],
+  ]
 }
 
-await using repository = await createRepository()
-const settings = { 'manifests/gateway.yaml': 'bake: 0s\n', 'manifests/permissions.yaml': permissions(false) }
-const first = await repository.publish({ ...servers('first'), ...settings })
-await using compose = await openCompose()
-await compose.write(servers('first'))
-// A poll once an hour: what is measured is the webhook.
-await using told = new AsyncDisposableStack()
-const gateway = told.use(await startGateway('docker', { GATEWAY_REPO: repository.bare, GATEWAY_POLL: '0 0 * * * *' }))
-const ours: Change[] = []
-const theirs: Change[] = []
-const call = () => callSmall(`${gateway.endpoint}/mcp/${changed}`, token.token, 'word')
-print('', 'controller', 'docker-compose')
-const cold = [await timed(() => gateway.becomes(first)), await timed(compose.up)] as const
-print('seven servers from nothing', `${Math.round(cold[0])} ms`, `${Math.round(cold[1])} ms`)
-for (let round = 0; round < rounds; round++) {
-  const word = `word${round}`
-  ours.push(
-    await watch(call, word, async () => {
+interface Stand {
+  readonly repository: Repository
+  readonly gateway: Gateway
+  readonly compose: Awaited<ReturnType<typeof openCompose>>
+}
+
+async function changeBoth({ repository, gateway, compose }: Stand): Promise<Changes> {
+  const [ours, theirs]: [Change[], Change[]] = [[], []]
+  const call = () => callSmall(`${gateway.endpoint}/mcp/${changed}`, token.token, 'word')
+  for (let round = 0; round < rounds; round++) {
+    const word = `word${round}`
+    const push = async () => {
       await repository.publish(servers(word))
       await gateway.deliver()
-    }),
-  )
-  theirs.push(
-    await watch(compose.call, word, async () => {
+    }
+    const up = async () => {
       await compose.write(servers(word))
       await compose.up()
-    }),
-  )
+    }
+    ours.push(await watch(call, word, push))
+    theirs.push(await watch(compose.call, word, up))
+  }
+  return { ours, theirs }
 }
-const middle = (changes: readonly Change[], key: keyof Change) =>
-  percentile(
-    changes.map((one) => one[key]),
-    0.5,
-  )
-const total = (changes: readonly Change[], key: 'calls' | 'failed') => changes.reduce((sum, one) => sum + one[key], 0)
-print('one server changed until served', `${middle(ours, 'served')} ms`, `${middle(theirs, 'served')} ms`)
-print(
-  'failed calls during it',
-  `${total(ours, 'failed')} of ${total(ours, 'calls')}`,
-  `${total(theirs, 'failed')} of ${total(theirs, 'calls')}`,
-)
-print('longest gap between answers', `${middle(ours, 'gap')} ms`, `${middle(theirs, 'gap')} ms`)
-const grants: number[] = []
-for (let index = 0; index < 40; index++) grants.push(await grant(gateway, repository, index % 2 === 0))
-print('webhook until a grant is enforced, p50', `${Math.round(percentile(grants, 0.5))} ms`, '')
-print('webhook until a grant is enforced, p95', `${Math.round(percentile(grants, 0.95))} ms`, '')
-// Nothing else runs beside either while it is timed.
-await told.disposeAsync()
-const composeIdle = percentile([await timed(compose.up), await timed(compose.up), await timed(compose.up)], 0.5)
-await using polled = await startGateway('docker', { GATEWAY_REPO: repository.bare })
-await polled.becomes(await repository.git('rev-parse', 'HEAD'))
-const idle = await idlePass(polled)
-print('a pass with nothing to do', `${idle.toFixed(1)} ms`, `${Math.round(composeIdle)} ms`)
-print('  as a share of compose', `1/${Math.round(composeIdle / idle)}`, '')
+
+export async function deployBench(): Promise<Figures> {
+  await using repository = await createRepository()
+  const settings = { 'manifests/gateway.yaml': 'bake: 0s\n', 'manifests/permissions.yaml': permissions(false) }
+  const first = await repository.publish({ ...servers('first'), ...settings })
+  await using compose = await openCompose()
+  await compose.write(servers('first'))
+  await using told = new AsyncDisposableStack()
+  // A poll once an hour: what is measured is the webhook.
+  const environment = { GATEWAY_REPO: repository.bare, GATEWAY_POLL: '0 0 * * * *' }
+  const gateway = told.use(await startGateway('docker', environment))
+  const [, ourStart] = await timed(() => gateway.becomes(first))
+  const [, theirStart] = await timed(compose.up)
+  const changes = await changeBoth({ repository, gateway, compose })
+  const grants: number[] = []
+  for (let index = 0; index < 40; index++) grants.push(await grant(gateway, repository, index % 2 === 0))
+  // Nothing else runs beside either while it is timed.
+  await told.disposeAsync()
+  const composeIdle = median([(await timed(compose.up))[1], (await timed(compose.up))[1], (await timed(compose.up))[1]])
+  await using polled = await startGateway('docker', { GATEWAY_REPO: repository.bare })
+  await polled.becomes(await repository.git('rev-parse', 'HEAD'))
+  const idle = await idlePass(polled)
+  const enforced = [0.5, 0.95].map((share) => `${Math.round(percentile(grants, share))} ms`)
+  const rows: readonly Row[] = [
+    ['seven servers from nothing', `${Math.round(ourStart)} ms`, `${Math.round(theirStart)} ms`],
+    ...rowsOf(changes),
+    ['nothing to do', `${idle.toFixed(1)} ms`, `${Math.round(composeIdle)} ms`],
+    ['webhook until a grant is enforced, p50 / p95', enforced.join(' / '), '–'],
+  ]
+  const about =
+    'Seven small servers on the same engine, in turns. A pass with nothing to do counts both of its halves, each as if the other were not.'
+  return {
+    tables: [{ title: 'A deployment', about, columns: ['', 'controller', 'docker-compose up -d --build'], rows }],
+    ratios: { 'a pass with nothing to do beside docker-compose': idle / composeIdle },
+  }
+}

@@ -12,10 +12,11 @@ import { openSource } from '../../controller/source/source.ts'
 import { imageServer } from '../support/core.ts'
 import { wanted } from '../support/make.ts'
 import { createRepository } from '../support/repository.ts'
+import { type Figures, timed } from './figures.ts'
 
 /**
  * How the parts of a pass grow with the manifests: a real repository, its mirror, and all that is pure after them; the host and the
- * proxies are not in it. `node test/bench/growth.bench.ts`
+ * proxies are not in it.
  */
 
 const sizes = [
@@ -32,12 +33,6 @@ function permissions(agents: number): string {
     return `  agent-${index}:\n    token_hash: "sha256:${hash}"\n    servers: [s0, s1]\n`
   })
   return `agents:\n${lines.join('')}`
-}
-
-async function timed<T>(work: () => T | Promise<T>): Promise<readonly [T, string]> {
-  const began = performance.now()
-  const result = await work()
-  return [result, `${(performance.now() - began).toFixed(1)} ms`]
 }
 
 async function measure({ servers, agents }: (typeof sizes)[number]): Promise<readonly string[]> {
@@ -65,14 +60,17 @@ async function measure({ servers, agents }: (typeof sizes)[number]): Promise<rea
     const [, admitted] = await timed(() => settle(table, aim))
     const [steps, planned] = await timed(() => plan(aim, wanted, observed))
     explainLines(steps)
-    return [fetched, compiledIn, looked, aimed, admitted, planned]
+    return [fetched, compiledIn, looked, aimed, admitted, planned].map((ms) => ms.toFixed(1))
   } finally {
     await rm(state, { recursive: true, force: true })
   }
 }
 
-const columns = ['fetch', 'compile', 'look', 'aim', 'table', 'plan']
-const row = (cells: readonly string[]) => cells.map((cell) => cell.padStart(12)).join('')
-console.log(`${'a new commit: fetch, compile; each pass: look, aim, table, plan'}\n`)
-console.log(row(['servers', 'agents', ...columns]))
-for (const size of sizes) console.log(row([`${size.servers}`, `${size.agents}`, ...(await measure(size))]))
+export async function passGrowthBench(): Promise<Figures> {
+  const rows: (readonly (string | number)[])[] = []
+  for (const size of sizes) rows.push([size.servers, size.agents, ...(await measure(size))])
+  const columns = ['servers', 'agents', 'fetch', 'compile', 'look', 'aim', 'table', 'plan'] as const
+  const about =
+    'ms. A new commit is fetched and compiled; each pass looks, aims, brings the table up to date and plans. A real repository and its mirror; without host and proxies.'
+  return { tables: [{ title: 'The parts of a pass, as manifests grow', about, columns, rows }] }
+}

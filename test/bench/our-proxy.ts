@@ -1,0 +1,68 @@
+import { spawnSync } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Table } from '#manifests/table.ts'
+import { freePort } from '../support/port.ts'
+import { agentWith, serverAt, wholeGrant } from '../support/proxy.ts'
+import { openTableServer } from '../support/table-server.ts'
+import { until } from '../support/until.ts'
+import { run } from './program.ts'
+
+export interface OurProxy extends AsyncDisposable {
+  readonly url: string
+  readonly pid: number
+  /** Puts a table in force and waits until the proxy says that it has it. */
+  use(table: Pick<Table, 'agents' | 'servers'>): Promise<void>
+}
+
+const program = new URL('../../proxy/main.ts', import.meta.url).pathname
+
+/** Servers of these origins by the names s0, s1 …, and an agent `a` that may use them all. */
+export function tableOf(origins: readonly string[]): Pick<Table, 'agents' | 'servers'> {
+  const names = origins.map((_, index) => `s${index}`)
+  return {
+    agents: { a: agentWith('a', Object.fromEntries(names.map((name) => [name, wholeGrant]))) },
+    servers: Object.fromEntries(origins.map((origin, index) => [`s${index}`, serverAt(`s${index}`, origin)])),
+  }
+}
+
+/** Compiled code as hosts keep it for their proxies; a program that lacks its environment says so, and leaves its code there. */
+const code = join(tmpdir(), 'bench-code')
+spawnSync(process.execPath, [program], { env: { NODE_COMPILE_CACHE: code } })
+
+/** A proxy in a process of its own, with a controller that hands it tables. */
+export async function openOurProxy(
+  level: 'info' | 'warn',
+  first: Pick<Table, 'agents' | 'servers'>,
+): Promise<OurProxy> {
+  const stack = new AsyncDisposableStack()
+  const controller = stack.use(await openTableServer())
+  const state = await mkdtemp(join(tmpdir(), 'bench-'))
+  stack.defer(() => rm(state, { recursive: true, force: true }))
+  const port = await freePort()
+  let revision = 0
+  const publish = (table: typeof first) =>
+    controller.publish({ revision: ++revision, grantsFile: 'bench', starting: [], draining: [], ...table })
+  publish(first)
+  const running = stack.use(
+    run(process.execPath, [program], {
+      GATEWAY_PROXY_NAME: 'bench',
+      GATEWAY_PROXY_LISTEN: `127.0.0.1:${port}`,
+      GATEWAY_TABLE_SOCKET: controller.socket,
+      GATEWAY_PROXY_STATE: state,
+      LOG_LEVEL: level,
+      NODE_COMPILE_CACHE: code,
+    }),
+  )
+  running.child.stdout?.resume()
+  return {
+    url: `http://127.0.0.1:${port}`,
+    pid: running.pid,
+    use: async (table) => {
+      publish(table)
+      await until('the table is in force', () => controller.latest.get('bench')?.have === revision, 60_000)
+    },
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  }
+}
