@@ -56,8 +56,10 @@ export async function openOurProxy(
     }),
   )
   running.child.stdout?.resume()
+  const url = `http://127.0.0.1:${port}`
+  await until('the proxy has its table', () => isReady(url), 60_000)
   return {
-    url: `http://127.0.0.1:${port}`,
+    url,
     pid: running.pid,
     use: async (table) => {
       publish(table)
@@ -65,4 +67,11 @@ export async function openOurProxy(
     },
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   }
+}
+
+function isReady(url: string): Promise<boolean> {
+  return fetch(`${url}/health`).then(
+    ({ ok }) => ok,
+    () => false,
+  )
 }
