@@ -101,8 +101,9 @@ export function describeWelcome(welcome: Welcome, status: Status): string {
   ].join('\n')
 }
 
+/** One that waits does so for what a person must bring, such as a secret. */
 function isComing({ phase }: ServerStatus): boolean {
-  return phase === 'deploying' || phase === 'waiting'
+  return phase === 'deploying'
 }
 
 function isStuck(server: ServerStatus): boolean {

@@ -147,6 +147,7 @@ describe('the welcome', () => {
       serverStatus('wiki'),
       serverStatus('mail', { phase: 'deploying' }),
       serverStatus('chat', { phase: 'stalled', reason: 'the build failed' }),
+      serverStatus('paint', { phase: 'waiting', reason: 'PAINT_KEY is not in the secrets file' }),
     )
     return describeWelcome({ ...welcome, ...changes }, await controller.status('public'))
   }
@@ -161,6 +162,7 @@ describe('the welcome', () => {
       /^Still on the way: mail$/m,
       /^ {2}draw +it needs a program$/m,
       /^ {2}chat +the build failed; the next commit tries it again$/m,
+      /^ {2}paint +PAINT_KEY is not in the secrets file$/m,
     ])
       expect(text).toMatch(shown)
     expect(text).toContain("git clone -q '/srv/it is here/repo.git' .")

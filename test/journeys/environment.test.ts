@@ -302,6 +302,7 @@ describe('under plain node', () => {
     'proxy/main.ts': { says: /^GATEWAY_PROXY_NAME: missing/ },
     'servers/5etools/main.ts': { says: /^\{.*"msg":"PORT/ },
     'servers/mermaid/main.ts': { says: /"msg":"PORT/ },
+    'servers/outline/main.ts': { says: /"msg":"PORT/ },
     'stdio/main.ts': { says: /^stdio: there is no command to run/ },
   }
 

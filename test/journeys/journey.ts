@@ -20,6 +20,10 @@ function permissions(beta: readonly string[] | undefined): string {
   return `agents:\n${one('alpha', agents.alpha.hash, ['*'])}${second}`
 }
 
+function pathsOf(server: string): readonly string[] {
+  return [`manifests/servers/${server}.yaml`, `servers/${server}`]
+}
+
 /** The main job from end to end, told once for every host. */
 export function journey(runtime: Runtime, unitsOf: (gateway: Gateway) => Units): void {
   describe('a commit deploys, a token calls', () => {
@@ -33,7 +37,7 @@ export function journey(runtime: Runtime, unitsOf: (gateway: Gateway) => Units):
       git = await serveGit(repository.bare, { token: testToken().token })
       await repository.publish({
         'manifests/permissions.yaml': permissions(['5etools']),
-        ...(await checkoutFiles('manifests/servers', 'servers/5etools', 'servers/mermaid', 'servers/kit')),
+        ...(await checkoutFiles(...['5etools', 'mermaid'].flatMap(pathsOf), 'servers/kit')),
       })
       gateway = await startGateway(runtime, { GATEWAY_REPO: git.url, GATEWAY_GIT_TOKEN: git.token ?? '' })
       units = unitsOf(gateway)

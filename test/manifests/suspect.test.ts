@@ -121,7 +121,8 @@ describe('(F33) a tool’s own words', () => {
 
   test('is not suspicious in the manifests and servers of this repository', () => {
     const root = fileURLToPath(new URL('../../', import.meta.url))
-    const files = ['manifests/servers', 'servers/mermaid', 'servers/5etools'].flatMap((folder) =>
+    const servers = readdirSync(`${root}servers`).map((name) => `servers/${name}`)
+    const files = ['manifests/servers', ...servers].flatMap((folder) =>
       readdirSync(`${root}${folder}`)
         .filter((name) => /\.(ya?ml|ts|md)$/.test(name))
         .map((name) => `${root}${folder}/${name}`),

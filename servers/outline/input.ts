@@ -1,0 +1,34 @@
+import { z } from 'zod'
+
+/** Language models write numbers and truth as words too; other kinds are no numbers, whatever JavaScript makes of them. */
+export function count(least: number, most: number) {
+  const asNumber = (given: unknown) =>
+    typeof given === 'string' && /^\s*[-+]?\d+(\.\d+)?\s*$/.test(given) ? Number(given) : given
+  return z.preprocess(asNumber, z.int(`give a whole number, ${least} to ${most}`).min(least).max(most))
+}
+
+export const yesNo = z.preprocess(
+  (given) => (given === 'true' ? true : given === 'false' ? false : given),
+  z.boolean('give true or false'),
+)
+
+export const offset = count(0, 1_000_000)
+
+export const documentId = z
+  .string('give the document’s id or address')
+  .trim()
+  .min(1, 'give the document’s id or address')
+  .max(2_000, 'at most 2000 characters')
+  .describe('A document: its id (UUID), its address, or the end of that (runbook-jsckoBDRDh)')
+
+/** In full, without a flag: a JSON Schema has none. */
+export const uuid = /^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$/
+
+export const collectionId = z
+  .string()
+  .trim()
+  .regex(uuid, 'give a collection’s id, a UUID, as list_collections shows it')
+
+const longest = 1_536_000
+const missing = 'give Markdown'
+export const markdown = z.string(missing).min(1, missing).max(longest, `at most ${longest} characters`)
