@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { ProxyVariable } from '../host.ts'
+import { type ProxyVariable, proxyCommand } from '../host.ts'
 import { confined, grace, pairs } from './container.ts'
 import { proxyPort, runningEdge } from './edge.ts'
 import type { ContainerOptions } from './engine.ts'
@@ -68,7 +68,7 @@ function proxyContainer({ instance, wish, image, edge, name, spec }: Making): Co
     Image: image,
     Labels: labelsOf({ instance, role: 'proxy', spec }),
     User: user,
-    Cmd: ['node', 'proxy/main.ts'],
+    Cmd: [...proxyCommand],
     Env: pairs({ HOME: '/tmp', ...environment(name, wish) }),
     StopTimeout: grace,
     HostConfig: {

@@ -11,6 +11,7 @@ import {
   type HostOptions,
   type Keep,
   lastCalls,
+  proxyCommand,
   type Sight,
   type Wanted,
 } from '../host.ts'
@@ -112,7 +113,7 @@ class ProcessHost implements Host {
     await this.#demandPort()
     for (const folder of ['run', 'proxy', 'code']) await mkdir(join(state, folder), { recursive: true, mode: 0o700 })
     const launch = {
-      command: ['node', 'proxy/main.ts'],
+      command: [...proxyCommand],
       folder: product,
       env: proxyEnvironment(name, this.#options),
     }

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Table } from '#manifests/table.ts'
+import { proxyCommand } from '../../controller/host.ts'
 import { freePort } from '../support/port.ts'
 import { agentWith, serverAt, wholeGrant } from '../support/proxy.ts'
 import { openTableServer } from '../support/table-server.ts'
@@ -16,7 +17,8 @@ export interface OurProxy extends AsyncDisposable {
   use(table: Pick<Table, 'agents' | 'servers'>): Promise<void>
 }
 
-const program = new URL('../../proxy/main.ts', import.meta.url).pathname
+const folder = new URL('../..', import.meta.url).pathname
+const [, ...args] = proxyCommand
 
 /** Servers of these origins by the names s0, s1 …, and an agent `a` that may use them all. */
 export function tableOf(origins: readonly string[]): Pick<Table, 'agents' | 'servers'> {
@@ -29,7 +31,7 @@ export function tableOf(origins: readonly string[]): Pick<Table, 'agents' | 'ser
 
 /** Compiled code as hosts keep it for their proxies; a program that lacks its environment says so, and leaves its code there. */
 const code = join(tmpdir(), 'bench-code')
-spawnSync(process.execPath, [program], { env: { NODE_COMPILE_CACHE: code } })
+spawnSync(process.execPath, args, { cwd: folder, env: { NODE_COMPILE_CACHE: code } })
 
 /** A proxy in a process of its own, with a controller that hands it tables. */
 export async function openOurProxy(
@@ -46,14 +48,18 @@ export async function openOurProxy(
     controller.publish({ revision: ++revision, grantsFile: 'bench', starting: [], draining: [], ...table })
   publish(first)
   const running = stack.use(
-    run(process.execPath, [program], {
-      GATEWAY_PROXY_NAME: 'bench',
-      GATEWAY_PROXY_LISTEN: `127.0.0.1:${port}`,
-      GATEWAY_TABLE_SOCKET: controller.socket,
-      GATEWAY_PROXY_STATE: state,
-      LOG_LEVEL: level,
-      NODE_COMPILE_CACHE: code,
-    }),
+    run(
+      process.execPath,
+      args.map((arg) => (arg.startsWith('-') ? arg : join(folder, arg))),
+      {
+        GATEWAY_PROXY_NAME: 'bench',
+        GATEWAY_PROXY_LISTEN: `127.0.0.1:${port}`,
+        GATEWAY_TABLE_SOCKET: controller.socket,
+        GATEWAY_PROXY_STATE: state,
+        LOG_LEVEL: level,
+        NODE_COMPILE_CACHE: code,
+      },
+    ),
   )
   running.child.stdout?.resume()
   const url = `http://127.0.0.1:${port}`
