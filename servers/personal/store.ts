@@ -1,0 +1,108 @@
+import { DatabaseSync, type SQLInputValue } from 'node:sqlite'
+import type { Activity, Film, Listen, Row, Weight } from './record.ts'
+import { recount, schema, type TableName, tableNames } from './schema.ts'
+import { fold } from './text/fold.ts'
+import type { Zone } from './zone.ts'
+
+export type Values = Readonly<Record<string, SQLInputValue>>
+export type Found = Readonly<Record<string, unknown>>
+
+/** All rows of all files, in memory. */
+export interface Store {
+  /** Rows of a query with named parameters. */
+  readonly all: (sql: string, values?: Values) => readonly Found[]
+  /** Keeps a row aside until its file is published. */
+  readonly stage: (file: number, source: string, row: Row) => void
+  /** What was staged takes the place of what the file held before, at once. */
+  readonly publish: (file: number) => void
+  readonly discard: () => void
+  readonly remove: (file: number) => void
+  /** Finds out anew which plays count; after all that changed in one go. */
+  readonly recount: () => void
+  readonly close: () => void
+}
+
+/** Who tells most of an activity comes first. */
+const ranks = ['Strava', 'Garmin Connect', 'FIT', 'Apple Health']
+
+export function openStore(zone: Zone): Store {
+  const database = new DatabaseSync(':memory:')
+  database.exec(schema)
+  const insert = openInserts(database, zone)
+  const each = (sql: (table: TableName) => string) => tableNames.map(sql).join(';')
+  const discard = () => database.exec(each((table) => `DELETE FROM stage.${table}`))
+  const remove = (file: number) => database.exec(each((table) => `DELETE FROM main.${table} WHERE file = ${file}`))
+  return {
+    all: (sql, values = {}) => database.prepare(sql).all({ ...values }),
+    stage: insert,
+    publish: (file) => {
+      database.exec('BEGIN')
+      remove(file)
+      database.exec(each((table) => `INSERT INTO main.${table} SELECT * FROM stage.${table}`))
+      database.exec('COMMIT')
+      discard()
+    },
+    discard,
+    remove,
+    recount: () => database.exec(recount),
+    close: () => database.close(),
+  }
+}
+
+type Insert = (file: number, source: string, row: Row) => void
+
+function openInserts(database: DatabaseSync, zone: Zone): Insert {
+  const columns = (count: number) => Array.from({ length: count }, () => '?').join(', ')
+  const into = (table: TableName, count: number) =>
+    database.prepare(`INSERT INTO stage.${table} VALUES (${columns(count)})`)
+  const song = openSongs(database)
+  const statements = {
+    listen: into('listen', 7),
+    activity: into('activity', 14),
+    film: into('film', 10),
+    game: into('game', 6),
+    weight: into('weight', 7),
+  }
+  const valuesOf = (row: Row, source: string): readonly SQLInputValue[] => {
+    switch (row.kind) {
+      case 'listen':
+        return [row.at, zone.dayOf(row.at), song(row), row.seconds ?? null, source, 0]
+      case 'activity':
+        return [row.at, zone.dayOf(row.at), ...activityValues(row), source, ranks.indexOf(source)]
+      case 'film':
+        return filmValues(row)
+      case 'game':
+        return [row.appid, row.name, row.minutes, row.recent, row.last ?? null]
+      case 'weight':
+        return [row.at, zone.dayOf(row.at), ...weightValues(row), source]
+      default:
+        return row satisfies never
+    }
+  }
+  return (file, source, row) => void statements[row.kind].run(file, ...valuesOf(row, source))
+}
+
+function activityValues(activity: Activity): readonly SQLInputValue[] {
+  const { sport, name, metres, moving, elapsed, climb, heart, maxHeart, kcal, note = '' } = activity
+  const numbers = [metres, moving, elapsed, climb, heart, maxHeart, kcal].map((value) => value ?? null)
+  return [sport, name, ...numbers, note]
+}
+
+function filmValues({ list, name, year, day, rating, rewatch, tags, review }: Film): readonly SQLInputValue[] {
+  return [list, fold(name), name, year ?? null, day, rating ?? null, Number(rewatch), tags, review]
+}
+
+function weightValues({ kg, fat, note }: Weight): readonly SQLInputValue[] {
+  return [kg, fat ?? null, note]
+}
+
+/** The id of a play's song, made when it is first heard of. */
+function openSongs(database: DatabaseSync): (listen: Listen) => number {
+  const add = database.prepare('INSERT OR IGNORE INTO song VALUES (NULL, ?, ?, ?, ?, ?, ?)')
+  const find = database.prepare('SELECT id FROM song WHERE artist = ? AND title = ? AND album = ?')
+  return ({ artist, title, album }) => {
+    const found = find.get(artist, title, album)?.id
+    if (typeof found === 'number') return found
+    return Number(add.run(artist, title, album, fold(artist), fold(title), fold(album)).lastInsertRowid)
+  }
+}
