@@ -32,12 +32,12 @@ function spanOf(name: string, text: string, today: string): Period {
   const back = /^(\d{1,4})\s*(d|w|m|y)$/i.exec(text)
   if (text === 'today') return { from: today, to: today }
   if (back !== null) return goneBy(Number(back[1]), (back[2] ?? '').toLowerCase(), today)
-  const [, year, month, day] = /^(\d{4})(?:-(\d{1,2})(?:-(\d{1,2}))?)?$/.exec(text) ?? []
+  const [, year = '0', month, day] = /^(\d{4})(?:-(\d{1,2})(?:-(\d{1,2}))?)?$/.exec(text) ?? []
   const start = DateTime.fromObject(
     { year: Number(year), month: Number(month ?? 1), day: Number(day ?? 1) },
     { zone: 'utc' },
   )
-  if (year === undefined || !start.isValid || !isLikely(start.year))
+  if (!start.isValid || !isLikely(start.year))
     throw new ToolFailure(
       `${name} "${text.slice(0, 40)}" is no date: give YYYY-MM-DD, YYYY-MM or YYYY, or 30d, 8w, 6m, 1y for that long ago`,
     )

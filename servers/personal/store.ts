@@ -58,7 +58,7 @@ function openInserts(database: DatabaseSync, zone: Zone): Insert {
   const song = openSongs(database)
   const statements = {
     listen: into('listen', 7),
-    activity: into('activity', 14),
+    activity: into('activity', 15),
     film: into('film', 10),
     game: into('game', 6),
     weight: into('weight', 7),

@@ -31,6 +31,7 @@ export function printOf({ size, mtimeMs, ctimeMs, ino }: Stamp): string {
 }
 
 const headBytes = 64 * 1024
+const pieceBytes = 64 * 1024
 /** Bytes of a file, packed or not. An export of many years is less; what unpacks to more is no export. */
 const mostBytes = 4 * 1024 ** 3
 
@@ -60,20 +61,28 @@ export async function openContent(path: string, signal: AbortSignal): Promise<Op
 }
 
 async function* readPieces(file: FileHandle, packed: boolean, signal: AbortSignal): AsyncGenerator<Buffer> {
-  const source = file.createReadStream({ start: 0, autoClose: false, signal })
-  const stream = packed ? pipeline(source, createGunzip(), () => {}) : source
+  const raw = readRaw(file, signal)
+  const source: AsyncIterable<Buffer> = packed ? pipeline(raw, createGunzip(), () => {}) : raw
   let bytes = 0
   try {
-    for await (const piece of stream) {
-      const buffer = Buffer.from(piece)
-      bytes += buffer.length
+    for await (const piece of source) {
+      bytes += piece.length
       if (bytes > mostBytes) throw new Unreadable(`more than ${mostBytes} bytes when it is unpacked`)
-      yield buffer
+      yield piece
     }
   } catch (error) {
     throw isOfZlib(error) ? new Unreadable(`not a whole .gz: ${error.message}`, { cause: error }) : error
-  } finally {
-    source.destroy()
+  }
+}
+
+/** By positions, so that a file may be read more than once. */
+async function* readRaw(file: FileHandle, signal: AbortSignal): AsyncGenerator<Buffer> {
+  for (let position = 0; ; ) {
+    signal.throwIfAborted()
+    const { bytesRead, buffer } = await file.read({ buffer: Buffer.allocUnsafe(pieceBytes), position })
+    if (bytesRead === 0) return
+    position += bytesRead
+    yield buffer.subarray(0, bytesRead)
   }
 }
 

@@ -24,7 +24,9 @@ export const garmin: Format = {
   holds: ({ table }) => table !== undefined && isGarmin(table),
   read: async function* ({ head: { table }, content, zone, units }) {
     if (table === undefined) throw new Unreadable('no columns of Garmin Connect')
-    const decimals = table.columns.map((_, index) => decimalOf(columnOf(table.samples, index)))
+    // Distances have two decimals, whatever the rest of the table leaves open.
+    const usual = decimalOf(columnOf(table.samples, distance))
+    const decimals = table.columns.map((_, index) => decimalOf(columnOf(table.samples, index), usual))
     const account = { zone, units, decimals, climb: indexOf(table, ...climbs) }
     for await (const cells of readRows(content.text(), table)) yield toActivity(cells, account)
   },

@@ -44,7 +44,7 @@ function addDiary(server: McpServer, desk: Desk): void {
       { ...period, least: least ?? 0, rewatch: rewatch === undefined ? null : Number(rewatch), limit: most },
       Entry,
     )
-    const [newest] = demandSome(rows, `films like that in the diary in ${describePeriod(period)}`)
+    const [newest] = demandSome(rows, `films like that in the diary (${describePeriod(period)})`)
     const lines = rows.map(({ day, name, year, rating, rewatch: again, tags }) => {
       return [day, name, fixed(year), stars(rating), again ? 'yes' : '', tags]
     })

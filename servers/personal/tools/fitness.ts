@@ -51,7 +51,7 @@ function findActivities(desk: Desk, { type, period, metres = 0 }: Wanted): reado
   const fits = ({ day, metres: distance }: Activity) =>
     day >= period.from && day <= period.to && (distance ?? 0) >= metres
   const distance = metres > 0 ? ` of ${metres / 1000} km or more` : ''
-  return demandSome(found.filter(fits), `activities${distance} in ${describePeriod(period)}`)
+  return demandSome(found.filter(fits), `activities${distance} (${describePeriod(period)})`)
 }
 
 function sportsOf(all: readonly Activity[]): string {

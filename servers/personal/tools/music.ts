@@ -54,7 +54,7 @@ function addTop(server: McpServer, desk: Desk): void {
       { ...period, limit: most },
       Top,
     )
-    const [best] = demandSome(rows, `plays in ${describePeriod(period)}`)
+    const [best] = demandSome(rows, `plays (${describePeriod(period)})`)
     const lines = rows.map(({ artist, title, plays, seconds, first, last }, index) => {
       const names = title === null ? [artist] : [artist, title]
       return [String(index + 1), ...names, String(plays), hours(seconds), first, last]
@@ -90,7 +90,7 @@ function addRecent(server: McpServer, desk: Desk): void {
       { ...period, limit: most },
       Play,
     )
-    const [newest] = demandSome(rows, `plays in ${describePeriod(period)}`)
+    const [newest] = demandSome(rows, `plays (${describePeriod(period)})`)
     const lines = rows.map(({ at, artist, title, album, source }) => [zone.timeOf(at), artist, title, album, source])
     return markdownTable(['Time', 'Artist', 'Track', 'Album', 'From'], lines) + more(newest?.total ?? 0, rows.length)
   })

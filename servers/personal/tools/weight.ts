@@ -36,7 +36,7 @@ function addSeries(server: McpServer, desk: Desk): void {
   }
   addQuestion(server, desk, question, ({ group_by: by, ...asked }) => {
     const period = readPeriod(asked, desk.library.zone)
-    const days = demandSome(ask(desk, byDay, { ...period }, Day), `weights in ${describePeriod(period)}`)
+    const days = demandSome(ask(desk, byDay, { ...period }, Day), `weights (${describePeriod(period)})`)
     const groups = [...Map.groupBy(days, ({ day }) => groupOf(day, by))]
     const rows = groups
       .slice(-mostLines)
