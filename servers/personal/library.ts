@@ -34,11 +34,15 @@ export function openLibrary(settings: Settings, ears: Ears): Library {
   const intake = { store, zone, units: settings.PERSONAL_UNITS, signal: ending.signal }
   const settled = Promise.withResolvers<void>()
   const shelf = createShelf(intake, ears)
-  const vigil = openVigil(settings.PERSONAL_DATA_DIR, ending.signal, (reason) =>
-    ears.onTrouble(`the folder is not watched, only looked at every ${settings.PERSONAL_RELOAD_SECONDS} s: ${reason}`),
+  const vigil = openVigil(ending.signal, (reason) =>
+    ears.onTrouble(
+      `changes are not watched for everywhere, only looked for every ${settings.PERSONAL_RELOAD_SECONDS} s: ${reason}`,
+    ),
   )
   const look = async () => {
-    const isWhole = await shelf.look(await walk(settings.PERSONAL_DATA_DIR))
+    const view = await walk(settings.PERSONAL_DATA_DIR)
+    vigil.attend(view.folders)
+    const isWhole = await shelf.look(view)
     settled.resolve()
     if (!isWhole) vigil.ring()
   }

@@ -1,7 +1,7 @@
 /** Two of each table: `main` is what tools ask, `stage` holds a file while it is read. */
 const tables = {
   listen:
-    'at REAL NOT NULL, day TEXT NOT NULL, song INTEGER NOT NULL, seconds REAL, source TEXT NOT NULL, counted INTEGER NOT NULL DEFAULT 0',
+    'at REAL NOT NULL, day TEXT NOT NULL, song INTEGER NOT NULL, track INTEGER NOT NULL, seconds REAL, source TEXT NOT NULL, rank INTEGER NOT NULL, counted INTEGER NOT NULL',
   activity:
     'at REAL NOT NULL, day TEXT NOT NULL, sport TEXT NOT NULL, name TEXT NOT NULL, metres REAL, moving REAL, elapsed REAL, climb REAL, heart REAL, max_heart REAL, kcal REAL, note TEXT NOT NULL, source TEXT NOT NULL, rank INTEGER NOT NULL',
   film: 'list TEXT NOT NULL, key TEXT NOT NULL, name TEXT NOT NULL, year INTEGER, day TEXT NOT NULL, rating REAL, rewatch INTEGER NOT NULL, tags TEXT NOT NULL, review TEXT NOT NULL',
@@ -27,11 +27,14 @@ ATTACH ':memory:' AS stage;
 ${made.join('\n')}
 CREATE TABLE song (
   id INTEGER PRIMARY KEY, artist TEXT NOT NULL, title TEXT NOT NULL, album TEXT NOT NULL,
-  artist_key TEXT NOT NULL, track_key TEXT NOT NULL, album_key TEXT NOT NULL,
+  artist_key TEXT NOT NULL, track_key TEXT NOT NULL, album_key TEXT NOT NULL, track INTEGER NOT NULL,
   UNIQUE (artist, title, album)
 );
 CREATE INDEX listen_day ON listen (day);
 CREATE INDEX listen_file ON listen (file);
+CREATE INDEX listen_track ON listen (track, at);
+CREATE INDEX song_key ON song (artist_key, track_key);
+CREATE INDEX song_track ON song (track);
 CREATE INDEX activity_at ON activity (at);
 CREATE VIEW activities AS
   SELECT * FROM activity AS own WHERE NOT EXISTS (
@@ -56,18 +59,17 @@ CREATE VIEW games AS
 `
 
 /**
- * A play counts if it lasted half a minute, or nobody says how long it lasted; once, although two services may tell of
- * it, one when it began and one when it ended.
+ * A play counts if it lasted half a minute, or nobody says how long it lasted; and once, although two services may tell
+ * of it, one when it began and the other when it ended.
  */
 export const recount = `
 DELETE FROM song WHERE id NOT IN (SELECT song FROM listen);
-UPDATE listen SET counted = heard.counted FROM (
-  SELECT played.rowid AS id, (coalesce(seconds, 30) >= 30
-      AND lag(played.rowid) OVER same IS NULL
-      AND NOT coalesce(at - lag(at) OVER near <= 150 + coalesce(seconds, lag(seconds) OVER near, 0)
-        AND source <> lag(source) OVER near, 0)) AS counted
-  FROM listen AS played JOIN song ON song.id = played.song
-  WINDOW near AS (PARTITION BY artist_key, track_key ORDER BY at, played.rowid),
-    same AS (PARTITION BY artist_key, track_key, at ORDER BY played.rowid)
-) AS heard WHERE heard.id = listen.rowid;
+UPDATE listen SET counted = coalesce(seconds, 30) >= 30 AND NOT EXISTS (
+  SELECT 1 FROM listen AS other
+  WHERE other.track = listen.track AND other.at BETWEEN listen.at - 3600 AND listen.at + 3600
+    AND ((other.rank = listen.rank AND other.at = listen.at AND other.rowid < listen.rowid)
+      OR (other.rank < listen.rank
+        AND (abs(other.at - listen.at) <= 60
+          OR abs(listen.at + listen.seconds - other.at) <= 60
+          OR abs(other.at + other.seconds - listen.at) <= 60))));
 `

@@ -22,8 +22,17 @@ export interface Store {
   readonly close: () => void
 }
 
-/** Who tells most of an activity comes first. */
-const ranks = ['Strava', 'Garmin Connect', 'FIT', 'Apple Health']
+/** Who tells most of a play, or of an activity, comes first. */
+const ranks = [
+  'Spotify (extended)',
+  'ListenBrainz',
+  'Last.fm',
+  'Spotify',
+  'Strava',
+  'Garmin Connect',
+  'FIT',
+  'Apple Health',
+]
 
 export function openStore(zone: Zone): Store {
   const database = new DatabaseSync(':memory:')
@@ -57,7 +66,7 @@ function openInserts(database: DatabaseSync, zone: Zone): Insert {
     database.prepare(`INSERT INTO stage.${table} VALUES (${columns(count)})`)
   const song = openSongs(database)
   const statements = {
-    listen: into('listen', 7),
+    listen: into('listen', 9),
     activity: into('activity', 15),
     film: into('film', 10),
     game: into('game', 6),
@@ -66,7 +75,7 @@ function openInserts(database: DatabaseSync, zone: Zone): Insert {
   const valuesOf = (row: Row, source: string): readonly SQLInputValue[] => {
     switch (row.kind) {
       case 'listen':
-        return [row.at, zone.dayOf(row.at), song(row), row.seconds ?? null, source, 0]
+        return [row.at, zone.dayOf(row.at), ...song(row), row.seconds ?? null, source, ranks.indexOf(source), 0]
       case 'activity':
         return [row.at, zone.dayOf(row.at), ...activityValues(row), source, ranks.indexOf(source)]
       case 'film':
@@ -96,13 +105,17 @@ function weightValues({ kg, fat, note }: Weight): readonly SQLInputValue[] {
   return [kg, fat ?? null, note]
 }
 
-/** The id of a play's song, made when it is first heard of. */
-function openSongs(database: DatabaseSync): (listen: Listen) => number {
-  const add = database.prepare('INSERT OR IGNORE INTO song VALUES (NULL, ?, ?, ?, ?, ?, ?)')
-  const find = database.prepare('SELECT id FROM song WHERE artist = ? AND title = ? AND album = ?')
+/** The ids of a play's song and of its track, which may be on several albums; made when it is first heard of. */
+function openSongs(database: DatabaseSync): (listen: Listen) => readonly [number, number] {
+  const add = database.prepare('INSERT INTO song VALUES (NULL, ?, ?, ?, ?, ?, ?, ?)')
+  const find = database.prepare('SELECT id, track FROM song WHERE artist = ? AND title = ? AND album = ?')
+  const findTrack = database.prepare('SELECT track FROM song WHERE artist_key = ? AND track_key = ? LIMIT 1')
+  const newest = database.prepare('SELECT coalesce(max(track), 0) AS track FROM song')
   return ({ artist, title, album }) => {
-    const found = find.get(artist, title, album)?.id
-    if (typeof found === 'number') return found
-    return Number(add.run(artist, title, album, fold(artist), fold(title), fold(album)).lastInsertRowid)
+    const found = find.get(artist, title, album)
+    if (found !== undefined) return [Number(found.id), Number(found.track)]
+    const keys = [fold(artist), fold(title)] as const
+    const track = Number(findTrack.get(...keys)?.track ?? Number(newest.get()?.track) + 1)
+    return [Number(add.run(artist, title, album, ...keys, fold(album), track).lastInsertRowid), track]
   }
 }

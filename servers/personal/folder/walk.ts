@@ -12,10 +12,18 @@ export interface Found {
   readonly changed: number
 }
 
+/** A folder, which may be another one of the same path later. */
+export interface Place {
+  readonly real: string
+  readonly ino: number
+}
+
 /** A look at a folder. */
 export interface View {
   /** In order of their paths. */
   readonly files: readonly Found[]
+  /** Where changes are to be looked out for: all folders, and those that git keeps its state in. */
+  readonly folders: readonly Place[]
   /** Paths of folders of which nothing is known now, so that nothing in them counts as gone; `''` for all. */
   readonly unknown: readonly string[]
   /** One line for each thing that was not looked into, with the reason. */
@@ -31,14 +39,16 @@ const staleLock = 10 * 60_000
 interface Trail {
   readonly root: string
   readonly files: Found[]
+  readonly folders: Place[]
   readonly unknown: string[]
   readonly faults: string[]
 }
 
 /** Lists every file in a folder, except what is hidden. Links are not followed: what they lead to inside is there itself. */
 export async function walk(folder: string): Promise<View> {
-  const trail: Trail = { root: await rootOf(folder), files: [], unknown: [], faults: [] }
-  if (trail.root === '') return { files: [], unknown: [''], faults: ['the folder of exports is not there'] }
+  const trail: Trail = { root: await rootOf(folder), files: [], folders: [], unknown: [], faults: [] }
+  if (trail.root === '')
+    return { files: [], folders: [], unknown: [''], faults: ['the folder of exports is not there'] }
   await enter(trail, trail.root, 0)
   if (trail.files.length >= most.files) trail.faults.push(`more than ${most.files} files: the rest is not looked at`)
   return { ...trail, files: trail.files.toSorted((a, b) => (a.path < b.path ? -1 : 1)) }
@@ -50,6 +60,7 @@ async function rootOf(folder: string): Promise<string> {
 
 async function enter(trail: Trail, folder: string, depth: number): Promise<void> {
   const path = pathOf(trail, folder)
+  await attend(trail, folder)
   const entries = await entriesOf(folder)
   if (typeof entries === 'string' || depth > most.depth) {
     trail.unknown.push(path)
@@ -63,6 +74,7 @@ async function enter(trail: Trail, folder: string, depth: number): Promise<void>
 }
 
 async function take(trail: Trail, real: string, entry: Dirent, depth: number): Promise<void> {
+  if (entry.name === '.git' && entry.isDirectory()) await attend(trail, real)
   if (entry.name.startsWith('.') || skipped.has(entry.name) || trail.files.length >= most.files) return
   if (entry.isDirectory()) await enter(trail, real, depth + 1)
   else if (entry.isSymbolicLink()) await judgeLink(trail, real)
@@ -73,10 +85,15 @@ async function take(trail: Trail, real: string, entry: Dirent, depth: number): P
   }
 }
 
+async function attend(trail: Trail, real: string): Promise<void> {
+  const stamp = await lstat(real).catch(() => undefined)
+  if (stamp !== undefined) trail.folders.push({ real, ino: stamp.ino })
+}
+
 async function judgeLink(trail: Trail, link: string): Promise<void> {
   const target = await realpath(link).catch(() => undefined)
   if (target === undefined) trail.faults.push(`${pathOf(trail, link)}: a link that leads nowhere`)
-  else if (!target.startsWith(trail.root + sep))
+  else if (!`${target}${sep}`.startsWith(trail.root + sep))
     trail.faults.push(`${pathOf(trail, link)}: a link that leaves the folder is not followed`)
 }
 
