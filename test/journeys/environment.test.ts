@@ -303,6 +303,7 @@ describe('under plain node', () => {
     'servers/5etools/main.ts': { says: /^\{.*"msg":"PORT/ },
     'servers/mermaid/main.ts': { says: /"msg":"PORT/ },
     'servers/outline/main.ts': { says: /"msg":"PORT/ },
+    'servers/personal/main.ts': { says: /"msg":"PERSONAL_DATA_DIR is not set/ },
     'stdio/main.ts': { says: /^stdio: there is no command to run/ },
   }
 
