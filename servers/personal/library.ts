@@ -1,5 +1,5 @@
 import { openVigil } from './folder/vigil.ts'
-import { type View, walk } from './folder/walk.ts'
+import { type View, walk, whyUnreadable } from './folder/walk.ts'
 import { type Intake, takeIn } from './intake.ts'
 import type { Settings } from './settings.ts'
 import type { Source } from './source.ts'
@@ -62,10 +62,7 @@ export function openLibrary(settings: Settings, ears: Ears): Library {
     sources: shelf.sources,
     faults: shelf.faults,
     settled: settled.promise,
-    ready: async () => {
-      const { unknown, faults } = await walk(settings.PERSONAL_DATA_DIR)
-      return unknown.includes('') ? faults[0] : undefined
-    },
+    ready: () => whyUnreadable(settings.PERSONAL_DATA_DIR),
     close: async () => {
       ending.abort()
       settled.resolve()

@@ -58,13 +58,16 @@ CREATE VIEW games AS
   FROM game GROUP BY appid;
 `
 
+/** What a play must have lasted to count. */
+export const leastSeconds = 30
+
 /**
  * A play counts if it lasted half a minute, or nobody says how long it lasted; and once, although two services may tell
  * of it, one when it began and the other when it ended.
  */
 export const recount = `
 DELETE FROM song WHERE id NOT IN (SELECT song FROM listen);
-UPDATE listen SET counted = coalesce(seconds, 30) >= 30 AND NOT EXISTS (
+UPDATE listen SET counted = coalesce(seconds, ${leastSeconds}) >= ${leastSeconds} AND NOT EXISTS (
   SELECT 1 FROM listen AS other
   WHERE other.track = listen.track AND other.at BETWEEN listen.at - 3600 AND listen.at + 3600
     AND ((other.rank = listen.rank AND other.at = listen.at AND other.rowid < listen.rowid)

@@ -1,6 +1,6 @@
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite'
 import type { Activity, Film, Listen, Row, Weight } from './record.ts'
-import { recount, schema, type TableName, tableNames } from './schema.ts'
+import { leastSeconds, recount, schema, type TableName, tableNames } from './schema.ts'
 import { fold } from './text/fold.ts'
 import type { Zone } from './zone.ts'
 
@@ -17,7 +17,7 @@ export interface Store {
   readonly publish: (file: number) => void
   readonly discard: () => void
   readonly remove: (file: number) => void
-  /** Finds out anew which plays count; after all that changed in one go. */
+  /** Finds out anew which plays count, if any came or went; after all that changed in one go. */
   readonly recount: () => void
   readonly close: () => void
 }
@@ -39,8 +39,14 @@ export function openStore(zone: Zone): Store {
   database.exec(schema)
   const insert = openInserts(database, zone)
   const each = (sql: (table: TableName) => string) => tableNames.map(sql).join(';')
+  const holds = database.prepare('SELECT EXISTS (SELECT 1 FROM main.listen WHERE file = ?) AS some')
+  /** Whether plays came or went since they were counted. */
+  let isStale = false
   const discard = () => database.exec(each((table) => `DELETE FROM stage.${table}`))
-  const remove = (file: number) => database.exec(each((table) => `DELETE FROM main.${table} WHERE file = ${file}`))
+  const remove = (file: number) => {
+    isStale ||= holds.get(file)?.some === 1
+    database.exec(each((table) => `DELETE FROM main.${table} WHERE file = ${file}`))
+  }
   return {
     all: (sql, values = {}) => database.prepare(sql).all({ ...values }),
     stage: insert,
@@ -49,11 +55,15 @@ export function openStore(zone: Zone): Store {
       remove(file)
       database.exec(each((table) => `INSERT INTO main.${table} SELECT * FROM stage.${table}`))
       database.exec('COMMIT')
+      isStale ||= holds.get(file)?.some === 1
       discard()
     },
     discard,
     remove,
-    recount: () => database.exec(recount),
+    recount: () => {
+      if (isStale) database.exec(recount)
+      isStale = false
+    },
     close: () => database.close(),
   }
 }
@@ -75,7 +85,15 @@ function openInserts(database: DatabaseSync, zone: Zone): Insert {
   const valuesOf = (row: Row, source: string): readonly SQLInputValue[] => {
     switch (row.kind) {
       case 'listen':
-        return [row.at, zone.dayOf(row.at), ...song(row), row.seconds ?? null, source, ranks.indexOf(source), 0]
+        return [
+          row.at,
+          zone.dayOf(row.at),
+          ...song(row),
+          row.seconds ?? null,
+          source,
+          ranks.indexOf(source),
+          isWhole(row),
+        ]
       case 'activity':
         return [row.at, zone.dayOf(row.at), ...activityValues(row), source, ranks.indexOf(source)]
       case 'film':
@@ -89,6 +107,11 @@ function openInserts(database: DatabaseSync, zone: Zone): Insert {
     }
   }
   return (file, source, row) => void statements[row.kind].run(file, ...valuesOf(row, source))
+}
+
+/** Until it is found out who else tells of it, a play counts if it lasted long enough. */
+function isWhole({ seconds = leastSeconds }: Listen): number {
+  return Number(seconds >= leastSeconds)
 }
 
 function activityValues(activity: Activity): readonly SQLInputValue[] {

@@ -1,5 +1,5 @@
 import type { Dirent } from 'node:fs'
-import { lstat, readdir, realpath } from 'node:fs/promises'
+import { lstat, opendir, readdir, realpath } from 'node:fs/promises'
 import { join, relative, sep } from 'node:path'
 import { printOf } from './content.ts'
 
@@ -36,6 +36,8 @@ const skipped = new Set(['node_modules'])
 /** A lock that is older was left by a git that was killed. */
 const staleLock = 10 * 60_000
 
+const absent = 'the folder of exports is not there'
+
 interface Trail {
   readonly root: string
   readonly files: Found[]
@@ -44,11 +46,20 @@ interface Trail {
   readonly faults: string[]
 }
 
+/** Why a folder cannot be looked into; undefined if it can. */
+export async function whyUnreadable(folder: string): Promise<string | undefined> {
+  try {
+    await (await opendir(folder)).close()
+    return undefined
+  } catch (error) {
+    return reasonOf(error) === 'ENOENT' ? absent : `the folder of exports cannot be read: ${reasonOf(error)}`
+  }
+}
+
 /** Lists every file in a folder, except what is hidden. Links are not followed: what they lead to inside is there itself. */
 export async function walk(folder: string): Promise<View> {
   const trail: Trail = { root: await rootOf(folder), files: [], folders: [], unknown: [], faults: [] }
-  if (trail.root === '')
-    return { files: [], folders: [], unknown: [''], faults: ['the folder of exports is not there'] }
+  if (trail.root === '') return { files: [], folders: [], unknown: [''], faults: [absent] }
   await enter(trail, trail.root, 0)
   if (trail.files.length >= most.files) trail.faults.push(`more than ${most.files} files: the rest is not looked at`)
   return { ...trail, files: trail.files.toSorted((a, b) => (a.path < b.path ? -1 : 1)) }

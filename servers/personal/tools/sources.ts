@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { McpServer } from '../../kit/tool.ts'
 import type { Source } from '../source.ts'
 import { addQuestion, type Desk } from './desk.ts'
-import { markdownTable } from './table.ts'
+import { flatten, markdownTable } from './table.ts'
 
 const mostRows = 200
 const mostFaults = 50
@@ -48,6 +48,6 @@ function faultOf({ path, fault }: Source): readonly string[] {
 }
 
 function listed(faults: readonly string[]): string {
-  const shown = faults.slice(0, mostFaults).map((fault) => `- ${fault.replace(/[\p{Cc}\s]+/gu, ' ')}`)
+  const shown = faults.slice(0, mostFaults).map((fault) => `- ${flatten(fault)}`)
   return [...shown, ...(faults.length > mostFaults ? [`- and ${faults.length - mostFaults} more`] : [])].join('\n')
 }

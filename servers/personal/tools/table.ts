@@ -7,11 +7,13 @@ export function markdownTable(columns: readonly string[], rows: readonly (readon
 }
 
 function cellOf(text: string): string {
-  const flat = text
-    .replace(/[\p{Cc}\p{Cf}\s]+/gu, ' ')
-    .trim()
-    .replaceAll('|', '\\|')
+  const flat = flatten(text).replaceAll('|', '\\|')
   return flat.length > longestCell ? `${flat.slice(0, longestCell)}…` : flat
+}
+
+/** One line, without signs that nobody sees. */
+export function flatten(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}\s]+/gu, ' ').trim()
 }
 
 /** With so many decimals, and none where the value is not known. */
