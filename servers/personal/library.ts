@@ -43,7 +43,6 @@ export function openLibrary(settings: Settings, ears: Ears): Library {
     const view = await walk(settings.PERSONAL_DATA_DIR)
     vigil.attend(view.folders)
     const isWhole = await shelf.look(view)
-    settled.resolve()
     if (!isWhole) vigil.ring()
   }
   const unlessEnding = (error: unknown) => {
@@ -52,6 +51,7 @@ export function openLibrary(settings: Settings, ears: Ears): Library {
   const keepUp = async () => {
     while (!ending.signal.aborted) {
       await look().catch(unlessEnding)
+      settled.resolve()
       await vigil.next(settings.PERSONAL_RELOAD_SECONDS).catch(unlessEnding)
     }
   }

@@ -263,6 +263,11 @@ describe('weights', () => {
     expect(pounds.rows).toMatchObject([{ kg: expect.closeTo(80.014, 3) }])
   })
 
+  test('that somebody lifted are none of the body', async () => {
+    const gym = 'Date,Exercise,Weight,Reps\n2025-03-09 07:00,Squat,80,5\n'
+    expect(await read(gym)).toEqual({ format: undefined, rows: [] })
+  })
+
   test('of an old openScale have semicolons, days before months and commas', async () => {
     const old = '"dateTime";"weight";"fat";"water";"muscle"\n"18.04.2021 11:51";80,1;20,3;53,0;40,5\n'
     const { format, rows } = await read(old)

@@ -26,7 +26,7 @@ const words: Readonly<Record<string, readonly string[]>> = {
     'rennradfahren',
     'fahrt',
   ].concat(['sortieàvélo', 'vélo', 'cyclisme', 'ciclismo', 'bicicleta', 'giro', 'fietsen', 'fietsrit', 'pedalada']),
-  'mountain bike': ['mountainbikeride', 'mountainbiking', 'mountainbiken', 'mountainbikefahrt'],
+  'mountain bike ride': ['mountainbikeride', 'mountainbiking', 'mountainbiken', 'mountainbikefahrt'],
   'gravel ride': ['gravelride', 'gravelcycling', 'gravelunpavedcycling'],
   'e-bike ride': ['ebikeride', 'ebiking', 'ebikefahrt', 'emountainbikeride'],
   'indoor ride': ['virtualride', 'indoorcycling', 'indoorradfahren', 'spinning', 'virtuelleradfahrt'],

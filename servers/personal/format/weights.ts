@@ -8,6 +8,9 @@ import type { Format, Reading } from './format.ts'
 const kgOf = { kg: 1, lb: 0.45359237 } as const
 
 const times = ['datetime', 'date', 'time', 'datum', 'zeit', 'timestamp']
+const weights = ['weight', 'gewicht']
+const fats = ['fat', 'fett']
+const notes = ['comment', 'comments', 'kommentar', 'note']
 
 /** A scale's app: many columns, and 0.0 for what was not measured. Its weights are in kg. */
 export const openscale: Format = {
@@ -26,12 +29,17 @@ export const withings: Format = {
   },
 }
 
-/** Any table with a time and a weight. */
+/** A table of times and weights, with little else: a log of the gym has weights, too. */
 export const plainWeights: Format = {
   name: 'weights',
-  holds: ({ table }) =>
-    table !== undefined && indexOf(table, ...times) >= 0 && indexOf(table, 'weight', 'gewicht') >= 0,
+  holds: ({ table }) => table !== undefined && isPlain(table),
   read: (reading) => readWeights(reading, { kg: reading.units === 'metric' ? kgOf.kg : kgOf.lb, fat: 'percent' }),
+}
+
+function isPlain(table: Table): boolean {
+  if (indexOf(table, ...times) < 0 || indexOf(table, ...weights) < 0) return false
+  const known = [...times, ...weights, ...fats, ...notes, 'water', 'muscle', 'bone', 'bmi']
+  return table.columns.every((column) => known.includes(column.toLowerCase()))
 }
 
 function isOpenScale(table: Table): boolean {
@@ -99,8 +107,8 @@ function withingsColumns({ columns }: Table): Columns {
 function namedColumns(table: Table): Columns {
   return {
     time: indexOf(table, ...times),
-    weight: indexOf(table, 'weight', 'gewicht'),
-    fat: indexOf(table, 'fat', 'fett'),
-    note: indexOf(table, 'comment', 'comments', 'kommentar', 'note'),
+    weight: indexOf(table, ...weights),
+    fat: indexOf(table, ...fats),
+    note: indexOf(table, ...notes),
   }
 }

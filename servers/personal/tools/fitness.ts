@@ -1,6 +1,7 @@
 import { DateTime } from 'luxon'
 import { z } from 'zod'
 import { type McpServer, ToolFailure } from '../../kit/tool.ts'
+import { sportOf } from '../format/sport.ts'
 import { describePeriod, groupOf, type Period, readPeriod } from '../period.ts'
 import { addQuestion, ask, type Desk, demandSome, limit, more, span } from './desk.ts'
 import { clock, fixed, hours, markdownTable } from './table.ts'
@@ -37,7 +38,7 @@ interface Wanted {
 
 /** @throws ToolFailure where there is none, naming the sports that there are if none is of the sport. */
 function findActivities(desk: Desk, { type, period, metres = 0 }: Wanted): readonly Activity[] {
-  const wanted = (type ?? '').toLowerCase()
+  const wanted = sportOf(type ?? '')
   const of = (name: string) => name === wanted || name.endsWith(` ${wanted}`) || name.startsWith(`${wanted} `)
   const all = ask(
     desk,
