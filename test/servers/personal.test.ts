@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { chmodSync, truncateSync } from 'node:fs'
+import { readFileSync, truncateSync } from 'node:fs'
 import { mkdir, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -419,7 +419,6 @@ describe('a folder of bad input', () => {
     execFileSync('mkfifo', [join(folder.path, 'pipe.csv')])
     await mkdir(join(folder.path, '.git'))
     await writeFile(join(folder.path, '.git', 'hidden.json'), steam)
-    chmodSync(join(folder.path, 'good.json'), 0o444)
     program = await launchProgram(main, { PERSONAL_DATA_DIR: folder.path, PERSONAL_REDACT: 'off' })
     client = await connectCurl(`${program.url}/mcp`)
     sources = (await client.callTool('data_sources')).text
@@ -525,9 +524,8 @@ describe('personal as a program', () => {
     const { program, rows } = await serveFolder({ 'export.xml': `<HealthData>${half}${weight}${half}</HealthData>` })
     const read = async () => beginnings(await rows('data_sources'))
     await expect.poll(read, { timeout: 120_000, interval: 200 }).toEqual([['export.xml', 'Apple Health', '1']])
-    const peak = Number(
-      /^VmHWM:\s+(\d+) kB$/m.exec(execFileSync('cat', [`/proc/${program.pid}/status`], { encoding: 'utf8' }))?.[1],
-    )
+    const status = readFileSync(`/proc/${program.pid}/status`, 'utf8')
+    const peak = Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1])
     expect(peak).toBeLessThan(250_000)
   })
 })
