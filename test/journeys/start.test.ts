@@ -76,6 +76,7 @@ suite('npm start in a fresh clone, with processes', ['tools'], () => {
   test('names what cannot run here, and why', () => {
     expect(started.output()).toMatch(/^ {2}mermaid +it needs chromium-headless-shell, which is not on the PATH$/m)
     expect(started.output()).toMatch(/^ {2}outline +OUTLINE_API_KEY is not in the secrets file/m)
+    expect(started.output()).toMatch(/^ {2}personal +this machine offers no folder named personal \(GATEWAY_MOUNTS\)$/m)
   })
 
   test('prints what an MCP client takes', async () => {
@@ -86,7 +87,7 @@ suite('npm start in a fresh clone, with processes', ['tools'], () => {
 
   test.each([
     [['status'], /^5etools +ready +8 tools/m],
-    [['history'], /degraded {2}(\w+, )*outline(, \w+)* (is|are) not as the commit says$/m],
+    [['history'], /degraded {2}(\w+, )*outline, personal(, \w+)* are not as the commit says$/m],
     [['validate'], /^valid: \d+ servers, 0 agents$/m],
     [['plan', '--base', 'HEAD'], /^0 to build, 0 to replace, 0 to remove$/m],
     [['token', 'new', 'agent-x'], /^cgw_\S{43}$/m],
