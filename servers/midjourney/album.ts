@@ -33,7 +33,7 @@ export class Album {
     this.#kept = rows(
       Picture,
       `SELECT pictures.* FROM pictures JOIN tasks ON tasks.id = task WHERE keeping = 'kept'
-       ORDER BY tasks.ended DESC, task, number`,
+       ORDER BY tasks.ended DESC, task, number DESC`,
     )
   }
 
@@ -51,7 +51,7 @@ export class Album {
     return this.#waiting()
   }
 
-  /** Newest first. */
+  /** As they were fetched, newest first. */
   kept(): readonly Picture[] {
     return this.#kept()
   }
