@@ -56,7 +56,7 @@ function pictureLine(picture: Picture): string {
   const { number, url, keeping, reason } = picture
   switch (keeping) {
     case 'kept':
-      return `${number}. ${url} (kept here as ${uriOf(picture)}, ${picture.type}, ${size(picture.bytes ?? 0)})`
+      return `${number}. ${url} (kept here, ${picture.type}, ${size(picture.bytes ?? 0)})`
     case 'waiting':
       return `${number}. ${url} (${reason === '' ? 'being fetched' : `not fetched yet: ${reason}`})`
     case 'dropped':

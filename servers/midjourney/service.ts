@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { Kind } from './task.ts'
 import { taskId } from './task.ts'
 import { createWire, type Reply } from './wire.ts'
-import { explainCode } from './words.ts'
+import { explainCode, showable } from './words.ts'
 
 /** What became of a request for a task. */
 export type Submission =
@@ -32,13 +32,15 @@ export interface Service {
 const paths = { generate: 'generate', upscale: 'generateUpscale', vary: 'generateVary' } as const
 /** ms */
 const submitLimit = 20_000
-const lookLimit = 10_000
+/** Of one look, ms. */
+export const lookLimit = 10_000
 /** Readiness is waited for 5 s. */
 const checkLimit = 4_000
 const checkLasts = 60_000
 
 const Accepted = z.looseObject({ taskId })
-const Url = z.union([z.string(), z.looseObject({ resultUrl: z.string() }).transform(({ resultUrl }) => resultUrl)])
+const Address = z.string().regex(/^https?:\/\/\S{1,2000}$/)
+const Url = z.union([Address, z.looseObject({ resultUrl: Address }).transform(({ resultUrl }) => resultUrl)])
 /** Documented as an object; some clients have met its JSON as a text. */
 const Result = z.preprocess(unquoted, z.looseObject({ resultUrls: z.array(Url) }))
 const Record = z.looseObject({
@@ -79,7 +81,8 @@ function lookOf(reply: Reply): Look {
   if (!record.success) return { kind: 'silent', reason: 'the service knows no such task' }
   const { successFlag, resultInfoJson, errorMessage } = record.data
   if (successFlag === 0) return { kind: 'running' }
-  if (successFlag !== 1) return { kind: 'failed', reason: errorMessage || 'the service does not say why' }
+  if (successFlag !== 1)
+    return { kind: 'failed', reason: showable(errorMessage ?? '') || 'the service does not say why' }
   const result = Result.safeParse(resultInfoJson)
   if (result.success && result.data.resultUrls.length > 0) return { kind: 'done', urls: result.data.resultUrls }
   return { kind: 'silent', reason: 'the service said that it is done, and named no pictures' }

@@ -1,6 +1,5 @@
 import type { z } from 'zod'
 import { type Answer, ToolFailure } from '../kit/tool.ts'
-import { uriOf } from './album.ts'
 import type { alterInput, getInput } from './order.ts'
 import { type Blocks, report } from './report.ts'
 import type { Studio } from './studio.ts'
@@ -40,7 +39,7 @@ async function recall({ ledger, service, watch }: Studio, id: string, signal: Ab
   if (seen.kind === 'silent') throw new ToolFailure(`There is no task ${id} here; list_images has all. ${seen.reason}`)
   ledger.adopt(id)
   watch.follow(id)
-  await watch.news(id, 2 * watch.first, signal)
+  await watch.news(id, watch.firstLook, signal)
 }
 
 /** Waits until a task has its pictures here, or at least has tried. */
@@ -73,12 +72,11 @@ function pictureOf({ album }: Studio, id: string, number: number): Picture {
 
 async function inside({ album }: Studio, picture: Picture): Promise<Blocks> {
   const bytes = await album.read(picture)
-  if (bytes === undefined || picture.type === null) return []
+  if (bytes === undefined || picture.type === null) return say(`Picture ${picture.number} is not here to be shown:`)
   if (bytes.length <= mostInside) return [{ type: 'image', data: bytes.toString('base64'), mimeType: picture.type }]
-  return [
-    {
-      type: 'text',
-      text: `Picture ${picture.number} is too large to be shown here: read ${uriOf(picture)}, or open its link.`,
-    },
-  ]
+  return say(`Picture ${picture.number} is too large to be shown here: read its resource, or open its link.`)
+}
+
+function say(text: string): Blocks {
+  return [{ type: 'text', text }]
 }

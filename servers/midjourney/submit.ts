@@ -31,8 +31,8 @@ export async function submit(
       log.error({ kind, reason: submission.reason }, 'nobody knows whether a task was accepted')
       return unknown(submission.reason)
     case 'accepted':
-      ledger.accept(entry, submission.id)
       log.info({ task: submission.id, kind }, 'task accepted')
+      ledger.accept(entry, submission.id)
       watch.follow(submission.id)
       return await firstNews(studio, submission.id, signal)
     default:
@@ -41,7 +41,7 @@ export async function submit(
 }
 
 async function firstNews({ ledger, album, watch }: Studio, id: string, signal: AbortSignal): Promise<Answer> {
-  await watch.news(id, 2 * watch.first, signal)
+  await watch.news(id, watch.firstLook, signal)
   const task = ledger.find(id)
   if (task === undefined) throw new Error(`task ${id} is not in the ledger`)
   if (task.state === 'failed') throw new ToolFailure(`The service could not draw it: ${task.reason}. ${free}`)

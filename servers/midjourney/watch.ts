@@ -5,7 +5,7 @@ import type { Album } from './album.ts'
 import { type Fetched, fetchPicture } from './fetch-picture.ts'
 import type { Ledger } from './ledger.ts'
 import type { Guard } from './public-address.ts'
-import type { Service } from './service.ts'
+import { lookLimit, type Service } from './service.ts'
 import type { NamedTask, Picture } from './task.ts'
 
 /** What keeps an eye on tasks until their pictures are here. */
@@ -14,8 +14,8 @@ export interface Watch {
   follow(id: string): void
   /** Waits for news of a task: a look at it, or a picture that is here. At most so many ms, or until the signal. */
   news(id: string, limit: number, signal: AbortSignal): Promise<void>
-  /** When a task is first looked at, ms after it was accepted. */
-  readonly first: number
+  /** The first look at a task has ended so long after it was followed, ms. */
+  readonly firstLook: number
   close(): Promise<void>
 }
 
@@ -47,7 +47,7 @@ export function createWatch(parts: Parts): Watch {
   }
   return {
     follow,
-    first,
+    firstLook: first + lookLimit,
     news: async (id, limit, signal) => {
       const end = AbortSignal.any([signal, stop.signal, AbortSignal.timeout(limit)])
       await once(news, id, { signal: end }).catch(() => undefined)

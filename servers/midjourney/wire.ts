@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { firstLine } from '../kit/first-line.ts'
 import { readLimited } from './limited.ts'
+import { showable } from './words.ts'
 
 /** What came of a request. */
 export type Reply =
@@ -26,14 +27,13 @@ const Body = z.looseObject({
 })
 
 const mostBytes = 2 ** 20
-const mostWords = 300
 
 /** Where no connection was made, nothing was asked. */
 const unconnected = /^(ECONNREFUSED|ENOTFOUND|EAI_\w+|EHOSTUNREACH|ENETUNREACH|UND_ERR_CONNECT_TIMEOUT|\w*CERT\w*)$/
 
 /** Asks the service with the key, which is in none of its words. */
 export function createWire(base: URL, key: string): (path: string, question: Question) => Promise<Reply> {
-  const shown = (text: string) => showable(text.replaceAll(key, '…'))
+  const keyless = (text: string) => text.replaceAll(key, '…')
   return async (path, { limit, body, signal }) => {
     const limited = AbortSignal.timeout(limit)
     const request = {
@@ -46,18 +46,19 @@ export function createWire(base: URL, key: string): (path: string, question: Que
     } as const
     try {
       const response = await fetch(new URL(`/api/v1/mj/${path}`, base), request)
-      return replyOf(response.status, (await readLimited(response.body, mostBytes)).toString(), shown)
+      const text = (await readLimited(response.body, mostBytes)).toString()
+      return replyOf(response.status, keyless(text))
     } catch (error) {
-      return failureOf(error, limited.aborted ? `no answer within ${limit / 1000} s` : shown(said(error)))
+      return failureOf(error, limited.aborted ? `no answer within ${limit / 1000} s` : showable(keyless(said(error))))
     }
   }
 }
 
-function replyOf(status: number, text: string, shown: (text: string) => string): Reply {
+function replyOf(status: number, text: string): Reply {
   const body = Body.safeParse(parsed(text))
   if (body.success) {
     const { code, msg, data } = body.data
-    return { kind: 'said', code, words: shown(msg ?? ''), data }
+    return { kind: 'said', code, words: showable(msg ?? ''), data }
   }
   if (status >= 300 && status < 500) return { kind: 'said', code: status, words: '', data: undefined }
   return { kind: 'unclear', reason: `The service answered HTTP ${status} with something else than JSON` }
@@ -89,10 +90,4 @@ function causeOf(error: unknown): z.infer<typeof Cause> {
   const given = error instanceof Error ? error.cause : undefined
   const cause = given instanceof AggregateError ? given.errors[0] : given
   return cause instanceof Error ? Cause.parse({ ...cause, message: cause.message }) : Cause.parse({})
-}
-
-/** One line, not long, without what a terminal or a model may take for more than words. */
-function showable(text: string): string {
-  const line = text.replace(/[\p{C}\s]+/gu, ' ').trim()
-  return line.length > mostWords ? `${line.slice(0, mostWords)}…` : line
 }

@@ -1,3 +1,5 @@
+const mostWords = 300
+
 /** What each status in a body means, and who can do what about it. */
 const meanings: Readonly<Record<number, string>> = {
   400: 'The service found something wrong in the request: change it',
@@ -16,4 +18,10 @@ const meanings: Readonly<Record<number, string>> = {
 export function explainCode({ code, words }: { readonly code: number; readonly words: string }): string {
   const meaning = meanings[code] ?? `The service refused it with code ${code}`
   return words === '' ? meaning : `${meaning} (it said: ${words})`
+}
+
+/** Words of others in one line, not long, without what a terminal or a model may take for more than words. */
+export function showable(text: string): string {
+  const line = text.replace(/[\p{C}\s]+/gu, ' ').trim()
+  return line.length > mostWords ? `${line.slice(0, mostWords)}…` : line
 }

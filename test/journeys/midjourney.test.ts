@@ -1,10 +1,12 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { z } from 'zod'
 import { checkoutFiles } from '../support/checkout.ts'
 import { type Caller, callers } from '../support/clients.ts'
 import { type Gateway, startGateway, testToken } from '../support/gateway.ts'
-import { type Midapi, openMidapi } from '../support/midapi.ts'
+import { type Midapi, openMidapi, picture } from '../support/midapi.ts'
 import { createRepository, type Repository } from '../support/repository.ts'
 import { until } from '../support/until.ts'
 
@@ -46,6 +48,13 @@ afterAll(async () => {
 beforeEach(() => {
   fake.begin = 'done'
 })
+
+async function openReader() {
+  const client = new Client({ name: 'journey', version: '1' }, { versionNegotiation: { mode: 'auto' } })
+  const requestInit = { headers: { authorization: `Bearer ${agents.beta.token}` } }
+  await client.connect(new StreamableHTTPClientTransport(new URL(`${gateway.endpoint}/mcp`), { requestInit }))
+  return Object.assign(client, { [Symbol.asyncDispose]: () => client.close() })
+}
 
 const own = async () => (await gateway.status()).servers.find(({ name }) => name === 'midjourney')
 const draw = (caller: Caller, prompt: string) => caller.call('midjourney__generate_image', { prompt })
@@ -92,8 +101,14 @@ test('two agents share the day’s two tasks, and the third is refused with the 
 })
 
 test('what was drawn is still there for all, and has a budget of its own to be enlarged', async () => {
+  await using reader = await openReader()
   const [id = ''] = /mj_task_\d+(?= done: "a lighthouse")/.exec(await beta.call('midjourney__list_images', {})) ?? []
   expect(await beta.call('midjourney__get_image', { task_id: id, wait_seconds: 20 })).toMatch(/4\. .*kept here/)
+  const { content } = await reader.callTool({ name: 'midjourney__get_image', arguments: { task_id: id } })
+  const [link] = content.filter(({ type }) => type === 'resource_link')
+  const { uri } = z.object({ uri: z.string() }).parse(link)
+  const { contents } = await reader.readResource({ uri })
+  expect(contents).toEqual([{ uri, mimeType: 'image/png', blob: picture(1).toString('base64') }])
   expect(await alpha.call('midjourney__upscale_image', { task_id: id, index: 1 })).toMatch(/Task mj_task_\d+/)
   await until('the status says what was used', async () => {
     const { images, enlargements } = (await own())?.budgets ?? {}
