@@ -52,14 +52,15 @@ export interface Midapi extends AsyncDisposable {
 
 const types: Readonly<Record<string, string>> = { generateUpscale: 'mj_upscale', generateVary: 'mj_variation' }
 
-export async function openMidapi(key = 'mk-test'): Promise<Midapi> {
-  const fake = new FakeMidapi(key)
-  await fake.listen()
+/** `host` is what others call this machine; where that is not loopback, it listens on every address. */
+export async function openMidapi(host = '127.0.0.1'): Promise<Midapi> {
+  const fake = new FakeMidapi()
+  await fake.listen(host)
   return fake
 }
 
 class FakeMidapi implements Midapi {
-  readonly key: string
+  readonly key = 'mk-test'
   readonly tasks = new Map<string, FakeTask>()
   readonly asked: Asked[] = []
   readonly tricks: Trick[] = []
@@ -72,13 +73,9 @@ class FakeMidapi implements Midapi {
   }
   readonly #server = createServer((request, response) => void this.#answer(request, response))
 
-  constructor(key: string) {
-    this.key = key
-  }
-
-  async listen(): Promise<void> {
-    await once(this.#server.listen(0, '127.0.0.1'), 'listening')
-    this.url = `http://127.0.0.1:${portOf(this.#server)}`
+  async listen(host: string): Promise<void> {
+    await once(this.#server.listen(0, host === '127.0.0.1' ? host : '0.0.0.0'), 'listening')
+    this.url = `http://${host}:${portOf(this.#server)}`
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
