@@ -21,8 +21,9 @@ suite('midjourney, held to its service’s contract', ['shared-data'], () => {
   let prism: Prism
   let program: Program
   let client: McpClient
-  const folder = mkdtempSync(join(tmpdir(), 'midjourney-'))
+  let folder: string
   beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'midjourney-'))
     fake = await openMidapi()
     prism = await openPrism(contract, fake.url)
     program = await launchProgram(main, {
