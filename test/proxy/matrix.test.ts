@@ -34,7 +34,7 @@ const spots: readonly Spot[] = upstreamKinds.flatMap((upstreamKind) =>
   places(names[upstreamKind]).flatMap((place) =>
     clientKinds.map((clientKind) => ({
       ...{ clientKind, upstreamKind, place },
-      title: `${clientKind} client, ${upstreamKind} server, ${place.path}`,
+      title: `${place.path}: ${clientKind} to ${upstreamKind}`,
       key: `${clientKind}-${upstreamKind}-${place.path.slice(1)}`.replaceAll(/\W+/g, '-'),
     })),
   ),

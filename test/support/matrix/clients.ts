@@ -19,6 +19,8 @@ export interface CallOptions {
 
 /** An official client, whichever it is, and what it was asked and told. */
 export interface MatrixClient extends AsyncDisposable {
+  /** As it was negotiated. */
+  readonly era: 'legacy' | 'modern' | undefined
   readonly sessionId: string | undefined
   /** Messages of questions that it was asked, and addresses that it was sent to. */
   readonly asked: readonly string[]
@@ -91,6 +93,7 @@ async function connectV1(url: string, headers: Record<string, string>): Promise<
   const transport = new V1Transport(new URL(url), { fetch, requestInit: { headers }, reconnectionOptions })
   await client.connect(transport)
   return {
+    era: 'legacy',
     get sessionId() {
       return transport.sessionId
     },
@@ -134,8 +137,10 @@ async function connectV2(
   client.setNotificationHandler('notifications/resources/updated', ({ params }) => void told.push(params.uri))
   const transport = new V2Transport(new URL(url), { fetch, requestInit: { headers }, reconnectionOptions })
   await client.connect(transport)
-  const isModern = client.getProtocolEra() === 'modern'
+  const era = client.getProtocolEra()
+  const isModern = era === 'modern'
   return {
+    era,
     get sessionId() {
       return transport.sessionId
     },

@@ -1,6 +1,6 @@
 import { expect } from 'vitest'
 import { until } from '../until.ts'
-import type { CallOptions, ClientKind, MatrixClient } from './clients.ts'
+import { type CallOptions, type ClientKind, eraOf, type MatrixClient } from './clients.ts'
 import { promptNames, question } from './script.ts'
 import type { MatrixUpstream, UpstreamKind } from './upstreams.ts'
 
@@ -33,6 +33,9 @@ export type Feature = (pair: Pair) => Promise<void>
 
 const echo = ({ client, place }: Pair, key: string) => client.call(place.tool('echo'), { key })
 
+/** Whether the server said a line. */
+export const said = ({ upstream }: Pair, line: string) => upstream.backstage.said.has(line)
+
 /** Begins a call that lasts until its key is released, and waits until the server says that it has it. */
 export async function hold(pair: Pair, key: string, { client = pair.client, ...options }: Holding = {}) {
   let steps = 0
@@ -42,25 +45,30 @@ export async function hold(pair: Pair, key: string, { client = pair.client, ...o
     (text) => text,
     (error: unknown) => (error instanceof Error ? error : new Error(String(error))),
   )
-  await until('the server holds the call', () => pair.upstream.backstage.said.has(`holding ${key}`))
+  await until('the server holds the call', () => said(pair, `holding ${key}`))
   await until('its client knows', () => steps === 1)
   return { outcome }
 }
+
+/** Waits until the server knows that nobody waits for a held call: it was told, or its program, which had nobody else, was ended. */
+export const knowsEnd = (pair: Pair, key: string) =>
+  until('the server knows', () => ['cancelled', 'left'].some((how) => said(pair, `${how} ${key}`)))
 
 interface Holding extends CallOptions {
   readonly client?: MatrixClient
 }
 
-async function asks(pair: Pair, tool: string, { said, words }: { said: readonly string[]; words: string }) {
+async function asks(pair: Pair, tool: string, { asked, words }: { asked: readonly string[]; words: string }) {
   const { client, place } = pair
   const before = client.asked.length
   expect(await client.call(place.tool(tool))).toBe(words)
-  expect(client.asked.slice(before)).toEqual(said)
+  expect(client.asked.slice(before)).toEqual(asked)
 }
 
 /** Those of which clients, servers and this gateway must make one whole, whatever their eras. */
 export const features = {
-  list: async ({ client, place }) => {
+  list: async ({ clientKind, client, place }) => {
+    expect(client.era).toBe(eraOf(clientKind))
     const names = await client.tools()
     expect(names).toEqual(expect.arrayContaining(['echo', 'count', 'hold', 'form', 'sample'].map(place.tool)))
     expect(new Set(names).size).toBe(names.length)
@@ -84,18 +92,18 @@ export const features = {
     const { outcome } = await hold(pair, key, { signal: stop.signal })
     stop.abort()
     expect(await outcome).toBeInstanceOf(Error)
-    await until('the server is told', () => pair.upstream.backstage.said.has(`cancelled ${key}`))
+    await knowsEnd(pair, key)
     expect(await echo(pair, 'next')).toBe('next')
   },
 
-  'elicitation form': (pair) => asks(pair, 'form', { said: [pair.place.asks(question.form)], words: 'hello Ann' }),
+  'elicitation form': (pair) => asks(pair, 'form', { asked: [pair.place.asks(question.form)], words: 'hello Ann' }),
 
   'elicitation url': (pair) =>
-    asks(pair, 'visit', { said: [pair.place.asks(question.visit), question.url], words: 'visit: accept' }),
+    asks(pair, 'visit', { asked: [pair.place.asks(question.visit), question.url], words: 'visit: accept' }),
 
-  sampling: (pair) => asks(pair, 'sample', { said: [], words: 'it wrote words like leaves' }),
+  sampling: (pair) => asks(pair, 'sample', { asked: [], words: 'it wrote words like leaves' }),
 
-  roots: (pair) => asks(pair, 'roots', { said: [], words: 'file:///home/ann' }),
+  roots: (pair) => asks(pair, 'roots', { asked: [], words: 'file:///home/ann' }),
 
   subscribe: async ({ client, place, upstream, key }) => {
     const uri = `demo://${key}`
@@ -134,8 +142,7 @@ export const features = {
     await client.call(pair.place.tool('stay'), { key })
     const id = client.sessionId ?? expect.fail('no session')
     await client.endSession()
-    if (pair.upstream.backstage.said.has(`stay ${key}`))
-      await until('the server knows that it is over', () => pair.upstream.backstage.said.has(`left ${key}`))
+    if (said(pair, `stay ${key}`)) await until('the server knows that it is over', () => said(pair, `left ${key}`))
     const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json', 'mcp-session-id': id }
     const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'ping' })
     expect((await fetch(pair.url, { method: 'POST', headers, body })).status).toBe(404)
@@ -148,14 +155,14 @@ export const features = {
     const { outcome } = await hold(pair, key, { client })
     revoke()
     expect(await outcome).toMatchObject({ message: expect.stringContaining('taken away') })
-    await until('the server is told', () => pair.upstream.backstage.said.has(`cancelled ${key}`))
+    await knowsEnd(pair, key)
     await expect(client.call(pair.place.tool('echo'), { key })).rejects.toThrow(/unknown or revoked/)
     await client[Symbol.asyncDispose]()
   },
 
   restart: async (pair) => {
     expect(await echo(pair, 'still here')).toBe('still here')
-    await asks(pair, 'form', { said: [pair.place.asks(question.form)], words: 'hello Ann' })
+    await asks(pair, 'visit', { asked: [pair.place.asks(question.visit), question.url], words: 'visit: accept' })
   },
 } as const satisfies Record<string, Feature>
 

@@ -13,10 +13,41 @@ import { nameForm, pageOf, promptNames, question, say, words } from './script.ts
 
 const key = { key: z.string() }
 
-/** What one client of a server of the first SDK generation talks to. */
+/** What one client of a server of the first SDK generation talks to. It says of whoever stays or is held when its client is gone. */
 export function makeV1(backstage: Backstage): McpServer {
   const server = new McpServer({ name: 'v1', version: '1' }, { capabilities: { resources: { subscribe: true } } })
+  const staying: string[] = []
+  const stay = (one: string) => {
+    staying.push(one)
+    backstage.say(`stay ${one}`)
+  }
+  registerTools(server, { backstage, stay })
+  registerQuestions(server)
+  registerPrompts(server)
+  const subscribed = registerResources(server)
+  const unlisten = backstage.listen((line) => {
+    const [verb, what = ''] = line.split(' ')
+    if (verb === 'grow') server.registerTool(what, {}, () => say(what))
+    if (verb === 'update' && subscribed.has(what)) void server.server.sendResourceUpdated({ uri: what })
+  })
+  server.server.onclose = () => {
+    unlisten()
+    for (const one of staying) backstage.say(`left ${one}`)
+  }
+  return server
+}
+
+interface Company {
+  readonly backstage: Backstage
+  readonly stay: (key: string) => void
+}
+
+function registerTools(server: McpServer, { backstage, stay }: Company): void {
   server.registerTool('echo', { inputSchema: key }, (args) => say(args.key))
+  server.registerTool('stay', { inputSchema: key }, (args) => {
+    stay(args.key)
+    return say('staying')
+  })
   server.registerTool('count', {}, async ({ _meta, sendNotification }) => {
     const { progressToken = '' } = _meta ?? {}
     for (let progress = 1; progress <= 3; progress++)
@@ -25,17 +56,13 @@ export function makeV1(backstage: Backstage): McpServer {
   })
   server.registerTool('hold', { inputSchema: key }, async (args, { _meta, sendNotification, signal }) => {
     const { progressToken = '' } = _meta ?? {}
+    stay(args.key)
     await sendNotification({ method: 'notifications/progress', params: { progressToken, progress: 1 } })
     backstage.say(`holding ${args.key}`)
     const outcome = (await backstage.heard(`release ${args.key}`, signal)) ? 'released' : 'cancelled'
     backstage.say(`${outcome} ${args.key}`)
     return say(`${outcome} ${args.key}`)
   })
-  registerQuestions(server)
-  registerPrompts(server)
-  registerResources(server, backstage)
-  followCues(server, backstage)
-  return server
 }
 
 /** Servers ask in either way: beside all requests, as most of them do, or within the request that it is about. */
@@ -69,7 +96,8 @@ function registerPrompts(server: McpServer): void {
   })
 }
 
-function registerResources(server: McpServer, backstage: Backstage): void {
+/** The URIs that its client subscribes to. */
+function registerResources(server: McpServer): ReadonlySet<string> {
   const subscribed = new Set<string>()
   server.registerResource('one', 'demo://one', {}, ({ href }) => ({ contents: [{ uri: href, text: 'one' }] }))
   server.server.setRequestHandler(SubscribeRequestSchema, ({ params }) => {
@@ -80,28 +108,5 @@ function registerResources(server: McpServer, backstage: Backstage): void {
     subscribed.delete(params.uri)
     return {}
   })
-  server.server.onclose = backstage.listen((line) => {
-    const [verb, uri = ''] = line.split(' ')
-    if (verb === 'update' && subscribed.has(uri)) void server.server.sendResourceUpdated({ uri })
-  })
-}
-
-/** It has more tools once it is cued, and says when its client is gone. */
-function followCues(server: McpServer, backstage: Backstage): void {
-  const before = server.server.onclose
-  const staying = new Set<string>()
-  server.registerTool('stay', { inputSchema: key }, (args) => {
-    staying.add(args.key)
-    backstage.say(`stay ${args.key}`)
-    return say('staying')
-  })
-  const unlisten = backstage.listen((line) => {
-    const [verb, name = ''] = line.split(' ')
-    if (verb === 'grow') server.registerTool(name, {}, () => say(name))
-  })
-  server.server.onclose = () => {
-    before?.()
-    unlisten()
-    for (const one of staying) backstage.say(`left ${one}`)
-  }
+  return subscribed
 }
