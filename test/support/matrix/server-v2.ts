@@ -49,12 +49,18 @@ async function report(mcpReq: ServerContext['mcpReq'], step: { progress: number;
   await mcpReq.notify({ method: 'notifications/progress', params: { progressToken, ...step } })
 }
 
+/** What it wants back as it gave it out. */
+const state = 'asked, "twice"'
+
 /** Tools that ask by their answer, which the SDK makes requests of for a session of the older era. */
 function registerQuestions(server: McpServer): void {
   const ask = (name: string, request: InputRequest, tell: (given: InputResponseView) => string | undefined) =>
     server.registerTool(name, {}, ({ mcpReq }): CallToolResult | InputRequiredResult => {
       const told = tell(inputResponse(mcpReq.inputResponses, 'it'))
-      return told === undefined ? inputRequired({ inputRequests: { it: request } }) : say(told)
+      const isKnown = mcpReq.requestState() === state
+      return told !== undefined && isKnown
+        ? say(told)
+        : inputRequired({ inputRequests: { it: request }, requestState: state })
     })
   ask('form', inputRequired.elicit({ message: question.form, requestedSchema: nameForm }), (given) =>
     given.kind === 'elicit' ? `hello ${given.content?.name}` : undefined,
