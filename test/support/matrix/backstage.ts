@@ -54,11 +54,12 @@ export async function openStageDoor(backstage: Backstage): Promise<StageDoor> {
     const staying: string[] = []
     const unlisten = backstage.listen((line) => void socket.write(`${line}\n`))
     socket.write('ready\n')
-    createInterface(socket).on('line', (line) => {
+    const lines = createInterface(socket).on('line', (line) => {
       if (line.startsWith('stay ')) staying.push(line.slice('stay '.length))
       backstage.say(line)
     })
-    socket.on('error', () => undefined)
+    // A program that is killed breaks its connection off; readline tells of that too.
+    for (const one of [socket, lines]) one.on('error', () => undefined)
     socket.once('close', () => {
       sockets.delete(socket)
       unlisten()
