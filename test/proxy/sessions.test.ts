@@ -182,6 +182,17 @@ describe('a client that wants to hear more', () => {
     expect(listen.said).toContain(`"uri":"${name}+demo://one","_meta":{"io.modelcontextprotocol/subscriptionId":"l"}`)
   })
 
+  test('is not heard of at a server any more once it is gone', async () => {
+    const listen = listenModern('a', { resourceSubscriptions: ['old+demo://one'] })
+    await until('it is acknowledged', () => listen.said.includes('acknowledged'))
+    const asked = at.old.seen.find(({ body }) => body.includes('resources/subscribe'))
+    const session = asked?.headers['mcp-session-id'] ?? expect.fail('it did not ask the server')
+    listen.leave()
+    await until('its session at the server is ended', () =>
+      at.old.seen.some(({ method, headers }) => method === 'DELETE' && headers['mcp-session-id'] === session),
+    )
+  })
+
   test('hears what a server logs in the levels that it wants', async () => {
     await using session = await legacy()
     const { client } = session
@@ -203,11 +214,12 @@ describe('a client that wants to hear more', () => {
 })
 
 function listenModern(agent: string, notifications: object = { toolsListChanged: true }) {
-  const heard = { said: '' }
+  const leaving = new AbortController()
+  const heard = { said: '', leave: () => leaving.abort() }
   const request = { method: 'subscriptions/listen', params: { notifications }, agent, id: 'l' }
   const headers = { ...modernHeaders(request), 'content-type': 'application/json' }
   const body = JSON.stringify(modernBody(request))
-  void fetch(`${at.proxy.url}/mcp`, { method: 'POST', headers, body })
+  void fetch(`${at.proxy.url}/mcp`, { method: 'POST', headers, body, signal: leaving.signal })
     .then(async ({ body: stream }) => {
       for await (const chunk of stream?.pipeThrough(new TextDecoderStream()) ?? []) heard.said += chunk
     })
