@@ -109,6 +109,11 @@ describe.each(upstreamKinds)('once %s was started again', (kind) => {
   describe.concurrent.each(own)('$title', (spot) => cell(spot, ['restart', restart], { concurrent: true }))
 })
 
+test('nothing of it was an error of the proxy', () => {
+  const error = 50
+  expect(proxy.lines.filter(({ level }) => Number(level) >= error)).toEqual([])
+})
+
 test('every cell that cannot be is one of the matrix', () => {
   for (const one of impossible) expect(spots.some((spot) => one.where(spot))).toBe(true)
 })
