@@ -6,3 +6,8 @@ export function orAbort<T>(promise: Promise<T>, signal: AbortSignal): Promise<T>
   signal.addEventListener('abort', stop, { once: true })
   return Promise.race([promise, aborted.promise]).finally(() => signal.removeEventListener('abort', stop))
 }
+
+/** Resolves when a signal is aborted, be it already. */
+export function untilAborted(signal: AbortSignal): Promise<void> {
+  return orAbort(new Promise<never>(() => undefined), signal).catch(() => undefined)
+}

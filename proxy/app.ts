@@ -52,6 +52,8 @@ async function admit(
   serve: (visit: Visit) => Promise<void>,
 ): Promise<void> {
   gateway.counters.requests++
+  // One that nobody listens to would end the proxy, and with it everybody's calls.
+  response.on('error', (err) => gateway.log.error({ err }, 'an answer could not be written'))
   try {
     knock(request, response, gateway.config.url)
     if (request.method === 'OPTIONS') return answerPreflight(response)

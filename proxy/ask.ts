@@ -97,7 +97,7 @@ async function askOwnSession(gateway: Gateway, question: Question): Promise<Answ
     return await askInSession(gateway, question, first)
   } catch (error) {
     if (!(error instanceof SessionLost)) throw error
-    forget(gateway, question, first)
+    await forget(gateway, question, first)
     return askInSession(gateway, question, await open())
   }
 }
@@ -122,9 +122,10 @@ async function sessionFor(gateway: Gateway, { target, agent, asker }: Question):
   }
 }
 
-function forget({ pool }: Gateway, { target, asker }: Question, lost: PooledSession): void {
-  if (asker?.session === undefined) pool.forget(lost)
-  else asker.session.upstream.delete(target.generation)
+/** Another call may have heard first that it is lost, and opened the next one. */
+async function forget({ pool }: Gateway, { target, asker }: Question, lost: PooledSession): Promise<void> {
+  if (asker?.session === undefined) await pool.forget(lost)
+  else if (await asker.session.has(lost)) asker.session.upstream.delete(target.generation)
 }
 
 async function askInSession(gateway: Gateway, question: Question, session: PooledSession): Promise<Answer> {

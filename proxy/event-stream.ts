@@ -46,7 +46,7 @@ export class EventStream {
     this.#pulse = setInterval(() => response.write(': \n\n'), keepAlive)
     response.once('close', () => this.#detach(response))
     for (const { number, text } of this.#kept) if (number > from) this.#write(number, text)
-    if (this.#ended !== undefined) response.end()
+    if (this.#ended !== undefined) this.#leave()
   }
 
   send(text: string): void {
@@ -59,13 +59,21 @@ export class EventStream {
   /** Ends the connection, and the stream with it. */
   end(): void {
     this.#ended ??= Date.now()
-    this.#response?.end()
+    this.#leave()
   }
 
   #write(number: number, text: string): void {
     if (this.#response === undefined) return
     this.#response.write(`id: ${this.name}_${number}\n${eventOf(text)}`)
     this.#handed = number
+  }
+
+  /** What is sent from now on is only kept: a response that was ended takes nothing any more. */
+  #leave(): void {
+    const response = this.#response
+    if (response === undefined) return
+    this.#detach(response)
+    response.end()
   }
 
   #detach(response: ServerResponse): void {

@@ -145,12 +145,14 @@ async function withSession(
   again: () => Promise<Target>,
   act: (target: Target) => Promise<void>,
 ): Promise<void> {
+  const place = session?.place
   try {
     return await withTarget(first, again, act)
   } catch (error) {
     if (!(error instanceof SessionLost) || session === undefined) throw error
   }
-  return act(await rehome(visit.gateway, session))
+  // Another request of the session may have heard it first: begun anew twice, its calls and their answers would go to different ones.
+  return act(await (session.place === place ? rehome(visit.gateway, session) : again()))
 }
 
 /** Opens a session's stream, or ends it. */

@@ -159,10 +159,10 @@ export class HostedSession implements Listener {
       if (endedAt !== undefined && now - endedAt > rereadLimit) this.#streams.delete(name)
   }
 
+  /** Each request that is being answered is told so, with which its stream ends. */
   close(): void {
     this.#over.abort(new Ended('left', 'its session ended'))
     for (const exchange of this.inFlight.values()) exchange.end(new Ended('left', 'its session ended'))
-    for (const stream of this.#streams.values()) stream.end()
     this.standing.end()
   }
 

@@ -1,5 +1,6 @@
-import { once } from 'node:events'
+import { untilAborted } from './abort.ts'
 import { metaKeys, self } from './envelope.ts'
+import { Ended } from './exchange.ts'
 import type { Kind } from './grant.ts'
 import { isRecord, type Message } from './message.ts'
 import { offers } from './offer.ts'
@@ -32,11 +33,9 @@ const open = new Map<string, number>()
 /** Those of the resources that a client asks for of which a server took note. */
 async function subscribe(
   visit: Visit,
-  { params }: Message,
+  asked: readonly unknown[],
   { take, signal }: { readonly take: (text: string) => void; readonly signal: AbortSignal },
 ): Promise<readonly string[]> {
-  const asked = isRecord(params.notifications) ? (params.notifications.resourceSubscriptions ?? []) : []
-  if (!Array.isArray(asked)) throw new Refusal('params', { why: 'resourceSubscriptions must be a list' })
   const subscriptions = new Subscriptions({ gateway: visit.gateway, agent: visit.agent, take, signal })
   const limited = AbortSignal.any([signal, AbortSignal.timeout(lookLimit)])
   const taken = await Promise.allSettled(
@@ -66,36 +65,59 @@ export async function serveListen(visit: Visit, message: Message): Promise<void>
   const { gateway, agent, hash, request, response } = visit
   const { notifications } = message.params
   if (!isRecord(notifications)) throw new Refusal('params', { why: 'notifications must be an object' })
+  const { resourceSubscriptions: asked = [] } = notifications
+  if (!Array.isArray(asked)) throw new Refusal('params', { why: 'resourceSubscriptions must be a list' })
   if (!takesStream(request.headers.accept)) throw new Refusal('not-acceptable')
   const count = open.get(agent) ?? 0
   if (count >= mostOfAgent) throw new Refusal('params', { why: `an agent has at most ${mostOfAgent} listen streams` })
-  const kinds = listed.filter((kind) => notifications[filters[kind]] === true && offers(visit, `${kind}/list`))
-  const id: unknown = JSON.parse(message.id ?? 'null')
-  const meta = { 'io.modelcontextprotocol/subscriptionId': id }
-  const send = (method: string, params: object) =>
-    response.write(eventOf(JSON.stringify({ jsonrpc: '2.0', method, params: { ...params, _meta: meta } })))
   const exchange = gateway.exchanges.open({ agent, kind: 'stream', allowed: (t) => holds(t, hash, Date.now()) })
+  response.once('close', () => exchange.end(new Ended('left', 'the client went away')))
   open.set(agent, count + 1)
   startStream(response, 200)
-  const tag = (text: string) => response.write(eventOf(tagged(text, message.id ?? 'null')))
-  const uris = await subscribe(visit, message, { take: tag, signal: exchange.signal })
+  try {
+    await tell({ visit, id: message.id ?? 'null', notifications, asked }, exchange.signal)
+  } finally {
+    open.set(agent, (open.get(agent) ?? 1) - 1)
+    exchange.close()
+  }
+}
+
+interface Telling {
+  readonly visit: Visit
+  /** JSON text. */
+  readonly id: string
+  readonly notifications: Readonly<Record<string, unknown>>
+  readonly asked: readonly unknown[]
+}
+
+async function tell({ visit, id, notifications, asked }: Telling, signal: AbortSignal): Promise<void> {
+  const { gateway, agent, only, response } = visit
+  const meta = { 'io.modelcontextprotocol/subscriptionId': JSON.parse(id) }
+  const write = (event: string) => void (signal.aborted || response.write(event))
+  const send = (method: string, params: object) =>
+    write(eventOf(JSON.stringify({ jsonrpc: '2.0', method, params: { ...params, _meta: meta } })))
+  // The acknowledgement comes first, whatever a server says before another one took note.
+  const early: string[] = []
+  let take = (text: string) => void early.push(text)
+  const uris = await subscribe(visit, asked, { take: (text) => take(text), signal })
+  const kinds = listed.filter((kind) => notifications[filters[kind]] === true && offers(visit, `${kind}/list`))
   send('notifications/subscriptions/acknowledged', {
     notifications: {
       ...Object.fromEntries(kinds.map((kind) => [filters[kind], true])),
       ...(uris.length > 0 && { resourceSubscriptions: uris }),
     },
   })
-  const pulse = setInterval(() => response.write(': \n\n'), keepAlive)
+  take = (text) => write(eventOf(tagged(text, id)))
+  for (const text of early) take(text)
+  const pulse = setInterval(() => write(': \n\n'), keepAlive)
   const unlisten = gateway.news.listen({
     agent,
-    only: visit.only,
+    only,
     tell: (kind) => void (kinds.includes(kind) && send(`notifications/${kind}/list_changed`, {})),
   })
-  await once(response, 'close', { signal: exchange.signal }).catch(() => undefined)
+  await untilAborted(signal)
   unlisten()
   clearInterval(pulse)
-  open.set(agent, (open.get(agent) ?? 1) - 1)
   const result = { resultType: 'complete', _meta: { ...meta, [metaKeys.server]: self } }
-  if (!response.destroyed) response.end(eventOf(JSON.stringify({ jsonrpc: '2.0', id, result })))
-  exchange.close()
+  if (!response.destroyed) response.end(eventOf(`{"jsonrpc":"2.0","id":${id},"result":${JSON.stringify(result)}}`))
 }

@@ -21,8 +21,8 @@ export interface PooledSession {
 export interface Pool extends AsyncDisposable {
   /** The agent's session at a generation; opens it if there is none. */
   session(target: Target, agent: string): Promise<PooledSession>
-  /** Forgets one that its upstream does not know any more. */
-  forget(session: PooledSession): void
+  /** Forgets one that its upstream does not know any more, if that was not done yet. */
+  forget(session: PooledSession): Promise<void>
   /** Ends what is not used: generations that do not serve, agents without the grant, long idle ones. */
   review(snapshot: Snapshot, now: number): void
 }
@@ -44,7 +44,12 @@ export function createPool(upstreams: Upstreams): Pool {
   }
   return {
     session: (target, agent) => sessionOf({ upstreams, slots, target, agent }),
-    forget: (session) => void slots.delete(keyOf(session.target, session.agent)),
+    forget: async (session) => {
+      const key = keyOf(session.target, session.agent)
+      const slot = slots.get(key)
+      const held = await slot?.opening.catch(() => undefined)
+      if (held === session && slots.get(key) === slot) slots.delete(key)
+    },
     review: (snapshot, now) => {
       for (const [key, slot] of slots) if (now - slot.usedAt > idleLimit || !wanted(key, snapshot)) void end(key, slot)
     },

@@ -99,14 +99,18 @@ function sessionOf(visit: Visit, server: string): Session | undefined {
   return session
 }
 
-/** Whether a request and its server are of different eras, and not of one that the server answers as well. */
+/**
+ * Whether a request and its server are of different eras. A server that answers legacy clients too, but keeps no session for them, could
+ * neither ask them anything nor tell them of a change: it is spoken to in the newer era, in which it can.
+ */
 async function isBridged({ visit, server }: Omit<Errand, 'session'>, body: Body, era: 'modern' | 'legacy') {
   const opens = body.messages.some(({ method }) => method === 'initialize')
   if (era === 'legacy' && !opens) return isHosted(visit, server)
   const target = servingTarget(visit.snapshot, server)
   if (target === undefined) return false
   const found = await visit.gateway.probes.finding(target).catch(() => undefined)
-  return era === 'modern' ? found?.era === 'legacy' : found?.strict === true
+  if (era === 'modern') return found?.era === 'legacy'
+  return found?.era === 'modern' && (found.strict || found.bare)
 }
 
 /** Whether a request belongs to a session of the gateway's own. */

@@ -3,7 +3,7 @@ import { withBreaker } from '../../proxy/breaker.ts'
 import { Refusal } from '../../proxy/refusal.ts'
 import type { Target } from '../../proxy/table.ts'
 import { type Sending, UpstreamFailed, type Upstreams } from '../../proxy/upstream.ts'
-import { openListener, openUpstream, type Upstream } from '../support/mcp-upstream.ts'
+import { aboutEcho, openListener, openPlain, openUpstream, type Upstream } from '../support/mcp-upstream.ts'
 import { agentWith, as, type OpenProxy, openProxy, rpc, serverAt, wholeGrant } from '../support/proxy.ts'
 import { until } from '../support/until.ts'
 
@@ -223,13 +223,9 @@ describe('a proxy', () => {
   test('comes back to the same address within seconds, and runs no call twice', async () => {
     let calls = 0
     let up = false
-    await using flaky = await openListener(async (request, response) => {
-      const { id, method } = JSON.parse(Buffer.concat(await request.toArray()).toString())
+    await using flaky = await openPlain((method) => {
       if (method === 'tools/call') calls++
-      if (!up && method === 'tools/call') return request.socket.destroy()
-      const result = { supportedVersions: ['2026-07-28'], capabilities: {}, tools: [{ name: 'echo', inputSchema: {} }] }
-      response.writeHead(200, { 'content-type': 'application/json' })
-      response.end(JSON.stringify({ jsonrpc: '2.0', id, result }))
+      return up || method !== 'tools/call' ? aboutEcho : undefined
     })
     proxy.use({ agents, servers: { s: serverAt('s', flaky.origin) } })
     await until('it is known', () => proxy.gateway.probes.known(serverAt('s', flaky.origin).generation))

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { openDeafServer } from '../support/deaf-server.ts'
-import { openListener, openUpstream, type Upstream } from '../support/mcp-upstream.ts'
+import { aboutEcho, openPlain, openUpstream, type Upstream } from '../support/mcp-upstream.ts'
 import { agentWith, as, type OpenProxy, openProxy, rpc, serverAt, wholeGrant } from '../support/proxy.ts'
 import { until } from '../support/until.ts'
 
@@ -63,25 +63,10 @@ describe.each(['/mcp', '/mcp/s'])('a call at %s', (path) => {
 
   test('that was sent is never sent twice', async () => {
     let calls = 0
-    await using rude = await openListener(async (request, response) => {
-      const { id, method } = JSON.parse(Buffer.concat(await request.toArray()).toString())
-      const result = {
-        'server/discover': { supportedVersions: ['2026-07-28'], capabilities: {} },
-        'tools/list': { tools: [{ name: 'echo', inputSchema: { type: 'object' } }] },
-      }
-      if (method !== 'tools/call') {
-        response.writeHead(200, { 'content-type': 'application/json' })
-        response.end(
-          JSON.stringify({
-            jsonrpc: '2.0',
-            id,
-            result: method === 'tools/list' ? result['tools/list'] : result['server/discover'],
-          }),
-        )
-        return
-      }
+    await using rude = await openPlain((method) => {
+      if (method !== 'tools/call') return aboutEcho
       calls++
-      request.socket.destroy()
+      return undefined
     })
     proxy.use({ agents, servers: { s: serverAt('s', rude.origin) } })
     const { status, json } = await call(path)

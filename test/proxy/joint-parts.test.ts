@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Grant } from '#manifests/table.ts'
 import { openUpstream, type Upstream } from '../support/mcp-upstream.ts'
+import { postModern } from '../support/modern.ts'
 import { agentWith, as, type OpenProxy, openProxy, rpc, serverAt, wholeGrant } from '../support/proxy.ts'
 import { until } from '../support/until.ts'
 
@@ -33,23 +34,10 @@ async function serve(more: { readonly prefix?: string }) {
   )
 }
 
-const version = '2026-07-28'
-const meta = {
-  'io.modelcontextprotocol/protocolVersion': version,
-  'io.modelcontextprotocol/clientCapabilities': {},
-}
-
 /** Asks in either era and gives the result, or the error. */
 async function ask(era: 'legacy' | 'modern', method: string, params: Record<string, unknown> = {}, agent = 'a') {
   if (era === 'legacy') return answered(await proxy.post('/mcp', rpc(method, params), as(agent)))
-  const name = params.name ?? params.uri
-  const headers = {
-    ...as(agent),
-    'mcp-protocol-version': version,
-    'mcp-method': method,
-    ...(typeof name === 'string' && { 'mcp-name': name }),
-  }
-  return answered(await proxy.post('/mcp', rpc(method, { ...params, _meta: meta }), headers))
+  return answered(await postModern(proxy, { method, params, agent }))
 }
 
 function answered({ json }: Awaited<ReturnType<OpenProxy['post']>>) {

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { openListener, openUpstream, type Upstream } from '../support/mcp-upstream.ts'
+import { openListener, openPlain, openUpstream, type Upstream } from '../support/mcp-upstream.ts'
 import { agentWith, as, type OpenProxy, openProxy, rpc, serverAt, wholeGrant } from '../support/proxy.ts'
 import { until } from '../support/until.ts'
 
@@ -252,21 +252,13 @@ describe('a modern request to the joint endpoint', () => {
 
 test('arguments that a tool wants as headers are checked for a modern client and written for a legacy one', async () => {
   const seen: (string | undefined)[] = []
-  await using picky = await openListener(async (request, response) => {
-    const { id, method } = JSON.parse(Buffer.concat(await request.toArray()).toString())
-    const schema = {
-      type: 'object',
-      properties: { deep: { type: 'object', properties: { city: { type: 'string', 'x-mcp-header': 'City' } } } },
-    }
-    const results: Record<string, object> = {
-      'server/discover': { supportedVersions: [version], capabilities: { tools: {} }, resultType: 'complete' },
-      'tools/list': { tools: [{ name: 't', inputSchema: schema }], resultType: 'complete' },
-      'tools/call': { content: [], resultType: 'complete' },
-    }
-    if (method === 'tools/call') seen.push(String(request.headers['mcp-param-city']))
-    response
-      .writeHead(200, { 'content-type': 'application/json' })
-      .end(JSON.stringify({ jsonrpc: '2.0', id, result: results[method] }))
+  await using picky = await openPlain((method, { headers }) => {
+    if (method === 'tools/call') seen.push(String(headers['mcp-param-city']))
+    const city = { type: 'string', 'x-mcp-header': 'City' }
+    const properties = { deep: { type: 'object', properties: { city } } }
+    const tools = [{ name: 't', inputSchema: { type: 'object', properties } }]
+    const about = { supportedVersions: [version], capabilities: { tools: {} } }
+    return { ...about, tools, content: [], resultType: 'complete' }
   })
   proxy.use({ agents, servers: { third: serverAt('third', picky.origin) } })
   const params = { name: 'third__t', arguments: { deep: { city: 'Köln' } } }

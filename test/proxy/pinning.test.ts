@@ -7,9 +7,10 @@ import type { Pins, TableServer } from '#manifests/table.ts'
 import { driftOf, indexPins, pinMessage, readDefinition, withheldBy } from '../../proxy/pinning.ts'
 import { reportOf } from '../../proxy/report.ts'
 import { type Connect, everyClient } from '../support/mcp-clients.ts'
-import { openListener, openUpstream, type Upstream, type UpstreamKind, type Words } from '../support/mcp-upstream.ts'
+import { openListener, openUpstream, type Upstream, type UpstreamKind } from '../support/mcp-upstream.ts'
 import { agentWith, as, type OpenProxy, openProxy, rpc, serverAt, wholeGrant } from '../support/proxy.ts'
 import { until } from '../support/until.ts'
+import type { Words } from '../support/words.ts'
 
 describe('a list of tools', () => {
   const good = '{"name":"good", "inputSchema":{"type":"object"},"_meta":{"a":1}}'

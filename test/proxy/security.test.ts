@@ -1,6 +1,4 @@
 import { request } from 'node:http'
-import { Client as LegacyClient } from '@modelcontextprotocol/sdk/client/index.js'
-import { StreamableHTTPClientTransport as LegacyTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Grant, Table } from '#manifests/table.ts'
 import { openListener, openUpstream, type Upstream } from '../support/mcp-upstream.ts'
@@ -545,13 +543,4 @@ describe('what is written down', () => {
     expect(JSON.stringify(proxy.lines)).not.toContain('private words')
     expect(JSON.stringify(proxy.lines)).not.toContain('token-of')
   })
-})
-
-test('the official client sees a revocation as a call that fails', async () => {
-  const client = new LegacyClient({ name: 't', version: '1' })
-  await client.connect(new LegacyTransport(new URL(`${proxy.url}/mcp/one`), { requestInit: { headers: as('a') } }))
-  const { a: _, ...rest } = tables.agents
-  proxy.use({ ...tables, agents: rest })
-  await expect(client.callTool({ name: 'echo', arguments: { text: 'x' } })).rejects.toThrow(/unknown or revoked/)
-  await client.close()
 })

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { openSessionStore } from '../../proxy/session-store.ts'
-import { openUpstream, type Upstream } from '../support/mcp-upstream.ts'
+import { openListener, openUpstream, type Upstream } from '../support/mcp-upstream.ts'
 import { agentWith, as, openProxy, rpc, serverAt, wholeGrant } from '../support/proxy.ts'
 import { until } from '../support/until.ts'
 
@@ -110,4 +110,45 @@ async function forget(): Promise<void> {
   const ids = new Set(upstream.seen.flatMap(({ headers }) => headers['mcp-session-id'] ?? []))
   for (const id of ids)
     await fetch(`${upstream.origin}/mcp`, { method: 'DELETE', headers: { 'mcp-session-id': String(id) } })
+}
+
+test('a session at a server is begun anew once, however many of its calls hear that it is lost', async () => {
+  await using lossy = await openLossy()
+  await using proxy = await open()
+  proxy.use({ agents, servers: { s: serverAt('s', lossy.origin) } })
+  const headers = { ...as('a'), ...(await begin(proxy, '/mcp/s')) }
+  const ask = (name: string) => proxy.post('/mcp/s', rpc('tools/call', { name }), headers)
+  const late = ask('late')
+  await until('it is on its way', () => lossy.seen.some(({ body }) => body.includes('late')))
+  const first = (await ask('first')).json.result.in
+  lossy.release()
+  expect((await late).json.result.in).toBe(first)
+})
+
+/** A legacy server that lost whatever session came first, and says so to `late` only when it is released. */
+async function openLossy() {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  let clients = 0
+  const lost = new Set<string>()
+  const listener = await openListener(async (request, response) => {
+    const { id, method, params: asked } = JSON.parse(Buffer.concat(await request.toArray()).toString() || '{}')
+    const session = String(request.headers['mcp-session-id'] ?? '')
+    const answer = (status: number, body: object, headers: object = {}) =>
+      response
+        .writeHead(status, { 'content-type': 'application/json', ...headers })
+        .end(JSON.stringify({ jsonrpc: '2.0', id, ...body }))
+    const error = { code: -32001, message: 'Session not found' }
+    if (request.method !== 'POST') return answer(405, { error })
+    if (id === undefined) return response.writeHead(202).end()
+    const isClient = method === 'initialize' && asked.clientInfo.name === 'c'
+    const given = `session-${isClient ? ++clients : 'of a probe'}`
+    if (isClient && clients === 1) lost.add(given)
+    const capabilities = {}
+    const about = { protocolVersion: '2025-11-25', capabilities, serverInfo: { name: 'lossy', version: '1' } }
+    if (method === 'initialize') return answer(200, { result: about }, { 'mcp-session-id': given })
+    if (method !== 'tools/call') return answer(400, { error: { code: -32000, message: 'no' } })
+    if (asked.name === 'late' && lost.has(session)) await promise
+    return lost.has(session) ? answer(404, { error }) : answer(200, { result: { content: [], in: session } })
+  })
+  return { ...listener, release: () => resolve() }
 }

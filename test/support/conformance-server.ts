@@ -9,9 +9,7 @@ import {
 } from '@modelcontextprotocol/node'
 import {
   createMcpHandler,
-  type EventStore,
   isLegacyRequest,
-  type JSONRPCMessage,
   McpServer,
   type RegisteredPrompt,
   type RegisteredTool,
@@ -19,6 +17,7 @@ import {
 import { registerContent, say } from './conformance-content.ts'
 import { registerPrompts, registerResources } from './conformance-parts.ts'
 import { registerQuestions, states } from './conformance-questions.ts'
+import { createEventStore } from './event-store.ts'
 import { openListener, type Upstream } from './mcp-upstream.ts'
 
 /** A server for the official conformance suite, which hard-codes the names of what it calls. Written in both eras' common words. */
@@ -108,7 +107,7 @@ function sessionful(shared: Shared): Serve {
     const { server, refresh } = makeServer(shared)
     const transport: NodeStreamableHTTPServerTransport = new NodeStreamableHTTPServerTransport({
       sessionIdGenerator: randomUUID,
-      eventStore: eventStore(),
+      eventStore: createEventStore(),
       retryInterval: 500,
       onsessioninitialized: (given) => {
         transports.set(given, transport)
@@ -121,20 +120,5 @@ function sessionful(shared: Shared): Serve {
     })
     await server.connect(transport)
     await transport.handleRequest(request, response, body)
-  }
-}
-
-/** Keeps what a stream carried for a client that was cut off from it. */
-function eventStore(): EventStore {
-  const events: { readonly stream: string; readonly message: JSONRPCMessage }[] = []
-  return {
-    storeEvent: async (stream, message) => String(events.push({ stream, message })),
-    getStreamIdForEventId: async (id) => events[Number(id) - 1]?.stream,
-    replayEventsAfter: async (id, { send }) => {
-      const stream = events[Number(id) - 1]?.stream ?? ''
-      for (const [index, event] of events.entries())
-        if (index >= Number(id) && event.stream === stream) await send(String(index + 1), event.message)
-      return stream
-    },
   }
 }

@@ -1,6 +1,7 @@
 import { StdioServerTransport } from '@modelcontextprotocol/sdk/server/stdio.js'
 import { serveStdio } from '@modelcontextprotocol/server/stdio'
-import { legacyServer, modernServer } from './mcp-upstream.ts'
+import { legacyServer } from './legacy-server.ts'
+import { modernServer } from './modern-server.ts'
 
 /** The servers of the official SDKs on stdin and stdout: `v1`, `v2`, or `v2-strict`, which does not speak to legacy clients at all. */
 const [, , kind] = process.argv

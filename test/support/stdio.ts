@@ -71,6 +71,8 @@ export interface CallOptions {
 const both = 'application/json, text/event-stream'
 
 export interface WrapperOptions {
+  /** Default: one that is free. */
+  readonly port?: number
   readonly sessions?: number
   readonly idle?: number
   readonly flags?: readonly string[]
@@ -78,8 +80,18 @@ export interface WrapperOptions {
 }
 
 export async function wrap(command: readonly string[], options: WrapperOptions = {}): Promise<Wrapped> {
+  const wrapped = await openWrapper(command, options)
+  onTestFinished(() => wrapped[Symbol.asyncDispose]())
+  return wrapped
+}
+
+/** The same, for whoever ends it themselves. */
+export async function openWrapper(
+  command: readonly string[],
+  options: WrapperOptions = {},
+): Promise<Wrapped & AsyncDisposable> {
   const { sessions = 8, idle = 600_000, flags = [], env = {} } = options
-  const port = await freePort()
+  const port = options.port ?? (await freePort())
   const testMark = randomUUID()
   const args = [wrapper, '--sessions', `${sessions}`, '--idle', `${idle}`, ...flags, '--', ...command]
   const child = spawn(process.execPath, args, {
@@ -96,12 +108,12 @@ export async function wrap(command: readonly string[], options: WrapperOptions =
     child.kill(signal)
     return ended
   }
-  onTestFinished(async () => {
+  const dispose = async () => {
     await kill('SIGKILL')
     for (const pid of all()) process.kill(pid, 'SIGKILL')
-  })
-  await until('the wrapper listens', () => log.includes('serving ') || child.exitCode !== null)
-  if (child.exitCode !== null) throw new Error(log)
+  }
+  await until('the wrapper listens', () => log.includes('serving ') || child.exitCode !== null).catch(dispose)
+  if (child.exitCode !== null || child.signalCode !== null) throw new Error(log)
   const origin = `http://127.0.0.1:${port}`
   const programs = () => all().filter((pid) => pid !== child.pid)
   const send: Wrapped['send'] = (method, body, headers, signal) =>
@@ -111,6 +123,7 @@ export async function wrap(command: readonly string[], options: WrapperOptions =
     programs,
     empty: () => until('no program is left', () => programs().length === 0),
     open: (init) => openSession(send, init),
+    [Symbol.asyncDispose]: dispose,
   }
 }
 
