@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { label, list, record, size, staffTree, style, texture, theme, tree } from './fields.ts'
 
-const frame = { style: style({ texture }), theme, ...size }
+const frame = { style: style(z.object({ texture }).prefault({})), theme, ...size }
 
 const edge = z.object({ source: label, target: label, name: label.default('') }, 'give an object')
 
@@ -11,7 +11,8 @@ const graph = record({
 }).superRefine(({ nodes, edges }, context) => {
   const names = new Set<string>()
   for (const [index, { name }] of nodes.entries()) {
-    if (names.has(name)) context.addIssue({ code: 'custom', path: ['nodes', index], message: `"${name}" is there twice` })
+    if (names.has(name))
+      context.addIssue({ code: 'custom', path: ['nodes', index], message: `"${name}" is there twice` })
     names.add(name)
   }
   for (const [index, { source, target }] of edges.entries())

@@ -9,7 +9,10 @@ export const number = z.preprocess(
   (value) => (typeof value === 'string' && value.trim() !== '' ? Number(value) : value),
   z
     .number('give a number')
-    .refine((value) => Math.abs(value) <= most, 'the number is too large for a chart; give it in thousands or millions'),
+    .refine(
+      (value) => Math.abs(value) <= most,
+      'the number is too large for a chart; give it in thousands or millions',
+    ),
 )
 
 /** A label; years and the like may come as numbers. */
@@ -29,13 +32,17 @@ export const flag = z.preprocess(
 export const colour = z
   .string()
   .refine(
-    (text) => /^(?:[a-z]{1,30}|#(?:[0-9a-f]{3,4}|[0-9a-f]{6}|[0-9a-f]{8})|(?:rgb|hsl)a?\([\d\s.,%/]{1,60}\))$/i.test(text),
+    (text) =>
+      /^(?:[a-z]{1,30}|#(?:[0-9a-f]{3,4}|[0-9a-f]{6}|[0-9a-f]{8})|(?:rgb|hsl)a?\([\d\s.,%/]{1,60}\))$/i.test(text),
     'give a colour: a name, #rrggbb or rgb(…)',
   )
 
 /** A list with something in it, also where it comes as the text of one. */
 export function list<Item extends z.ZodType>(item: Item) {
-  return z.preprocess(readJson, z.array(item, 'give a list').refine((items) => items.length > 0, 'give at least one'))
+  return z.preprocess(
+    readJson,
+    z.array(item, 'give a list').refine((items) => items.length > 0, 'give at least one'),
+  )
 }
 
 /** An object, also where it comes as the text of one. */
@@ -69,7 +76,9 @@ export interface Tree {
 const children = z.array(z.unknown(), 'give a list').default([]).describe('Nodes like this one')
 
 /** A tree of at most 20 levels, read level by level: a deeper one must not cost the stack. */
-function treeOf<Shape extends z.ZodType<Omit<Tree, 'children'> & { readonly children: readonly unknown[] }>>(node: Shape) {
+function treeOf<Shape extends z.ZodType<Omit<Tree, 'children'> & { readonly children: readonly unknown[] }>>(
+  node: Shape,
+) {
   const read = (value: unknown, context: z.core.$RefinementCtx, path: readonly PropertyKey[]): Tree => {
     const parsed = node.safeParse(value)
     const below = { context, path: [...path, 'children'] }
@@ -89,18 +98,18 @@ function treeOf<Shape extends z.ZodType<Omit<Tree, 'children'> & { readonly chil
   }
   return z.preprocess(
     readJson,
-    node.transform((root, context): Tree => ({ ...root, children: descend(root.children, { context, path: ['children'] }) })),
+    node.transform(
+      (root, context): Tree => ({ ...root, children: descend(root.children, { context, path: ['children'] }) }),
+    ),
   )
 }
 
 export const tree = treeOf(z.object({ name: label, children }, 'give an object'))
-export const staffTree = treeOf(z.object({ name: label, description: label.optional(), children }, 'give an object'))
-export const sizedTree = treeOf(z.object({ name: label, value: number.optional(), children }, 'give an object'))
+export const staffTree = treeOf(z.object({ name: label, description: maybe(label), children }, 'give an object'))
+export const sizedTree = treeOf(z.object({ name: label, value: maybe(number), children }, 'give an object'))
 
 const side = (usual: number) =>
-  number
-    .refine((value) => value >= 100 && value <= 2000, 'give 100 to 2000')
-    .default(usual)
+  number.refine((value) => value >= 100 && value <= 2000, 'give 100 to 2000').default(usual)
 
 export const size = { width: side(600), height: side(400) }
 export const mapSize = { width: side(1600), height: side(1000) }
@@ -113,7 +122,12 @@ export const paint = { backgroundColor: colour.optional(), palette: list(colour)
 export const startAtZero = flag.default(false)
 export const lineWidth = number.refine((value) => value > 0 && value <= 50, 'give 0 to 50').optional()
 
-/** How a chart looks; each kind has its own of these keys. */
-export function style<Shape extends z.ZodRawShape>(shape: Shape) {
-  return z.preprocess(readJson, z.object(shape).prefault({}))
+/** How a chart looks; each kind has its own keys for that. */
+export function style<Keys extends z.ZodType>(keys: Keys) {
+  return z.preprocess(readJson, keys)
+}
+
+/** What need not be given; null says that as well. */
+export function maybe<Field extends z.ZodType>(field: Field) {
+  return z.preprocess((value) => value ?? undefined, field.optional())
 }

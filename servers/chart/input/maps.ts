@@ -12,8 +12,6 @@ export const place = z
 
 export type Place = z.output<typeof place>
 
-
-
 export const pinMap = z.object({
   title: label,
   data: list(place),

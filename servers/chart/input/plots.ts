@@ -1,7 +1,24 @@
 import { z } from 'zod'
-import { axes, colour, flag, label, lineWidth, list, number, paint, size, sizedTree, startAtZero, style, texture, theme, title } from './fields.ts'
+import {
+  axes,
+  colour,
+  flag,
+  label,
+  lineWidth,
+  list,
+  maybe,
+  number,
+  paint,
+  size,
+  sizedTree,
+  startAtZero,
+  style,
+  texture,
+  theme,
+  title,
+} from './fields.ts'
 
-const group = label.optional()
+const group = maybe(label)
 const frame = { theme, ...size, title }
 const categories = list(z.object({ category: label, value: number, group }, 'give an object'))
 const times = list(z.object({ time: label, value: number, group }, 'give an object'))
@@ -11,7 +28,7 @@ const part = number.refine((value) => value >= 0, 'give no negative number here'
 
 export const line = z.object({
   data: times,
-  style: style({ ...paint, startAtZero, lineWidth }),
+  style: style(z.object({ ...paint, startAtZero, lineWidth }).prefault({})),
   ...frame,
   ...axes,
 })
@@ -19,7 +36,7 @@ export const line = z.object({
 export const area = z.object({
   data: times,
   stack: flag.default(false),
-  style: style({ ...paint, lineWidth }),
+  style: style(z.object({ ...paint, lineWidth }).prefault({})),
   ...frame,
   ...axes,
 })
@@ -28,7 +45,7 @@ export const bar = z.object({
   data: categories,
   group: flag.default(false),
   stack: flag.default(true),
-  style: style(paint),
+  style: style(z.object(paint).prefault({})),
   ...frame,
   ...axes,
 })
@@ -37,56 +54,61 @@ export const column = z.object({
   data: categories,
   group: flag.default(true),
   stack: flag.default(false),
-  style: style(paint),
+  style: style(z.object(paint).prefault({})),
   ...frame,
   ...axes,
 })
 
 export const distribution = z.object({
   data: categories,
-  style: style({ ...paint, startAtZero }),
+  style: style(z.object({ ...paint, startAtZero }).prefault({})),
   ...frame,
   ...axes,
 })
 
 export const histogram = z.object({
   data: list(number),
-  binNumber: number.refine((value) => Number.isInteger(value) && value >= 1 && value <= 200, 'give 1 to 200').optional(),
-  style: style(paint),
+  binNumber: number
+    .refine((value) => Number.isInteger(value) && value >= 1 && value <= 200, 'give 1 to 200')
+    .optional(),
+  style: style(z.object(paint).prefault({})),
   ...frame,
   ...axes,
 })
 
 export const scatter = z.object({
   data: list(z.object({ x: number, y: number, group }, 'give an object')),
-  style: style(paint),
+  style: style(z.object(paint).prefault({})),
   ...frame,
   ...axes,
 })
 
 export const pie = z.object({
   data: list(z.object({ category: label, value: part }, 'give an object')),
-  innerRadius: number.refine((value) => value >= 0 && value < 1, 'give 0 to 1').default(0).describe('0.6: a donut'),
-  style: style(paint),
+  innerRadius: number
+    .refine((value) => value >= 0 && value < 1, 'give 0 to 1')
+    .default(0)
+    .describe('0.6: a donut'),
+  style: style(z.object(paint).prefault({})),
   ...frame,
 })
 
 export const funnel = z.object({
   data: list(z.object({ category: label, value: part }, 'give an object')),
-  style: style(paint),
+  style: style(z.object(paint).prefault({})),
   ...frame,
 })
 
 export const radar = z.object({
   data: list(z.object({ name: label, value: number, group }, 'give an object')),
-  style: style({ ...paint, lineWidth }),
+  style: style(z.object({ ...paint, lineWidth }).prefault({})),
   ...frame,
 })
 
 export const liquid = z.object({
   percent: number.refine((value) => value >= 0 && value <= 1, 'give 0 to 1: 0.34 for 34 %').describe('0 to 1'),
   shape: z.enum(['circle', 'rect', 'pin', 'triangle']).default('circle'),
-  style: style({ backgroundColor: colour.optional(), texture, color: colour.optional() }),
+  style: style(z.object({ backgroundColor: colour.optional(), texture, color: colour.optional() }).prefault({})),
   ...frame,
 })
 
@@ -94,7 +116,12 @@ export const waterfall = z.object({
   data: list(
     z
       .object(
-        { category: label, value: number.optional(), isIntermediateTotal: flag.default(false), isTotal: flag.default(false) },
+        {
+          category: label,
+          value: maybe(number),
+          isIntermediateTotal: flag.default(false),
+          isTotal: flag.default(false),
+        },
         'give an object',
       )
       .refine((step) => step.value !== undefined || step.isTotal || step.isIntermediateTotal, {
@@ -102,13 +129,17 @@ export const waterfall = z.object({
         path: ['value'],
       }),
   ),
-  style: style({
-    backgroundColor: colour.optional(),
-    texture,
-    palette: z
-      .object({ positiveColor: colour.optional(), negativeColor: colour.optional(), totalColor: colour.optional() })
+  style: style(
+    z
+      .object({
+        backgroundColor: colour.optional(),
+        texture,
+        palette: z
+          .object({ positiveColor: colour.optional(), negativeColor: colour.optional(), totalColor: colour.optional() })
+          .prefault({}),
+      })
       .prefault({}),
-  }),
+  ),
   ...frame,
   ...axes,
 })
@@ -117,9 +148,12 @@ export const dualAxes = z
   .object({
     categories: list(label),
     series: list(
-      z.object({ type: z.enum(['column', 'line']), data: list(number), axisYTitle: label.default('') }, 'give an object'),
+      z.object(
+        { type: z.enum(['column', 'line']), data: list(number), axisYTitle: label.default('') },
+        'give an object',
+      ),
     ),
-    style: style({ ...paint, startAtZero }),
+    style: style(z.object({ ...paint, startAtZero }).prefault({})),
     ...frame,
     axisXTitle: axes.axisXTitle,
   })
@@ -137,7 +171,7 @@ export const sankey = z
   .object({
     data: list(z.object({ source: label, target: label, value: part }, 'give an object')),
     nodeAlign: z.enum(['left', 'right', 'justify', 'center']).default('center'),
-    style: style(paint),
+    style: style(z.object(paint).prefault({})),
     ...frame,
   })
   .superRefine(({ data }, context) => {
@@ -168,18 +202,18 @@ function circleIn(links: readonly { readonly source: string; readonly target: st
 
 export const treemap = z.object({
   data: list(sizedTree),
-  style: style(paint),
+  style: style(z.object(paint).prefault({})),
   ...frame,
 })
 
 export const venn = z.object({
-  data: list(z.object({ label: label.optional(), value: part, sets: list(label) }, 'give an object')),
-  style: style(paint),
+  data: list(z.object({ label: maybe(label), value: part, sets: list(label) }, 'give an object')),
+  style: style(z.object(paint).prefault({})),
   ...frame,
 })
 
 export const wordCloud = z.object({
   data: list(z.object({ text: label, value: number }, 'give an object')),
-  style: style(paint),
+  style: style(z.object(paint).prefault({})),
   ...frame,
 })

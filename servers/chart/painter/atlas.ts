@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { type ExtendedFeature, type GeoPermissibleObjects, geoArea, geoCentroid } from 'd3-geo'
 import { feature } from 'topojson-client'
+import type { GeometryCollection, Topology } from 'topojson-specification'
 import type { Place } from '../input/maps.ts'
 import { DrawFailure } from './draw-failure.ts'
 
@@ -14,9 +15,8 @@ export interface Located {
 /** Outlines of the world's countries from Natural Earth, coarse for the whole world and finer for a part of it. */
 export function readCountries(detail: '110m' | '50m'): readonly ExtendedFeature[] {
   const file = fileURLToPath(import.meta.resolve(`world-atlas/countries-${detail}.json`))
-  const topology = JSON.parse(readFileSync(file, 'utf8'))
-  const collection = feature(topology, topology.objects.countries)
-  return 'features' in collection ? collection.features : []
+  const topology: Topology<{ countries: GeometryCollection }> = JSON.parse(readFileSync(file, 'utf8'))
+  return feature(topology, topology.objects.countries).features
 }
 
 /** @throws DrawFailure that says how a place can be given instead. */
@@ -65,7 +65,9 @@ function middle(geometry: ExtendedFeature['geometry']): [number, number] {
 }
 
 function cities(): readonly (readonly [string, [number, number]])[] {
-  const [, ...lines] = readFileSync(new URL('../data/cities.csv', import.meta.url), 'utf8').trim().split('\n')
+  const [, ...lines] = readFileSync(new URL('../data/cities.csv', import.meta.url), 'utf8')
+    .trim()
+    .split('\n')
   return lines.flatMap((line) => {
     const [name = '', chinese = '', latitude, longitude] = line.split(',')
     const at: [number, number] = [Number(longitude), Number(latitude)]

@@ -60,13 +60,12 @@ export function widthOf(text: string, size: number): number {
 /** The text in lines of at most `width` pixels, at most so many, the last with an ellipsis where it had to end. */
 export function wrap(text: string, { size, width, lines }: { size: number; width: number; lines: number }): string[] {
   const fits = (line: string) => widthOf(line, size) <= width
-  const wrapped = [...new Intl.Segmenter(undefined, { granularity: 'word' }).segment(text)].reduce<string[]>(
-    (done, { segment }) => {
-      const last = done.at(-1) ?? ''
-      return last !== '' && fits(last + segment) ? [...done.slice(0, -1), last + segment] : [...done, segment]
-    },
-    [],
-  )
+  const wrapped = ['']
+  for (const { segment } of new Intl.Segmenter(undefined, { granularity: 'word' }).segment(text)) {
+    const last = wrapped.at(-1) ?? ''
+    if (segment.includes('\n') || (last !== '' && !fits(last + segment))) wrapped.push(segment)
+    else wrapped[wrapped.length - 1] = last + segment
+  }
   const shown = wrapped.map((line) => line.trim()).filter((line) => line !== '')
   const kept = shown.slice(0, lines).map((line, index) => {
     const cut = index === lines - 1 && shown.length > lines

@@ -1,6 +1,6 @@
 import type { z } from 'zod'
-import type { Tree } from '../input/fields.ts'
 import type * as inputs from '../input/diagrams.ts'
+import type { Tree } from '../input/fields.ts'
 import { box, edgeLook, type Graph } from './graph.ts'
 import { colourAt, coloursOf, inkOf, type Look, paperOf } from './look.ts'
 import type { Spec } from './plot.ts'
@@ -23,13 +23,22 @@ export function flowDiagram(chart: Network): Graph {
   const { edges } = numbered(chart)
   const first = colourAt(coloursOf(chart), 0)
   const paint = { fill: tint(first, chart), stroke: first, ink: inkOf(chart) }
+  const nodes = chart.data.nodes.map(({ name }, index) => ({ id: `n${index}`, style: box(name, paint) }))
+  const { getWidth, getHeight } = sizesOf(nodes)
   return {
-    nodes: chart.data.nodes.map(({ name }, index) => ({ id: `n${index}`, style: box(name, paint) })),
+    nodes,
     edges: named(edges, chart, { endArrow: true, endArrowSize: 8, radius: 8 }),
     options: {
       node: { type: 'rect' },
-      edge: { type: 'polyline', style: { router: { type: 'orth' } } },
-      layout: { type: 'antv-dagre', rankdir: chart.width > chart.height * 1.9 ? 'LR' : 'TB', nodesep: 24, ranksep: 32 },
+      edge: { type: 'polyline' },
+      layout: {
+        type: 'antv-dagre',
+        rankdir: chart.width > chart.height * 1.9 ? 'LR' : 'TB',
+        nodesep: 20,
+        ranksep: 14,
+        controlPoints: true,
+        nodeSize: (node: Identified) => [getWidth(node), getHeight(node)],
+      },
     },
   }
 }
@@ -52,7 +61,13 @@ export function networkGraph(chart: Network): Graph {
     options: {
       node: { type: 'circle' },
       edge: { type: 'line' },
-      layout: { type: 'd3-force', link: { distance: 130 }, manyBody: { strength: -600 }, collide: { radius: 50 }, iterations: 200 },
+      layout: {
+        type: 'd3-force',
+        link: { distance: 130 },
+        manyBody: { strength: -600 },
+        collide: { radius: 50 },
+        iterations: 200,
+      },
     },
   }
 }
@@ -116,16 +131,16 @@ export function organizationChart(chart: z.output<typeof inputs.organization>): 
     return { ...box(text, { fill: tint(stroke, chart), stroke, ink: inkOf(chart) }), ...ports(across) }
   }
   const edge = () => ({ ...edgeLook(chart), radius: 6, router: { type: 'orth' } })
+  const graph = treeGraph(all, { node, edge })
   return {
-    ...treeGraph(all, { node, edge }),
+    ...graph,
     options: {
       node: { type: 'rect' },
       edge: { type: 'polyline' },
       layout: {
         type: 'compact-box',
         direction: across ? 'LR' : 'TB',
-        getWidth: widthOfNode,
-        getHeight: heightOfNode,
+        ...sizesOf(graph.nodes),
         getHGap: () => (across ? 28 : 10),
         getVGap: () => (across ? 6 : 22),
       },
@@ -134,47 +149,63 @@ export function organizationChart(chart: z.output<typeof inputs.organization>): 
 }
 
 function ports(across: boolean): Spec {
-  return { ports: across ? [{ placement: 'left' }, { placement: 'right' }] : [{ placement: 'top' }, { placement: 'bottom' }] }
+  return {
+    ports: across ? [{ placement: 'left' }, { placement: 'right' }] : [{ placement: 'top' }, { placement: 'bottom' }],
+  }
 }
 
-interface Sized {
-  readonly style?: { readonly size?: readonly [number, number] }
+interface Identified {
+  readonly id: string
 }
 
-const widthOfNode = ({ style }: Sized) => style?.size?.[0] ?? 100
-const heightOfNode = ({ style }: Sized) => style?.size?.[1] ?? 32
+/** How large the layouts of trees must think that nodes are. */
+function sizesOf(nodes: readonly Spec[]) {
+  const sizes = new Map(
+    nodes.map(({ id, style }) => [id, style instanceof Object && 'size' in style ? style.size : []]),
+  )
+  const side =
+    (which: 0 | 1, usual: number) =>
+    ({ id }: Identified) => {
+      const size = sizes.get(id)
+      return Array.isArray(size) ? Number(size[which] ?? usual) : usual
+    }
+  return { getWidth: side(0, 100), getHeight: side(1, 32) }
+}
 
 export function mindMap(chart: z.output<typeof inputs.mindMap>): Graph {
   const colours = coloursOf(chart)
   const node = ({ node: one, depth, branch }: Placed) => {
     const colour = colourAt(colours, branch)
-    if (depth === 0) return { ...box(one.name, { fill: inkOf(chart), stroke: inkOf(chart), ink: paperOf(chart) }), labelFontWeight: 600, ...ports(true) }
+    if (depth === 0)
+      return {
+        ...box(one.name, { fill: inkOf(chart), stroke: inkOf(chart), ink: paperOf(chart) }),
+        labelFontWeight: 600,
+        ...ports(true),
+      }
     const fill = depth === 1 ? tint(colour, chart) : paperOf(chart)
     return { ...box(one.name, { fill, stroke: colour, ink: inkOf(chart) }), ...ports(true) }
   }
   const edge = ({ branch }: Placed) => ({ stroke: colourAt(colours, branch), lineWidth: 2 })
+  const all = placed(chart.data)
+  const graph = treeGraph(all, { node, edge })
+  const branches = new Map(all.map(({ id, branch }) => [id, branch]))
+  // The first half of the branches to the right, the others to the left.
+  const right = Math.ceil(chart.data.children.length / 2)
   return {
-    ...treeGraph(placed(chart.data), { node, edge }),
+    ...graph,
     options: {
       node: { type: 'rect' },
       edge: { type: 'cubic-horizontal' },
       layout: {
         type: 'mindmap',
         direction: 'H',
-        getWidth: widthOfNode,
-        getHeight: heightOfNode,
+        ...sizesOf(graph.nodes),
         getHGap: () => 32,
         getVGap: () => 6,
-        getSide: ({ id }: { id: string }) => sideOf(id, chart.data),
+        getSide: ({ id }: { id: string }) => ((branches.get(id) ?? 0) < right ? 'right' : 'left'),
       },
     },
   }
-}
-
-/** The first half of the branches to the right, the others to the left. */
-function sideOf(id: string, root: Tree): 'left' | 'right' {
-  const branch = placed(root).find((one) => one.id === id)?.branch ?? 0
-  return branch < Math.ceil(root.children.length / 2) ? 'right' : 'left'
 }
 
 export function fishboneDiagram(chart: z.output<typeof inputs.mindMap>): Graph {
@@ -196,7 +227,7 @@ export function fishboneDiagram(chart: z.output<typeof inputs.mindMap>): Graph {
     options: {
       node: { type: 'rect' },
       edge: { type: 'polyline' },
-      layout: { type: 'fishbone', direction: 'RL', hGap: 30, vGap: 24, getRibSep: () => 40 },
+      layout: { type: 'fishbone', direction: 'RL', hGap: 16, vGap: 30, getRibSep: () => 40 },
       transforms: ['arrange-draw-order'],
     },
   }

@@ -29,7 +29,16 @@ export function framed(chart: Framed, marks: Marks): Spec {
       x: { ...axisLook(ink), title: chart.axisXTitle || false },
       y: { ...axisLook(ink), title: chart.axisYTitle || false },
     },
-    legend: { color: { position: 'top', itemLabelFontSize: 12, itemLabelFill: ink, itemLabelFillOpacity: 0.9 } },
+    legend: {
+      color: {
+        position: 'top',
+        itemMarker: 'circle',
+        itemMarkerSize: 9,
+        itemLabelFontSize: 12,
+        itemLabelFill: ink,
+        itemLabelFillOpacity: 0.9,
+      },
+    },
     ...(marks.axis === undefined ? {} : { axis: marks.axis }),
     ...(marks.legend === undefined ? {} : { legend: marks.legend }),
   }
@@ -38,9 +47,11 @@ export function framed(chart: Framed, marks: Marks): Spec {
 export function axisLook(ink: string): Spec {
   return {
     labelFill: ink,
-    labelFillOpacity: 0.75,
+    labelOpacity: 1,
+    labelFillOpacity: 0.8,
     labelFontSize: 12,
     titleFill: ink,
+    titleOpacity: 1,
     titleFontSize: 12,
     labelAutoHide: true,
     labelAutoEllipsis: { type: 'ellipsis', minLength: 8, maxLength: 24 },

@@ -1,5 +1,5 @@
 import { createRequire } from 'node:module'
-import { wrap, widthOf } from './canvas.ts'
+import { widthOf, wrap } from './canvas.ts'
 import { inkOf, type Look, paperOf } from './look.ts'
 import { createRoughPlugin, type Spec } from './plot.ts'
 
@@ -70,6 +70,20 @@ export function box(text: string, paint: { fill: string; stroke: string; ink: st
 /** An edge's colour and, where it has a name, that name on the paper. */
 export function edgeLook(look: Look, name = ''): Spec {
   const ink = inkOf(look)
-  const label = { labelText: name, labelFill: ink, labelFontSize: 11, labelBackground: true, labelBackgroundFill: paperOf(look) }
-  return { stroke: ink, strokeOpacity: 0.45, lineWidth: 1.3, ...(name !== '' && label), labelBackgroundFillOpacity: 0.9, labelPadding: [1, 4] }
+  const label = {
+    labelText: name,
+    labelFill: ink,
+    labelFontSize: 11,
+    labelAutoRotate: false,
+    labelBackground: true,
+    labelBackgroundFill: paperOf(look),
+  }
+  return {
+    stroke: ink,
+    strokeOpacity: 0.45,
+    lineWidth: 1.3,
+    ...(name !== '' && label),
+    labelBackgroundFillOpacity: 0.9,
+    labelPadding: [1, 4],
+  }
 }

@@ -13,8 +13,30 @@ const papers = { default: '#ffffff', academy: '#ffffff', dark: '#141414' } as co
 const inks = { default: '#333333', academy: '#333333', dark: '#e6e6e6' } as const
 
 const palettes = {
-  default: ['#1783ff', '#00c9c9', '#f0884d', '#d580ff', '#7863ff', '#60c42d', '#bd8f24', '#ff80ca', '#2491b3', '#17c76f'],
-  academy: ['#4e79a7', '#f28e2c', '#e15759', '#76b7b2', '#59a14f', '#edc949', '#af7aa1', '#ff9da7', '#9c755f', '#bab0ab'],
+  default: [
+    '#1783ff',
+    '#00c9c9',
+    '#f0884d',
+    '#d580ff',
+    '#7863ff',
+    '#60c42d',
+    '#bd8f24',
+    '#ff80ca',
+    '#2491b3',
+    '#17c76f',
+  ],
+  academy: [
+    '#4e79a7',
+    '#f28e2c',
+    '#e15759',
+    '#76b7b2',
+    '#59a14f',
+    '#edc949',
+    '#af7aa1',
+    '#ff9da7',
+    '#9c755f',
+    '#bab0ab',
+  ],
   dark: ['#1783ff', '#00c9c9', '#f0884d', '#d580ff', '#7863ff', '#60c42d', '#bd8f24', '#ff80ca', '#2491b3', '#17c76f'],
 } as const
 

@@ -82,7 +82,10 @@ function canvasFor(context: Context) {
 }
 
 /** The whole world turned to the places, or the part of it that they are in. */
-function projected({ width, height }: Sheet, places: readonly Located[]): { projection: GeoProjection; detail: '110m' | '50m' } {
+function projected(
+  { width, height }: Sheet,
+  places: readonly Located[],
+): { projection: GeoProjection; detail: '110m' | '50m' } {
   const middle = centre(places.map(({ at }) => at[0]))
   const near = places.map(({ at: [longitude] }) => ((longitude - middle + 540) % 360) - 180)
   const high = places.map(({ at }) => at[1])
@@ -99,10 +102,12 @@ function projected({ width, height }: Sheet, places: readonly Located[]): { proj
   const least = 3
   const [west, east] = widened(Math.min(...near), Math.max(...near), least)
   const [south, north] = widened(Math.min(...high), Math.max(...high), least)
-  const coordinates: [number, number][] = [[west, south], [east, north], [west, north], [east, south]].map(([x = 0, y = 0]) => [
-    x + middle,
-    Math.max(-84, Math.min(84, y)),
-  ])
+  const coordinates: [number, number][] = [
+    [west, south],
+    [east, north],
+    [west, north],
+    [east, south],
+  ].map(([x = 0, y = 0]) => [x + middle, Math.max(-84, Math.min(84, y))])
   const part = geoMercator().rotate([-middle, 0]).fitExtent(room, { type: 'MultiPoint', coordinates })
   return { projection: part, detail: spread > 70 ? '110m' : '50m' }
 }

@@ -1,7 +1,9 @@
 import { type ChartType, inputs } from '../catalogue.ts'
 import * as axisPlots from './axis-plots.ts'
 import { isColour } from './canvas.ts'
+import type { Chart } from './chart.ts'
 import * as diagrams from './diagrams.ts'
+import * as distributions from './distribution-plots.ts'
 import { DrawFailure } from './draw-failure.ts'
 import { drawGraph, type Graph } from './graph.ts'
 import type { Look } from './look.ts'
@@ -41,9 +43,9 @@ const paints: Readonly<Record<ChartType, Paint>> = {
   column: plot(inputs.column, axisPlots.column),
   pie: plot(inputs.pie, partPlots.pie),
   scatter: plot(inputs.scatter, axisPlots.scatter),
-  histogram: plot(inputs.histogram, axisPlots.histogram),
-  boxplot: plot(inputs.boxplot, axisPlots.boxplot),
-  violin: plot(inputs.violin, axisPlots.violin),
+  histogram: plot(inputs.histogram, distributions.histogram),
+  boxplot: plot(inputs.boxplot, distributions.boxplot),
+  violin: plot(inputs.violin, distributions.violin),
   radar: plot(inputs.radar, partPlots.radar),
   funnel: plot(inputs.funnel, partPlots.funnel),
   waterfall: plot(inputs.waterfall, axisPlots.waterfall),
@@ -66,12 +68,6 @@ const paints: Readonly<Record<ChartType, Paint>> = {
 const maxPixels = 8e6
 const maxBytes = 3_750_000
 
-/** What can be drawn: a chart's type and its input, as its schema gives it. */
-export interface Chart {
-  readonly type: ChartType
-  readonly input: Readonly<Record<string, unknown>>
-}
-
 /**
  * Paints a chart as a PNG of two pixels for each that was asked for; of fewer where that would be more than 8 megapixels
  * or 5 MB as base64.
@@ -90,7 +86,8 @@ export async function paintChart({ type, input }: Chart): Promise<Buffer> {
 function mustBeColours(style: unknown): void {
   const given = style instanceof Object ? Object.entries(style) : []
   for (const [name, value] of given) {
-    if (name === 'palette' && value instanceof Object) mustBeColours(Object.fromEntries(Object.entries(value).map(([key, one]) => [`palette ${key}`, one])))
+    if (name === 'palette' && value instanceof Object)
+      mustBeColours(Object.fromEntries(Object.entries(value).map(([key, one]) => [`palette ${key}`, one])))
     const isOne = name === 'backgroundColor' || name === 'color' || name.startsWith('palette ')
     if (isOne && typeof value === 'string' && !isColour(value))
       throw new DrawFailure(`style.${name}: there is no colour "${value}"`)

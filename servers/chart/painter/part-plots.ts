@@ -17,14 +17,26 @@ export function pie(chart: z.output<typeof plots.pie>): Spec {
   if (sum === 0) throw new DrawFailure('data: all values are 0, so there is nothing to share out')
   const share = ({ value }: Slice) => `${written(Math.round((value / sum) * 1_000) / 10)} %`
   const few = chart.data.length <= 12
-  const names = { text: ({ category }: Slice) => category, position: 'spider', connectorStroke: ink, fill: ink, fontSize: 12 }
+  const names = {
+    text: ({ category }: Slice) => category,
+    position: 'spider',
+    connectorStroke: ink,
+    fill: ink,
+    fontSize: 12,
+  }
   const mark = {
     type: 'interval',
     encode: { y: 'value', color: 'category' },
     transform: [{ type: 'stackY' }],
     style: { stroke: paperOf(chart), lineWidth: 1 },
     labels: few
-      ? [{ ...names, text: (slice: Slice) => `${slice.category}: ${share(slice)}`, transform: [{ type: 'overlapHide' }] }]
+      ? [
+          {
+            ...names,
+            text: (slice: Slice) => `${slice.category}: ${share(slice)}`,
+            transform: [{ type: 'overlapHide' }],
+          },
+        ]
       : [],
   }
   return framed(chart, {
@@ -48,8 +60,13 @@ export function funnel(chart: z.output<typeof plots.funnel>): Spec {
         text: ({ category, value }: Slice) => `${category}\n${written(value)}${share(value)}`,
         position: 'inside',
         fontSize: 12,
-        fill: '#fff',
-        transform: [{ type: 'contrastReverse' }],
+        fill: '#333333',
+        // Where a stage is narrower than its words they reach over it.
+        background: true,
+        backgroundFill: '#ffffff',
+        backgroundFillOpacity: 0.75,
+        backgroundRadius: 4,
+        backgroundPadding: [2, 6],
       },
     ],
   }
@@ -80,7 +97,7 @@ export function radar(chart: z.output<typeof plots.radar>): Spec {
   const grid = { grid: true, gridLineWidth: 1, gridLineDash: [0, 0], gridStroke: ink, gridStrokeOpacity: 0.15 }
   return framed(chart, {
     data: chart.data,
-    coordinate: { type: 'polar' },
+    coordinate: { type: 'polar', outerRadius: 0.8 },
     scale: { x: { padding: 0.5, align: 0 }, y: { nice: true, domainMin: low } },
     children,
     axis: {
@@ -108,7 +125,7 @@ export function liquid(chart: z.output<typeof plots.liquid>): Spec {
       waveLength: 128,
     },
   }
-  return framed(chart, { children: [mark] })
+  return framed(chart, { children: [mark], axis: false })
 }
 
 export function sankey(chart: z.output<typeof plots.sankey>): Spec {
@@ -141,27 +158,15 @@ export function treemap(chart: z.output<typeof plots.treemap>): Spec {
     encode: { value: 'value', color: (leaf: Leaf) => leaf.path?.[1] ?? leaf.name },
     layout: { tile: 'treemapBinary', paddingInner: 2 },
     scale: { color: { range: coloursOf(chart, chart.style.palette) } },
-    style: {
-      fillOpacity: 0.85,
-      labelText: ({ data }: Branch) => data.name,
-      labelFill: '#fff',
-      labelStroke: '#000',
-      labelStrokeOpacity: 0.35,
-      labelLineWidth: 2,
-      labelFontSize: 12,
-      labelPosition: 'top-left',
-    },
+    style: { fillOpacity: 0.85, stroke: paperOf(chart), lineWidth: 1, labelFill: '#1a1a1a', labelFontSize: 12 },
   }
   return framed(chart, { children: [mark], axis: false, legend: false })
 }
 
 interface Leaf {
   readonly name: string
+  readonly value: number
   readonly path?: readonly string[]
-}
-
-interface Branch {
-  readonly data: Leaf
 }
 
 interface Sized {
@@ -189,7 +194,8 @@ export function venn(chart: z.output<typeof plots.venn>): Spec {
     labels: [
       {
         position: 'inside',
-        text: ({ label, key }: { label?: string; key: string }) => label ?? key,
+        text: ({ label, sets }: { label?: string; sets: readonly string[] }) =>
+          label ?? (sets.length === 1 ? sets[0] : ''),
         fontSize: 12,
         fill: inkOf(chart),
         transform: [{ type: 'overlapHide' }],
@@ -203,7 +209,8 @@ export function wordCloud(chart: z.output<typeof plots.wordCloud>): Spec {
   const least = Math.min(...chart.data.map(({ value }) => value))
   const most = Math.max(...chart.data.map(({ value }) => value))
   const largest = Math.min(chart.width, chart.height) / 7
-  const size = (value: number) => (most > least ? 12 + ((value - least) / (most - least)) * (largest - 12) : largest / 2)
+  const size = (value: number) =>
+    most > least ? 12 + ((value - least) / (most - least)) * (largest - 12) : largest / 2
   const mark = {
     type: 'wordCloud',
     data: { value: chart.data },

@@ -19,7 +19,11 @@ export interface Table {
 export function plain({ data, columns }: Spreadsheet): Table {
   const names = columns ?? namesIn(data)
   mustExist(names, data, 'columns')
-  return finished(names.map((name) => [name]), data.map((row) => names.map((name) => row[name])), 0)
+  return finished(
+    names.map((name) => [name]),
+    data.map((row) => names.map((name) => row[name])),
+    0,
+  )
 }
 
 /** One row for each combination of `rows`, one column for each of `columns` and value; numbers that meet are summed. */
@@ -35,7 +39,9 @@ export function pivot({ data, rows = [], columns = [], values }: Spreadsheet): T
   )
   const lines = [...groupsOf(data, rows).values()].map(({ key, members }) => {
     const cells = groupsOf(members, columns)
-    const found = [...across.keys()].flatMap((column) => summed.map((value) => total(cells.get(column)?.members ?? [], value)))
+    const found = [...across.keys()].flatMap((column) =>
+      summed.map((value) => total(cells.get(column)?.members ?? [], value)),
+    )
     return [...key, ...found]
   })
   return finished([...rows.map((name) => [name]), ...heads], lines, rows.length)
@@ -66,7 +72,8 @@ function namesIn(data: readonly Row[]): readonly string[] {
 function mustExist(names: readonly string[], data: readonly Row[], where: string): void {
   const known = namesIn(data)
   const strange = names.filter((name) => !known.includes(name))
-  if (strange.length > 0) throw new DrawFailure(`${where}: no row has ${strange.join(', ')}; there are ${known.join(', ')}`)
+  if (strange.length > 0)
+    throw new DrawFailure(`${where}: no row has ${strange.join(', ')}; there are ${known.join(', ')}`)
 }
 
 function finished(columns: Table['columns'], rows: Table['rows'], sides: number): Table {

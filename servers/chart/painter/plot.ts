@@ -1,6 +1,4 @@
 import { createRequire } from 'node:module'
-import type { RendererPlugin } from '@antv/g'
-import type { Renderer } from '@antv/g-canvas'
 import { createSheet } from './canvas.ts'
 import { type Look, paperOf } from './look.ts'
 
@@ -12,17 +10,32 @@ interface Library {
   stdlib(): Spec
 }
 
-interface Emitters {
-  readonly default: new () => object
+interface Scene {
+  readonly ready: Promise<unknown>
+  render(): void
+  destroy(): void
+}
+
+interface Renderer {
+  getPlugin(name: string): unknown
+  registerPlugin(plugin: unknown): void
+  unregisterPlugin(plugin: unknown): void
+}
+
+interface Classes {
+  readonly Canvas: new (options: Spec) => Scene
+  readonly Renderer: new () => Renderer
+  readonly Plugin: new () => unknown
+  readonly default: new () => unknown
 }
 
 // G2's ES modules import folders, which Node does not; and all of them must meet in one copy of @antv/g.
 const require = createRequire(import.meta.url)
-const { Canvas }: typeof import('@antv/g') = require('@antv/g')
-const { Renderer: CanvasRenderer }: typeof import('@antv/g-canvas') = require('@antv/g-canvas')
-const { Plugin }: typeof import('@antv/g-plugin-rough-canvas-renderer') = require('@antv/g-plugin-rough-canvas-renderer')
+const { Canvas }: Pick<Classes, 'Canvas'> = require('@antv/g')
+const { Renderer }: Pick<Classes, 'Renderer'> = require('@antv/g-canvas')
+const { Plugin }: Pick<Classes, 'Plugin'> = require('@antv/g-plugin-rough-canvas-renderer')
+const { default: Emitter }: Pick<Classes, 'default'> = require('@antv/event-emitter')
 const { render, stdlib }: Library = require('@antv/g2')
-const { default: Emitter }: Emitters = require('@antv/event-emitter')
 const library = stdlib()
 
 /** Draws with G2 a PNG of `ratio` pixels per pixel of the look. */
@@ -54,7 +67,7 @@ export async function drawPlot(spec: Spec, look: Look, ratio: number): Promise<B
 }
 
 function createRenderer(rough: boolean): Renderer {
-  const renderer = new CanvasRenderer()
+  const renderer = new Renderer()
   // They need a document.
   renderer.unregisterPlugin(renderer.getPlugin('html-renderer'))
   renderer.unregisterPlugin(renderer.getPlugin('dom-interaction'))
@@ -63,7 +76,7 @@ function createRenderer(rough: boolean): Renderer {
 }
 
 /** Draws as if by hand. */
-export function createRoughPlugin(): RendererPlugin {
+export function createRoughPlugin(): unknown {
   return new Plugin()
 }
 

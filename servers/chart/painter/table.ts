@@ -28,7 +28,7 @@ export function drawTable(chart: Spreadsheet, ratio: number): Buffer {
   const wide = wanted.reduce((sum, one) => sum + one, 0)
   const scale = Math.min(1.4, Math.max(0.6, chart.width / wide))
   const room = chart.width / scale
-  const widths = wanted.map((one) => (wide > room ? (one / wide) * room : one))
+  const widths = wanted.map((one) => (one / wide) * room)
   context.scale(ratio * scale, ratio * scale)
   paintRows(context, { table, look, widths, room: Math.floor(chart.height / scale / rowHeight) })
   return canvas.toBuffer('image/png')
@@ -62,10 +62,17 @@ function paintRows(context: Context, painting: Painting): void {
   const fit = room - levels
   const short = table.rows.length > fit
   const rows = table.rows.slice(0, Math.max(0, short ? fit - 1 : fit))
-  for (const [index, row] of rows.entries()) paintRow(context, painting, { cells: row, at: index + levels, head: false })
+  for (const [index, row] of rows.entries())
+    paintRow(context, painting, { cells: row, at: index + levels, head: false })
   if (!short) return
+  context.textAlign = 'left'
+  context.font = `${font}px sans-serif`
   context.fillStyle = painting.look.ink
-  context.fillText(`… and ${table.rows.length - rows.length} more rows`, padding, (levels + rows.length + 0.5) * rowHeight)
+  context.fillText(
+    `… and ${table.rows.length - rows.length} more rows`,
+    padding,
+    (levels + rows.length + 0.5) * rowHeight,
+  )
 }
 
 /** The name in a head's line; what heads several columns stands over the first of them. */
@@ -85,25 +92,37 @@ interface Row {
 }
 
 function paintRow(context: Context, { table, look, widths }: Painting, { cells, at, head }: Row): void {
-  const y = at * rowHeight
   let x = 0
   for (const [column, width] of widths.entries()) {
     const side = column < table.sides
-    context.fillStyle = head ? look.head : side ? look.side : at % 2 === 0 ? look.stripe : look.paper
-    context.fillRect(x, y, width, rowHeight)
-    context.strokeStyle = look.rule
-    context.lineWidth = 1
-    context.strokeRect(x + 0.5, y + 0.5, width, rowHeight)
-    const cell = cells[column]
-    const right = !side && (typeof cell === 'number' || (head && table.numeric[column] === true))
-    context.font = `${head ? 'bold ' : ''}${font}px sans-serif`
-    context.fillStyle = look.ink
-    context.textBaseline = 'middle'
-    context.textAlign = right ? 'right' : 'left'
-    const text = shorten(shown(cell), { size: font, width: width - 2 * padding + (head ? -2 : 0) })
-    context.fillText(text, right ? x + width - padding : x + padding, y + rowHeight / 2 + 1)
+    const stripe = at % 2 === 0 ? look.stripe : look.paper
+    const fill = head ? look.head : side ? look.side : stripe
+    const numeric = typeof cells[column] === 'number' || (head && table.numeric[column] === true)
+    paintCell(context, shown(cells[column]), { x, y: at * rowHeight, width, fill, look, head, right: numeric && !side })
     x += width
   }
-  context.textAlign = 'left'
-  context.font = `${font}px sans-serif`
+}
+
+interface Place {
+  readonly x: number
+  readonly y: number
+  readonly width: number
+  readonly fill: string
+  readonly look: Painting['look']
+  readonly head: boolean
+  readonly right: boolean
+}
+
+function paintCell(context: Context, words: string, { x, y, width, fill, look, head, right }: Place): void {
+  context.fillStyle = fill
+  context.fillRect(x, y, width, rowHeight)
+  context.strokeStyle = look.rule
+  context.lineWidth = 1
+  context.strokeRect(x + 0.5, y + 0.5, width, rowHeight)
+  context.font = `${head ? 'bold ' : ''}${font}px sans-serif`
+  context.fillStyle = look.ink
+  context.textBaseline = 'middle'
+  context.textAlign = right ? 'right' : 'left'
+  const text = shorten(words, { size: font, width: width - 2 * padding + (head ? -2 : 0) })
+  context.fillText(text, right ? x + width - padding : x + padding, y + rowHeight / 2 + 1)
 }
