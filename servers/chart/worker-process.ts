@@ -63,14 +63,14 @@ export async function startWorker(): Promise<WorkerProcess> {
       throw refused(answer)
     },
     stop: async () => {
-      if (isAlive(child)) child.kill('SIGKILL')
+      child.kill('SIGKILL')
       await ended
     },
   }
 }
 
 function isAlive(child: ChildProcess): boolean {
-  return child.exitCode === null && child.signalCode === null && child.connected
+  return !child.killed && child.exitCode === null && child.signalCode === null && child.connected
 }
 
 /** The end of what the process said on its standard error. */

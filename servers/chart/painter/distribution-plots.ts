@@ -66,7 +66,7 @@ export function violin(chart: Distribution): Spec {
   const series = grouped ? { series: 'group' } : {}
   const density = {
     type: 'density',
-    data: { value: data, transform: [estimate] },
+    data: { value: spread(data), transform: [estimate, { type: 'custom', callback: widened }] },
     encode: { x: 'category', y: 'y', color: 'group', size: 'size', ...series },
     style: { fillOpacity: 0.6 },
     tooltip: false,
@@ -89,7 +89,24 @@ export function violin(chart: Distribution): Spec {
     style: { opacity: 0.6, strokeOpacity: 0.6 },
   }
   const scale = { x: { padding: 0.2 }, y: valueScale(chart.style.startAtZero) }
-  return framed(chart, { scale, children: [density, box], ...(grouped ? {} : { legend: { color: false } }) })
+  const children = spread(data).length > 0 ? [density, box] : [box]
+  return framed(chart, { scale, children, ...(grouped ? {} : { legend: { color: false } }) })
+}
+
+/** Those of groups in which not all values are the same: others have no density. */
+function spread<Point extends Single>(points: readonly Point[]): readonly Point[] {
+  const groups = Map.groupBy(points, ({ category, group }) => JSON.stringify([category, group])).values()
+  return [...groups].filter((members) => members.some(({ value }) => value !== members[0]?.value)).flat()
+}
+
+interface Estimate {
+  readonly size: readonly number[]
+}
+
+/** With the thickest place of all nearly as wide as there is room; sizes are shares of the whole axis's width. */
+function widened(estimates: readonly Estimate[]): readonly Estimate[] {
+  const thickest = Math.max(...estimates.flatMap(({ size }) => size))
+  return estimates.map((one) => ({ ...one, size: one.size.map((size) => (size / thickest) * 0.4) }))
 }
 
 type Single = Distribution['data'][number]
