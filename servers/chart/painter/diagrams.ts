@@ -1,7 +1,7 @@
 import type { z } from 'zod'
 import type * as inputs from '../input/diagrams.ts'
 import type { Tree } from '../input/fields.ts'
-import { box, edgeLook, type Graph } from './graph.ts'
+import { box, edgeLook, type Graph, headBox } from './graph.ts'
 import { colourAt, coloursOf, inkOf, type Look, paperOf } from './look.ts'
 import type { Spec } from './plot.ts'
 
@@ -176,12 +176,7 @@ export function mindMap(chart: z.output<typeof inputs.mindMap>): Graph {
   const colours = coloursOf(chart)
   const node = ({ node: one, depth, branch }: Placed) => {
     const colour = colourAt(colours, branch)
-    if (depth === 0)
-      return {
-        ...box(one.name, { fill: inkOf(chart), stroke: inkOf(chart), ink: paperOf(chart) }),
-        labelFontWeight: 600,
-        ...ports(true),
-      }
+    if (depth === 0) return { ...headBox(one.name, chart), ...ports(true) }
     const fill = depth === 1 ? tint(colour, chart) : paperOf(chart)
     return { ...box(one.name, { fill, stroke: colour, ink: inkOf(chart) }), ...ports(true) }
   }
@@ -213,7 +208,7 @@ export function fishboneDiagram(chart: z.output<typeof inputs.mindMap>): Graph {
   const ink = inkOf(chart)
   const node = ({ node: one, depth, branch }: Placed) => {
     const colour = colourAt(colours, branch)
-    if (depth === 0) return box(one.name, { fill: ink, stroke: ink, ink: paperOf(chart), width: 130 })
+    if (depth === 0) return headBox(one.name, chart)
     if (depth === 1) return box(one.name, { fill: tint(colour, chart), stroke: colour, ink, width: 130 })
     return { ...box(one.name, { fill: 'transparent', stroke: 'transparent', ink, width: 110 }) }
   }

@@ -23,7 +23,7 @@ export function framed(chart: Framed, marks: Marks): Spec {
     title: chart.title === '' ? undefined : { title: chart.title, titleFontSize: 16, titleFill: ink },
     ...marks,
     // A mark that is animated waits for a screen for ever.
-    children: marks.children.map((mark) => ({ ...mark, animate: false })),
+    children: marks.children.map((mark) => ({ ...mark, animate: false, style: strokes(chart, mark.style) })),
     scale: { color: { range: coloursOf(chart, chart.style.palette) }, ...scaleOf(marks) },
     axis: {
       x: { ...axisLook(ink), title: chart.axisXTitle || false },
@@ -32,8 +32,7 @@ export function framed(chart: Framed, marks: Marks): Spec {
     legend: {
       color: {
         position: 'top',
-        itemMarker: 'circle',
-        itemMarkerSize: 9,
+        ...marker(chart),
         itemLabelFontSize: 12,
         itemLabelFill: ink,
         itemLabelFillOpacity: 0.9,
@@ -42,6 +41,30 @@ export function framed(chart: Framed, marks: Marks): Spec {
     ...(marks.axis === undefined ? {} : { axis: marks.axis }),
     ...(marks.legend === undefined ? {} : { legend: marks.legend }),
   }
+}
+
+/** A legend's signs; drawn by hand, filled ones are too small to be seen. */
+function marker({ style }: Framed): Spec {
+  if (style.texture !== 'rough') return { itemMarker: 'circle', itemMarkerSize: 9 }
+  return { itemMarker: 'line', itemMarkerSize: 12, itemMarkerLineWidth: 3 }
+}
+
+/** What draws by hand in the terms of its plugin: the gaps between strokes, and their widths. */
+const pen = { lineWidth: 1.5, fillWeight: 2, hachureGap: 7 }
+
+/** The pen for the parts of a mark that have a style each. */
+export function penFor({ style }: Framed, ...parts: readonly string[]): Spec {
+  if (style.texture !== 'rough') return {}
+  const named = parts.flatMap((part) =>
+    Object.entries(pen).map(([key, value]) => [`${part}${key[0]?.toUpperCase()}${key.slice(1)}`, value]),
+  )
+  return Object.fromEntries(named)
+}
+
+/** A mark's style; where it is drawn by hand, the pen needs a width, also for what it only fills. */
+function strokes({ style }: Framed, own: unknown): unknown {
+  if (style.texture !== 'rough') return own
+  return { ...pen, ...(own instanceof Object && own) }
 }
 
 export function axisLook(ink: string): Spec {

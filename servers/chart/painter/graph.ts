@@ -67,6 +67,16 @@ export function box(text: string, paint: { fill: string; stroke: string; ink: st
   }
 }
 
+/** The box of what all is about; where it is drawn by hand, its ground is hatched and could not bear pale words. */
+export function headBox(text: string, look: Look): Spec {
+  const [ink, paper] = [inkOf(look), paperOf(look)]
+  const isRough = look.style.texture === 'rough'
+  return {
+    ...box(text, { fill: isRough ? paper : ink, stroke: ink, ink: isRough ? ink : paper, width: 130 }),
+    labelFontWeight: 600,
+  }
+}
+
 /** An edge's colour and, where it has a name, that name on the paper. */
 export function edgeLook(look: Look, name = ''): Spec {
   const ink = inkOf(look)

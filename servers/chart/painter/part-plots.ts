@@ -2,7 +2,7 @@ import type { z } from 'zod'
 import type { Tree } from '../input/fields.ts'
 import type * as plots from '../input/plots.ts'
 import { DrawFailure } from './draw-failure.ts'
-import { axisLook, framed, hasGroups, written } from './frame.ts'
+import { axisLook, framed, hasGroups, penFor, written } from './frame.ts'
 import { colourAt, coloursOf, inkOf, paperOf } from './look.ts'
 import type { Spec } from './plot.ts'
 
@@ -144,6 +144,7 @@ export function sankey(chart: z.output<typeof plots.sankey>): Spec {
       labelFill: ink,
       nodeLineWidth: 0,
       linkFillOpacity: 0.35,
+      ...penFor(chart, 'node', 'link'),
     },
   }
   return framed(chart, { children: [mark], axis: false, legend: false })
