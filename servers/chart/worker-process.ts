@@ -11,11 +11,11 @@ const startLimit = 20_000
 const watchEvery = 100
 
 /** Megabytes of JavaScript objects, and bytes of all memory, at which a worker that draws is stopped. */
-const heap = 384
-const most = 700e6
+const heap = 256
+const most = 480e6
 
 /** A worker that holds more bytes, or has drawn more pictures, is replaced before it draws another. */
-const worn = { memory: 450e6, pictures: 200 }
+const worn = { memory: 330e6, pictures: 200 }
 
 /** A process that paints one chart at a time. */
 export interface WorkerProcess {

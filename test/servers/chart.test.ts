@@ -305,6 +305,7 @@ describe('chart, given bad input', () => {
     expect(await fault(type, args)).toMatch(words)
   })
 
+  const small = { width: 300, height: 200 }
   const odd = [
     '__proto__',
     'constructor',
@@ -350,7 +351,7 @@ describe('chart, given bad input', () => {
           ? Object.fromEntries(Object.entries(given).map(([k, v]) => [k, rename(v, k)]))
           : given
       }
-      const args = { ...example(type), ...(rename(example(type)) as Args) }
+      const args = { ...example(type), ...(rename(example(type)) as Args), ...small }
       expect((await picture(type, args)).colours().size).toBeGreaterThan(10)
     },
   )
@@ -364,7 +365,7 @@ describe('chart, given bad input', () => {
     const equal = (data as readonly unknown[]).map((point) =>
       point instanceof Object ? { ...point, ...('value' in point ? { value: 7 } : { x: 7, y: 7 }) } : 7,
     )
-    expect((await picture(type, { ...rest, data: equal })).colours().size).toBeGreaterThan(10)
+    expect((await picture(type, { ...rest, ...small, data: equal })).colours().size).toBeGreaterThan(10)
   })
 
   test('draws 5,000 points', async () => {

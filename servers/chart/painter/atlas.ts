@@ -12,11 +12,17 @@ export interface Located {
   readonly at: [longitude: number, latitude: number]
 }
 
+const read = new Map<string, readonly ExtendedFeature[]>()
+
 /** Outlines of the world's countries from Natural Earth, coarse for the whole world and finer for a part of it. */
 export function readCountries(detail: '110m' | '50m'): readonly ExtendedFeature[] {
+  const kept = read.get(detail)
+  if (kept !== undefined) return kept
   const file = fileURLToPath(import.meta.resolve(`world-atlas/countries-${detail}.json`))
   const topology: Topology<{ countries: GeometryCollection }> = JSON.parse(readFileSync(file, 'utf8'))
-  return feature(topology, topology.objects.countries).features
+  const { features } = feature(topology, topology.objects.countries)
+  read.set(detail, features)
+  return features
 }
 
 /** @throws DrawFailure that says how a place can be given instead. */

@@ -97,7 +97,8 @@ export function radar(chart: z.output<typeof plots.radar>): Spec {
   const grid = { grid: true, gridLineWidth: 1, gridLineDash: [0, 0], gridStroke: ink, gridStrokeOpacity: 0.15 }
   return framed(chart, {
     data: chart.data,
-    coordinate: { type: 'polar', outerRadius: 0.8 },
+    paddingBottom: 36,
+    coordinate: { type: 'polar', outerRadius: 0.95 },
     scale: { x: { padding: 0.5, align: 0 }, y: { nice: true, domainMin: low } },
     children,
     axis: {
