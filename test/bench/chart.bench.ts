@@ -57,7 +57,11 @@ async function openServer() {
   const url = `http://127.0.0.1:${port}`
   const env = { PATH: process.env.PATH, PORT: `${port}`, LOG_LEVEL: 'error' }
   const child = spawn(process.execPath, [fileURLToPath(new URL('main.ts', folder))], { env, stdio: 'ignore' })
-  const isUp = () => fetch(`${url}/healthz`).then(({ ok }) => ok, () => false)
+  const isUp = () =>
+    fetch(`${url}/healthz`).then(
+      ({ ok }) => ok,
+      () => false,
+    )
   await until('the server is up', isUp)
   return { url, pid: child.pid ?? 0, [Symbol.asyncDispose]: async () => void child.kill('SIGTERM') }
 }
@@ -108,7 +112,13 @@ for (const [type, tool] of Object.entries(tools)) {
   const warm = (times: readonly number[]) => `${Math.round(percentile(times.slice(1), 0.5))} ms`
   print(`${type}: the first, then warm (p50)`, `${Math.round(first ?? 0)}, ${warm(ours)}`, warm(theirs))
 }
-const burst = await timed(() => Promise.all(Array.from({ length: 30 }, () => calling(client)(tools.line, example('line')))))
+const burst = await timed(() =>
+  Promise.all(Array.from({ length: 30 }, () => calling(client)(tools.line, example('line')))),
+)
 print('30 lines at once, charts a second', (30_000 / burst).toFixed(1))
-print('memory after all of that', `${Math.round(memoryOf(server.pid))} MB`, `${Math.round(memoryOf(antv.pid))} MB beside it`)
+print(
+  'memory after all of that',
+  `${Math.round(memoryOf(server.pid))} MB`,
+  `${Math.round(memoryOf(antv.pid))} MB beside it`,
+)
 await client.close()
