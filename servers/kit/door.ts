@@ -13,8 +13,16 @@ export interface Door {
 const maxBody = 4 * 1024 * 1024
 const patience = 5_000
 
-/** The HTTP side of a server: MCP at `/mcp` and `/mcp/`, `/healthz`, `/readyz`; every answer is JSON. */
-export function createDoor(create: () => McpServer, ready: () => Promise<string | undefined>): Door {
+/** Answers what a server has at paths of its own; false where it has nothing. */
+export type Aside = (request: IncomingMessage, response: ServerResponse) => Promise<boolean>
+
+export interface DoorOptions {
+  readonly ready: () => Promise<string | undefined>
+  readonly aside: Aside
+}
+
+/** The HTTP side of a server: MCP at `/mcp` and `/mcp/`, `/healthz`, `/readyz`; each of its answers is JSON. */
+export function createDoor(create: () => McpServer, { ready, aside }: DoorOptions): Door {
   const onerror = (error: Error) => log.warn({ reason: error.message }, 'refused')
   const handler = createMcpHandler(create, { maxRequestBodySize: maxBody, onerror })
   const answer = toNodeHandler(handler, { maxRequestBodySize: maxBody, onerror })
@@ -28,7 +36,7 @@ export function createDoor(create: () => McpServer, ready: () => Promise<string 
     await call.finally(() => calls.delete(call))
   }
   const server = createServer((request, response) => {
-    route(request, response, { mcp, ready }).catch((error: unknown) => {
+    route(request, response, { mcp, ready, aside }).catch((error: unknown) => {
       log.error({ err: error }, 'request failed')
       response.destroy()
     })
@@ -45,18 +53,20 @@ export function createDoor(create: () => McpServer, ready: () => Promise<string 
   return { server, close }
 }
 
-interface Rooms {
+interface Rooms extends DoorOptions {
   readonly mcp: (request: IncomingMessage, response: ServerResponse) => Promise<void>
-  readonly ready: () => Promise<string | undefined>
 }
 
-async function route(request: IncomingMessage, response: ServerResponse, { mcp, ready }: Rooms): Promise<void> {
+async function route(request: IncomingMessage, response: ServerResponse, { mcp, ready, aside }: Rooms): Promise<void> {
   const path = request.url?.split('?')[0]
   // Agents come through the proxy, which sends no Origin: who sends one is a page in somebody's browser.
   if (request.headers.origin !== undefined) return reply(response, 403, { error: 'no browsers here' })
   if (path === '/mcp' || path === '/mcp/') return await mcp(request, response)
   if (path === '/healthz') return reply(response, 200, { status: 'ok' })
-  if (path !== '/readyz') return reply(response, 404, { error: 'not found: MCP is at /mcp' })
+  if (path !== '/readyz') {
+    if (await aside(request, response)) return
+    return reply(response, 404, { error: 'not found: MCP is at /mcp' })
+  }
   const reason = await askReady(ready)
   if (reason === undefined) reply(response, 200, { status: 'ready' })
   else reply(response, 503, { status: 'unready', reason })

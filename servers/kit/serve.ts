@@ -1,7 +1,7 @@
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { McpServer } from '@modelcontextprotocol/server'
-import { createDoor } from './door.ts'
+import { type Aside, createDoor } from './door.ts'
 import { type Environment, readEnvironment, settingsSchema } from './environment.ts'
 import { log } from './log.ts'
 
@@ -15,6 +15,8 @@ export interface Info {
 export interface Options {
   /** The reason why tools cannot work now, or nothing when they can. Asked by `/readyz`, at most 5 s long. */
   readonly ready?: () => Promise<string | undefined>
+  /** Answers at paths of the server's own; no browser's request comes to it. */
+  readonly aside?: Aside
   /** Ends what the tools used; called once, after the last call. */
   readonly stop?: () => Promise<void>
   /** Default: the process's. `HOST`, `PORT` and `LOG_LEVEL` are read. */
@@ -41,7 +43,8 @@ export async function serve(info: Info, register: (server: McpServer) => void, o
     register(server)
     return server
   }
-  const door = createDoor(create, options.ready ?? (async () => undefined))
+  const { ready = async () => undefined, aside = async () => false } = options
+  const door = createDoor(create, { ready, aside })
   const url = await listen(door.server, settings.HOST, settings.PORT)
   log.info({ url, name, version }, 'listening')
   let closing: Promise<void> | undefined

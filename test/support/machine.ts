@@ -1,13 +1,13 @@
 import { execFileSync } from 'node:child_process'
-import { accessSync, constants, existsSync, mkdtempSync, rmdirSync } from 'node:fs'
+import { accessSync, constants, existsSync, mkdtempSync, readdirSync, rmdirSync } from 'node:fs'
 import { request } from 'node:http'
 import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { basename, delimiter, join } from 'node:path'
 import { describe, inject, test } from 'vitest'
 import type { TestProject } from 'vitest/node'
 
 /** What a suite may need of the machine, each with the reason why it is absent. */
-export type Need = 'docker' | 'own-engine' | 'chromium' | 'sshd' | 'shared-data' | 'tools' | 'tmpfs'
+export type Need = 'docker' | 'own-engine' | 'chromium' | 'cjk-font' | 'sshd' | 'shared-data' | 'tools' | 'tmpfs'
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -29,6 +29,7 @@ export async function setup(project: TestProject): Promise<void> {
   if (tools.length > 0) lacks.tools = `no ${tools.join(', ')} on the PATH`
   if (!onPath('chromium-headless-shell') && !onPath('chromium'))
     lacks.chromium = 'no chromium-headless-shell on the PATH'
+  if (!hasFile('/usr/share/fonts', /^NotoSansCJK/)) lacks['cjk-font'] = 'no Noto Sans CJK (fonts-noto-cjk)'
   if (!existsSync('/usr/sbin/sshd')) lacks.sshd = 'no /usr/sbin/sshd'
   else if (!onPath('ssh') || !onPath('ssh-keygen')) lacks.sshd = 'no ssh and ssh-keygen on the PATH'
   if (!existsSync(new URL('../../../shared/data', import.meta.url))) lacks['shared-data'] = 'no ../shared/data'
@@ -48,6 +49,13 @@ async function lacksDocker(): Promise<string | undefined> {
   })
   if (status === undefined) return `no Docker engine answers at ${engineSocket}`
   return status === 200 ? undefined : `the engine has no image ${baseImage} (test/support/base-image.sh makes one)`
+}
+
+function hasFile(folder: string, name: RegExp): boolean {
+  return (
+    existsSync(folder) &&
+    readdirSync(folder, { recursive: true, encoding: 'utf8' }).some((file) => name.test(basename(file)))
+  )
 }
 
 function mounts(): boolean {

@@ -22,7 +22,10 @@ export function decodePng(png: Buffer): Pixels {
   const colours = () => {
     const counts = new Map<number, number>()
     for (let y = 0; y < height; y += 1)
-      for (let x = 0; x < width; x += 1) counts.set(at(x, y), (counts.get(at(x, y)) ?? 0) + 1)
+      for (let x = 0; x < width; x += 1) {
+        const colour = at(x, y)
+        counts.set(colour, (counts.get(colour) ?? 0) + 1)
+      }
     return counts
   }
   return { width, height, at, colours }
@@ -49,17 +52,25 @@ interface Layout {
   readonly height: number
 }
 
+/** What a filter takes a byte to be, by those to the left, above, and above to the left. */
+const guesses: readonly ((left: number, up: number, corner: number) => number)[] = [
+  () => 0,
+  (left) => left,
+  (_left, up) => up,
+  (left, up) => (left + up) >> 1,
+  paeth,
+]
+
 /** Undoes the filters of https://www.w3.org/TR/png-3/#9Filters. */
 function unfilter(raw: Buffer, { stride, channels, height }: Layout): Buffer {
   const rows = Buffer.alloc(stride * height)
   for (let y = 0; y < height; y += 1) {
-    const filter = raw[y * (stride + 1)]!
+    const guess = guesses[raw[y * (stride + 1)]!]!
     for (let x = 0; x < stride; x += 1) {
       const left = x < channels ? 0 : rows[y * stride + x - channels]!
       const up = y === 0 ? 0 : rows[(y - 1) * stride + x]!
       const corner = x < channels || y === 0 ? 0 : rows[(y - 1) * stride + x - channels]!
-      const guess = [0, left, up, (left + up) >> 1, paeth(left, up, corner)][filter]!
-      rows[y * stride + x] = raw[y * (stride + 1) + 1 + x]! + guess
+      rows[y * stride + x] = raw[y * (stride + 1) + 1 + x]! + guess(left, up, corner)
     }
   }
   return rows
