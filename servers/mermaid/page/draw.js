@@ -1,4 +1,4 @@
-import { cleanSvg } from './clean.js'
+import { cleanSvg, fitSvg } from './svg.js'
 
 // The newest default look of mermaid is black and thick; this is the one that people know.
 const fixed = {
@@ -37,28 +37,9 @@ globalThis.drawDiagram = ({ code, theme, background, width, maxText }) =>
     globalThis.mermaid.initialize({ ...fixed, theme, maxTextSize: maxText })
     const { diagramType, svg } = await globalThis.mermaid.render('diagram', code)
     const drawing = cleanSvg(svg)
-    const size = fit(drawing, width)
+    const size = fitSvg(drawing, width)
     drawing.style.backgroundColor = background
     document.body.replaceChildren(drawing)
     document.body.style.backgroundColor = background
     return { type: diagramType, ...size, svg: new XMLSerializer().serializeToString(drawing) }
   })
-
-/** Gives the drawing its size in whole pixels, from its view box. */
-function fit(drawing, wanted) {
-  const box = drawing.viewBox.baseVal
-  if (!(box?.width > 0 && box.height > 0)) throw new Error('the diagram is empty')
-  const width = Math.ceil(wanted ?? box.width)
-  const height = Math.max(1, Math.ceil((box.height * width) / box.width))
-  drawing.style.maxWidth = ''
-  drawing.style.width = ''
-  resize(drawing, width, height)
-  return { width, height }
-}
-
-globalThis.resizeDiagram = ({ width, height }) => resize(document.querySelector('svg'), width, height)
-
-function resize(drawing, width, height) {
-  drawing.setAttribute('width', width)
-  drawing.setAttribute('height', height)
-}
