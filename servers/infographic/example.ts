@@ -36,6 +36,7 @@ const lanes: readonly Item[] = [
 const itemsOf: Readonly<Record<Shape, readonly Item[]>> = {
   list: steps,
   values: steps,
+  pyramid: steps.slice(0, 3),
   four: steps,
   sides,
   groups: sides,

@@ -1,10 +1,11 @@
 /** What the data of a template looks like. */
-export type Shape = 'list' | 'values' | 'four' | 'sides' | 'groups' | 'tree' | 'lanes' | 'graph'
+export type Shape = 'list' | 'values' | 'pyramid' | 'four' | 'sides' | 'groups' | 'tree' | 'lanes' | 'graph'
 
 /** What each shape needs, in words for who writes the data. */
 export const shapeNeeds: Readonly<Record<Shape, string>> = {
   list: '2 to 8 items',
   values: '2 to 12 items, each with a number as value',
+  pyramid: '3, 5 or 6 items',
   four: 'exactly 4 items',
   sides: 'exactly 2 items, the two sides, each with 2 to 5 children',
   groups: '2 to 4 items, each with 2 to 5 children',
@@ -16,6 +17,7 @@ export const shapeNeeds: Readonly<Record<Shape, string>> = {
 /** Of structures by name; the others take a plain list. */
 const shapes: readonly (readonly [RegExp, Shape])[] = [
   [/^chart-/, 'values'],
+  [/^list-pyramid$/, 'pyramid'],
   [/^quadrant$/, 'four'],
   [/^compare-(?:binary|hierarchy-left-right)/, 'sides'],
   [/^(?:compare-hierarchy-row|hierarchy-structure)$/, 'groups'],

@@ -1,6 +1,7 @@
 import { cleanSvg, fitSvg } from './svg.js'
 
 const library = globalThis.AntVInfographic
+const padding = 20
 
 // Its fonts come from a server of its makers; without weights it asks for none of them.
 for (const font of library.getFonts()) font.fontWeight = {}
@@ -46,13 +47,37 @@ async function draw(options, font) {
   useFont(font)
   const container = document.createElement('div')
   document.body.replaceChildren(container)
-  const infographic = new library.Infographic({ ...options, container })
+  const infographic = new library.Infographic({ ...options, design: titled(options), container })
   const { promise, resolve, reject } = Promise.withResolvers()
   infographic.on('loaded', ({ node }) => resolve(node))
   infographic.on('error', reject)
   infographic.render()
+  const drawing = await promise
+  widen(drawing)
   // With nothing embedded it only fits the view box and the text's boxes to the text.
-  return await library.exportToSVG(await promise, { embedResources: false })
+  return await library.exportToSVG(drawing, { embedResources: false })
+}
+
+/** The view box was made before there were icons, and a browser counts an icon as nothing. */
+function widen(drawing) {
+  const view = drawing.viewBox.baseVal
+  const icons = [...drawing.querySelectorAll('use')].flatMap((icon) => cornersOf(icon, drawing))
+  const left = Math.min(view.x, ...icons.map(({ x }) => x - padding))
+  const top = Math.min(view.y, ...icons.map(({ y }) => y - padding))
+  const right = Math.max(view.x + view.width, ...icons.map(({ x }) => x + padding))
+  const bottom = Math.max(view.y + view.height, ...icons.map(({ y }) => y + padding))
+  drawing.setAttribute('viewBox', `${left} ${top} ${right - left} ${bottom - top}`)
+}
+
+function cornersOf(icon, drawing) {
+  const [x, y, width, height] = ['x', 'y', 'width', 'height'].map((name) => icon[name].baseVal.value)
+  const matrix = drawing.getScreenCTM().inverse().multiply(icon.parentElement.getScreenCTM())
+  return [new DOMPoint(x, y), new DOMPoint(x + width, y + height)].map((corner) => corner.matrixTransform(matrix))
+}
+
+/** Hierarchies leave out even a title that was given. */
+function titled({ template, design }) {
+  return { ...design, title: design?.title ?? library.getTemplate(template).design.title ?? 'default' }
 }
 
 /** Texts and the hand-drawn theme name fonts that are nowhere; they get this one. */
