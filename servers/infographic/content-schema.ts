@@ -8,7 +8,7 @@ const words = (most: number) =>
     .optional()
 
 const value = z
-  .union([z.number(), z.string().regex(/^\s*[-+]?\d+(?:\.\d+)?\s*%?\s*$/)], 'give a number')
+  .union([z.number(), z.string().regex(/^\s*[-+]?\d+(?:\.\d+)?\s*%?\s*$/, 'give a number')], 'give a number')
   .transform((given) => Number.parseFloat(String(given)))
   .optional()
 

@@ -1,15 +1,12 @@
-import { asSvg, photograph } from '../kit/drawing.ts'
 import type { RenderPool } from '../kit/render-pool.ts'
 import { type Answer, addTool, type McpServer, ToolFailure } from '../kit/tool.ts'
 import type { Template } from './catalogue.ts'
-import { draw, type Infographic, parseSyntax } from './drawing.ts'
+import { parseSyntax } from './drawing.ts'
 import { exampleOf } from './example.ts'
 import { getInput, listInput, type RenderInput, renderInput, validateInput } from './infographic-input.ts'
+import { produce } from './produce.ts'
 import { findTemplate, type Known, prepare, readParsed } from './request.ts'
 import { shapeNeeds } from './shape.ts'
-
-const maxWidth = 2_000
-const usualScale = 2
 
 export interface Studio {
   readonly pool: RenderPool
@@ -85,30 +82,12 @@ function addValidate(server: McpServer, studio: Studio): void {
 }
 
 async function render(input: RenderInput, { pool, known }: Studio, signal: AbortSignal): Promise<Answer> {
-  const { syntax, template, data } = input
-  if ((syntax === undefined) === (template === undefined))
+  if ((input.syntax === undefined) === (input.template === undefined))
     throw new ToolFailure('give either syntax, or template and data')
   const facts = await known(signal)
-  const drawn = await pool.render(async (page) => {
-    const options = syntax === undefined ? { template, data } : readParsed(await parseSyntax(page, syntax))
-    const { request, warnings } = prepare(options, input, facts)
-    const width = input.format === 'svg' ? input.width : undefined
-    const drawing = await draw(page, { ...request, width })
-    const told = [...warnings, ...hiddenIn(drawing)]
-    if (input.format === 'svg') return { answer: text(asSvg(drawing)), size: drawing, told }
-    const scale = Math.min(input.width ?? drawing.width * usualScale, maxWidth) / drawing.width
-    const { png, size } = await photograph(page, drawing, { scale, background: 'white' })
-    return { answer: { type: 'image' as const, data: png.toString('base64'), mimeType: 'image/png' }, size, told }
-  }, signal)
-  const { answer, size, told } = drawn
-  return [answer, text([`${input.format} ${size.width}×${size.height}`, ...told].join('\n'))]
-}
-
-function hiddenIn({ hidden }: Infographic): readonly string[] {
-  if (hidden.length === 0) return []
-  const some = hidden.slice(0, 5).map((words) => JSON.stringify(words.length > 40 ? `${words.slice(0, 40)}…` : words))
-  const more = hidden.length > some.length ? ` and ${hidden.length - some.length} more` : ''
-  return [`not shown by this template: ${some.join(', ')}${more}`]
+  const { png, svg, words } = await pool.render((page) => produce(page, input, facts), signal)
+  if (png === undefined) return [text(svg), text(words)]
+  return [{ type: 'image', data: png.toString('base64'), mimeType: 'image/png' }, text(words)]
 }
 
 function lineOf({ name, shape, shows }: Template): string {

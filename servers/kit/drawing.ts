@@ -57,5 +57,7 @@ function fittingScale({ width, height }: Size, wanted: number): number {
 }
 
 function scaled({ width, height }: Size, scale: number): Size {
-  return { width: Math.max(1, Math.floor(width * scale)), height: Math.max(1, Math.floor(height * scale)) }
+  // A whole number that was divided and multiplied again is still that number.
+  const whole = (length: number) => Math.max(1, Math.floor(length * scale + 1e-6))
+  return { width: whole(width), height: whole(height) }
 }

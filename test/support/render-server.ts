@@ -15,7 +15,10 @@ export interface RenderServer extends AsyncDisposable {
 }
 
 /** Starts `servers/<name>/main.ts`, and waits until `/readyz` says that it can draw. */
-export async function openRenderServer(name: string, env: Readonly<Record<string, string>> = {}): Promise<RenderServer> {
+export async function openRenderServer(
+  name: string,
+  env: Readonly<Record<string, string>> = {},
+): Promise<RenderServer> {
   const main = fileURLToPath(new URL(`../../servers/${name}/main.ts`, import.meta.url))
   const child = spawn(process.execPath, [main], {
     env: { PATH: process.env.PATH, PORT: '0', ...env },
