@@ -100,6 +100,13 @@ suite('mermaid', ['chromium'], () => {
     expect((await picture(code, { theme: 'forest' })).colours().has(lilac)).toBe(false)
   })
 
+  test('writes in a treemap with ink that its leaves let be read', async () => {
+    const code = 'treemap-beta\n"House"\n  "Ground floor"\n    "Kitchen": 18\n    "Living room": 32'
+    const inks = async (theme: string) => (await picture(code, { theme })).colours()
+    expect((await inks('default')).get(0x222222ff)).toBeGreaterThan(100)
+    expect((await inks('dark')).get(0xeeeeeeff)).toBeGreaterThan(100)
+  })
+
   test('scales, and draws as wide as it is asked to', async () => {
     const code = 'flowchart LR\n  a --> b'
     const { width, height } = await picture(code, { scale: 1 })

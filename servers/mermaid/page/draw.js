@@ -11,6 +11,11 @@ const fixed = {
   maxEdges: 500,
 }
 
+/** A treemap's labels are made for full colours, and its boxes are pale: white on yellow otherwise. */
+function legible(theme) {
+  return `.treemapLabel, .treemapValue, .treemapSectionLabel, .treemapSectionValue { fill: ${theme.endsWith('dark') ? '#eee' : '#222'} !important }`
+}
+
 /** What went wrong, in mermaid's words, as a value: an exception would lose its line on the way out of the page. */
 async function attempt(work) {
   try {
@@ -34,7 +39,7 @@ globalThis.checkDiagram = ({ code, maxText }) =>
 globalThis.drawDiagram = ({ code, theme, background, width, maxText }) =>
   attempt(async () => {
     if (!CSS.supports('color', background)) return { problem: `background: there is no colour "${background}"` }
-    globalThis.mermaid.initialize({ ...fixed, theme, maxTextSize: maxText })
+    globalThis.mermaid.initialize({ ...fixed, theme, themeCSS: legible(theme), maxTextSize: maxText })
     const { diagramType, svg } = await globalThis.mermaid.render('diagram', code)
     const drawing = cleanSvg(svg)
     const size = fitSvg(drawing, width)
