@@ -60,7 +60,7 @@ function addRender(server: McpServer, studio: Studio): void {
     name: 'render_infographic',
     title: 'Render an infographic',
     description:
-      'Draws an infographic from syntax, or from template and data, and answers with a png picture or svg text, one line with its size, and what of the data it does not show. Icons are names of Material Design Icons, such as rocket-launch; nothing is fetched from anywhere.',
+      'Draws an infographic from syntax, or from template and data, and answers with a png picture or svg text, one line with its size, and what of the data it does not show. Boxes do not grow with their text: labels of a few words, descriptions of one line. Icons are names of Material Design Icons, such as rocket-launch; nothing is fetched from anywhere.',
     input: renderInput,
   }
   addTool(server, tool, (input, signal) => render(input, studio, signal))
