@@ -1,24 +1,20 @@
-import { execFile, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { promisify } from 'node:util'
+import { text } from 'node:stream/consumers'
 import { findChromium } from '../../servers/kit/chromium.ts'
 import { connectV1, type McpClient } from '../support/mcp-clients.ts'
 import { freePort } from '../support/port.ts'
 import { memoryOf } from '../support/process-tree.ts'
 import { openRenderServer } from '../support/render-server.ts'
+import { until } from '../support/until.ts'
+import { type Figures, median, percentile, timed } from './figures.ts'
+import { peerProgram } from './peers.ts'
+import { run } from './program.ts'
 
-/**
- * What a picture costs: from the start of the program to the first one, then one after another, then eight at once; and the
- * memory that program and browser hold after that. Beside ours stands mcp-mermaid, where npm can install it; it opens a page
- * for each picture as well. `node test/bench/render.bench.ts [pictures]`
- */
+/** What a picture costs from servers that draw in Chromium, ours beside mcp-mermaid where npm can install it. */
 
-const pictures = Number(process.argv[2] ?? 30)
-const rival = 'mcp-mermaid@0.4.1'
-const run = promisify(execFile)
+const [pictures, atOnce] = [30, 8]
 
 const code = 'flowchart LR\n  ask{Ask?} -->|yes| build[Build] --> learn[Learn]\n  ask -->|no| wait[Wait]'
 const steps = ['Ask', 'Plan', 'Build', 'Learn'].map((label) => ({ label, desc: 'And then go on', icon: 'rocket' }))
@@ -46,80 +42,71 @@ const ours: readonly Contender[] = [
   },
 ]
 
-async function measure({ name, open, call }: Contender): Promise<Readonly<Record<string, string | number>>> {
+export async function renderBench(): Promise<Figures> {
+  const rows: (readonly (string | number)[])[] = []
+  for (const contender of ours) rows.push(await measure(contender))
+  await using stack = new AsyncDisposableStack()
+  const peer = await installPeer(stack).catch((error: unknown) => {
+    console.log(`mcp-mermaid is skipped: ${error instanceof Error ? error.message.split('\n', 1)[0] : String(error)}`)
+  })
+  if (peer !== undefined) rows.push(await measure(peer))
+  const about = `ms. From the start of the program to its first picture; then ${pictures} pictures one after another, each of ours on a page that was never used before; then ${atOnce} at once. Memory of program and browser after that, without what their processes share.`
+  const columns = ['server', 'cold', 'warm p50', 'warm p95', 'pictures/s', 'MB'] as const
+  return { tables: [{ title: 'A picture', about, columns, rows }] }
+}
+
+async function measure({ name, open, call }: Contender): Promise<readonly (string | number)[]> {
   const began = performance.now()
   await using renderer = await open()
   const draw = async () => {
-    const start = performance.now()
-    const { images, isError, text } = await renderer.client.callTool(...call)
-    if (isError || images.length === 0) throw new Error(`${name}: ${text}`)
-    return performance.now() - start
+    const [{ images, isError, text: said }, ms] = await timed(() => renderer.client.callTool(...call))
+    if (isError || images.length === 0) throw new Error(`${name}: ${said}`)
+    return ms
   }
   await draw()
   const cold = performance.now() - began
   const warm: number[] = []
-  for (let drawn = 0; drawn < pictures; drawn++) warm.push(await draw())
-  const flooded = performance.now()
-  await Promise.all(Array.from({ length: 8 }, draw))
-  const rate = 8_000 / (performance.now() - flooded)
-  warm.sort((a, b) => a - b)
-  const quantile = (part: number) => Math.round(warm[Math.floor(part * (warm.length - 1))] ?? 0)
-  return {
-    server: name,
-    'cold ms': Math.round(cold),
-    'p50 ms': quantile(0.5),
-    'p95 ms': quantile(0.95),
-    'pictures/s': rate.toFixed(1),
-    'memory MB': Math.round(memoryOf(renderer.pid) / 1e6),
-  }
+  while (warm.length < pictures) warm.push(await draw())
+  const [, together] = await timed(() => Promise.all(Array.from({ length: atOnce }, draw)))
+  const rate = ((atOnce * 1_000) / together).toFixed(1)
+  const [p50, p95] = [median(warm), percentile(warm, 0.95)]
+  return [name, ...[cold, p50, p95].map(Math.round), rate, Math.round(memoryOf(renderer.pid) / 1e6)]
 }
 
-/** Installs it without running any of its scripts, and lets it find the Chromium of this machine. */
-async function installRival(folder: string): Promise<Contender> {
-  await run('npm', ['install', '--prefix', folder, '--ignore-scripts', '--no-audit', '--no-fund', rival], {
-    timeout: 300_000,
-  })
-  const browsers = join(folder, 'browsers')
-  const env = { PATH: process.env.PATH, PLAYWRIGHT_BROWSERS_PATH: browsers }
-  const ask = `import { chromium } from 'playwright'; await chromium.launch().then((b) => b.close())`
-  const { stderr } = await run(process.execPath, ['--input-type=module', '-e', ask], { cwd: folder, env }).catch(
-    (error: { readonly stderr: string }) => error,
-  )
-  const expected = /doesn't exist at (\S+)/.exec(stderr)?.[1]
-  if (expected === undefined) throw new Error(`it does not say where it looks for Chromium: ${stderr.slice(0, 200)}`)
-  await mkdir(dirname(expected), { recursive: true })
-  await writeFile(expected, `#!/bin/sh\nexec ${findChromium(process.env).path} "$@"\n`)
-  await chmod(expected, 0o755)
-  const main = join(folder, 'node_modules/mcp-mermaid/build/index.js')
+async function installPeer(stack: AsyncDisposableStack): Promise<Contender> {
+  const main = await peerProgram('mcp-mermaid')
+  const browsers = await mkdtemp(join(tmpdir(), 'bench-browsers-'))
+  stack.defer(() => rm(browsers, { recursive: true, force: true }))
+  const environment = { PLAYWRIGHT_BROWSERS_PATH: browsers }
+  await lendChromium(main, environment)
   const call = ['generate_mermaid_diagram', { mermaid: code, outputType: 'base64' }] as const
-  return { name: rival, open: () => openRival(main, env), call }
+  return { name: 'mcp-mermaid', open: () => openPeer(main, environment), call }
 }
 
-async function openRival(main: string, env: NodeJS.ProcessEnv): Promise<Renderer> {
+/** Puts this machine's Chromium where the peer's Playwright looks for one of its own, which its error names. */
+async function lendChromium(main: string, environment: Readonly<Record<string, string>>): Promise<void> {
+  const playwright = join(main, '../../../playwright/index.mjs')
+  const ask = `import { chromium } from ${JSON.stringify(playwright)}
+    await chromium.launch().then((browser) => browser.close(), (error) => console.log(error.message))`
+  await using asking = run(process.execPath, ['--input-type=module', '-e', ask], environment)
+  const said = asking.child.stdout === null ? '' : await text(asking.child.stdout)
+  const path = /doesn't exist at (\S+)/.exec(said)?.[1]
+  if (path === undefined) throw new Error(`Playwright does not say where it looks for Chromium: ${said.slice(0, 200)}`)
+  await mkdir(dirname(path), { recursive: true })
+  await writeFile(path, `#!/bin/sh\nexec ${findChromium(process.env).path} "$@"\n`)
+  await chmod(path, 0o755)
+}
+
+async function openPeer(main: string, environment: Readonly<Record<string, string>>): Promise<Renderer> {
   const port = await freePort()
-  const child = spawn(process.execPath, [main, '-t', 'streamable', '-p', String(port)], { env, stdio: 'ignore' })
-  const ended = once(child, 'exit')
-  const dispose = async () => {
-    child.kill()
-    await ended
+  const running = run(process.execPath, [main, '-t', 'streamable', '-p', `${port}`], environment)
+  running.child.stdout?.resume()
+  const connect = () => connectV1(`http://127.0.0.1:${port}/mcp`).catch(() => undefined)
+  try {
+    const client = await until('mcp-mermaid listens', connect)
+    return { pid: running.pid, client, [Symbol.asyncDispose]: () => running[Symbol.asyncDispose]() }
+  } catch (error) {
+    await running[Symbol.asyncDispose]()
+    throw error
   }
-  for (let tries = 0; tries < 100; tries++) {
-    const client = await connectV1(`http://127.0.0.1:${port}/mcp`).catch(() => undefined)
-    if (client !== undefined) return { pid: child.pid ?? 0, client, [Symbol.asyncDispose]: dispose }
-    await new Promise((done) => setTimeout(done, 100))
-  }
-  await dispose()
-  throw new Error('it does not listen')
 }
-
-const rows = []
-for (const contender of ours) rows.push(await measure(contender))
-const folder = await mkdtemp(join(tmpdir(), 'bench-render-'))
-try {
-  rows.push(await measure(await installRival(folder)))
-} catch (error) {
-  console.log(`${rival} is skipped: ${error instanceof Error ? error.message.split('\n', 1)[0] : String(error)}`)
-} finally {
-  await rm(folder, { recursive: true, force: true })
-}
-console.table(rows)

@@ -1,9 +1,11 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline/promises'
+import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
 import { connectV2, type McpClient } from './mcp-clients.ts'
+import { until } from './until.ts'
 
 const Line = z.looseObject({ url: z.string().optional() })
 
@@ -25,20 +27,29 @@ export async function openRenderServer(
     stdio: ['ignore', 'ignore', 'pipe'],
   })
   const ended = once(child, 'exit')
-  const lines = createInterface(child.stderr)
-  const url = await new Promise<string>((found, failed) => {
-    lines.on('line', (line) => {
-      const { url: told } = Line.parse(JSON.parse(line))
-      if (told !== undefined) found(told)
-    })
-    lines.once('close', () => failed(new Error(`${name} ended before it listened`)))
-  })
-  while ((await fetch(`${url}/readyz`)).status !== 200) await new Promise((done) => setTimeout(done, 100))
-  const client = await connectV2('modern')(`${url}/mcp`)
   const dispose = async () => {
-    await client.close()
     child.kill()
     await ended
   }
-  return { url, pid: child.pid ?? 0, client, [Symbol.asyncDispose]: dispose }
+  try {
+    const url = await addressIn(child.stderr, name)
+    await until(`${name} can draw`, async () => (await fetch(`${url}/readyz`)).status === 200, 60_000)
+    const client = await connectV2('modern')(`${url}/mcp`)
+    return { url, pid: child.pid ?? 0, client, [Symbol.asyncDispose]: dispose }
+  } catch (error) {
+    await dispose()
+    throw error
+  }
+}
+
+/** Where its log says that it listens. */
+async function addressIn(log: Readable, name: string): Promise<string> {
+  const lines = createInterface(log)
+  return await new Promise((found, failed) => {
+    lines.on('line', (line) => {
+      const { url } = Line.parse(JSON.parse(line))
+      if (url !== undefined) found(url)
+    })
+    lines.once('close', () => failed(new Error(`${name} ended before it listened`)))
+  })
 }
