@@ -3,6 +3,7 @@ import { delimiter, isAbsolute, join } from 'node:path'
 import { type Browser, chromium } from 'playwright-core'
 import type { Environment } from './environment.ts'
 import { firstLine } from './first-line.ts'
+import { log } from './log.ts'
 
 const programs = ['chromium-headless-shell', 'chromium']
 const launchLimit = 20_000
@@ -47,6 +48,14 @@ function isProgram(path: string): boolean {
   } catch {
     return false
   }
+}
+
+/** `findChromium`, and a line in the log that says whether it will run in its own sandbox. */
+export function chooseChromium(env: Environment): ChromiumProgram {
+  const program = findChromium(env)
+  if (program.unsandboxed === undefined) log.info({ chromium: program.path }, 'Chromium runs in its own sandbox')
+  else log.warn({ chromium: program.path, reason: program.unsandboxed }, 'Chromium runs without its own sandbox')
+  return program
 }
 
 /**

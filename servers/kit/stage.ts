@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import type { BrowserContext, Page } from 'playwright-core'
 import type { RunningBrowser } from './browser.ts'
 
@@ -16,6 +17,11 @@ export interface StageFile {
 
 /** What a stage is made of, by path; `/` is its page. */
 export type StageFiles = ReadonlyMap<string, StageFile>
+
+/** A script of a stage, from its file's URL. */
+export function readScript(url: string): StageFile {
+  return { type: 'text/javascript', body: readFileSync(new URL(url)) }
+}
 
 /** A page on an origin that does not exist, for one use. `gone` is aborted when its renderer or browser ends. */
 export interface Stage {

@@ -1,5 +1,4 @@
-import { readFileSync } from 'node:fs'
-import type { StageFile, StageFiles } from '../kit/stage.ts'
+import { readScript, type StageFiles } from '../kit/stage.ts'
 
 const page = `<!doctype html>
 <meta charset="utf-8">
@@ -8,16 +7,12 @@ const page = `<!doctype html>
 <script src="/mermaid.js"></script>
 <script type="module" src="/draw.js"></script>`
 
-/** The page that draws: mermaid, and `checkDiagram`, `drawDiagram` and `resizeDiagram` as globals. */
+/** The page that draws: mermaid, and `checkDiagram` and `drawDiagram` as globals. */
 export function readDiagramPage(): StageFiles {
   return new Map([
     ['/', { type: 'text/html', body: page }],
-    ['/mermaid.js', script(import.meta.resolve('mermaid/dist/mermaid.min.js'))],
-    ['/draw.js', script(import.meta.resolve('./page/draw.js'))],
-    ['/clean.js', script(import.meta.resolve('./page/clean.js'))],
+    ['/mermaid.js', readScript(import.meta.resolve('mermaid/dist/mermaid.min.js'))],
+    ['/draw.js', readScript(import.meta.resolve('./page/draw.js'))],
+    ['/svg.js', readScript(import.meta.resolve('../kit/page/svg.js'))],
   ])
-}
-
-function script(url: string): StageFile {
-  return { type: 'text/javascript', body: readFileSync(new URL(url)) }
 }

@@ -1,11 +1,12 @@
 import type { Page } from 'playwright-core'
-import { findChromium } from '../kit/chromium.ts'
+import { chooseChromium } from '../kit/chromium.ts'
+import { photograph } from '../kit/drawing.ts'
 import { type Environment, readEnvironment } from '../kit/environment.ts'
 import { log } from '../kit/log.ts'
 import { openRenderPool } from '../kit/render-pool.ts'
 import { readDiagramKinds } from './diagram-kinds.ts'
 import { readDiagramPage } from './diagram-page.ts'
-import { draw, photograph } from './drawing.ts'
+import { draw } from './drawing.ts'
 import { mermaidSettings } from './settings.ts'
 import type { Studio } from './tools.ts'
 
@@ -16,11 +17,8 @@ import type { Studio } from './tools.ts'
  */
 export function openStudio(environment: Environment): Studio {
   const settings = readEnvironment(mermaidSettings, environment)
-  const program = findChromium(environment)
-  if (program.unsandboxed === undefined) log.info({ chromium: program.path }, 'Chromium runs in its own sandbox')
-  else log.warn({ chromium: program.path, reason: program.unsandboxed }, 'Chromium runs without its own sandbox')
   const pool = openRenderPool({
-    program,
+    program: chooseChromium(environment),
     files: readDiagramPage(),
     warm: drawOnce,
     slots: settings.RENDER_CONCURRENCY,

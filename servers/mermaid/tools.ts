@@ -1,9 +1,10 @@
 import type { z } from 'zod'
+import { asSvg, type Picture, photograph } from '../kit/drawing.ts'
 import type { RenderPool } from '../kit/render-pool.ts'
 import { type Answer, addTool, type McpServer, ToolFailure } from '../kit/tool.ts'
 import { backgroundFor, listInput, renderInput, validateInput } from './diagram-input.ts'
 import { type DiagramKind, kindOf } from './diagram-kinds.ts'
-import { asSvg, check, type Drawing, draw, type Picture, photograph } from './drawing.ts'
+import { check, type Diagram, draw } from './drawing.ts'
 
 export interface Studio {
   readonly pool: RenderPool
@@ -76,7 +77,7 @@ function text(words: string): { type: 'text'; text: string } {
   return { type: 'text', text: words }
 }
 
-function sizeOf({ type, width, height }: Drawing): string {
+function sizeOf({ type, width, height }: Diagram): string {
   return `${kindOf(type)} ${width}×${height}`
 }
 

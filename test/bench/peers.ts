@@ -7,6 +7,7 @@ import { promisify } from 'node:util'
 
 /** Programs of others to compare with: by npm package, its version and its program. They are no dependencies: a bench installs them once. */
 const peers = {
+  'mcp-mermaid': { version: '0.4.1', program: 'build/index.js' },
   'mcp-proxy': { version: '6.7.19', program: 'dist/bin/mcp-proxy.mjs' },
   supergateway: { version: '4.0.0', program: 'dist/index.js' },
 } as const

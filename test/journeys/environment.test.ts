@@ -302,6 +302,7 @@ describe('under plain node', () => {
     'proxy/main.ts': { says: /^GATEWAY_PROXY_NAME: missing/ },
     'servers/5etools/main.ts': { says: /^\{.*"msg":"PORT/ },
     'servers/chart/main.ts': { says: /"msg":"PORT/ },
+    'servers/infographic/main.ts': { says: /"msg":"PORT/ },
     'servers/mermaid/main.ts': { says: /"msg":"PORT/ },
     'servers/midjourney/main.ts': { says: /"msg":"MIDJOURNEY_STATE_DIR is not set/ },
     'servers/outline/main.ts': { says: /"msg":"PORT/ },

@@ -75,6 +75,7 @@ suite('npm start in a fresh clone, with processes', ['tools'], () => {
 
   test('names what cannot run here, and why', () => {
     expect(started.output()).toMatch(/^ {2}mermaid +it needs chromium-headless-shell, which is not on the PATH$/m)
+    expect(started.output()).toMatch(/^ {2}infographic +it needs chromium-headless-shell, which is not on the PATH$/m)
     expect(started.output()).toMatch(/^ {2}midjourney +MIDJOURNEY_API_KEY is not in the secrets file/m)
     expect(started.output()).toMatch(/^ {2}outline +OUTLINE_API_KEY is not in the secrets file/m)
     expect(started.output()).toMatch(/^ {2}personal +this machine offers no folder named personal \(GATEWAY_MOUNTS\)$/m)

@@ -15,3 +15,17 @@ function childrenOf(pid: number): readonly number[] {
     return []
   }
 }
+
+/** Bytes that a process and its descendants hold alone, without what they share. Linux only. */
+export function memoryOf(pid: number): number {
+  return [pid, ...descendants(pid)].reduce((sum, each) => sum + ownMemory(each), 0)
+}
+
+function ownMemory(pid: number): number {
+  try {
+    const [, resident = 0, shared = 0] = readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ').map(Number)
+    return (resident - shared) * 4096
+  } catch {
+    return 0
+  }
+}

@@ -1,4 +1,4 @@
-import { cleanSvg } from './clean.js'
+import { cleanSvg, fitSvg } from './svg.js'
 
 // The newest default look of mermaid is black and thick; this is the one that people know.
 const fixed = {
@@ -9,6 +9,11 @@ const fixed = {
   handDrawnSeed: 1,
   look: 'classic',
   maxEdges: 500,
+}
+
+/** A treemap's labels are made for full colours, and its boxes are pale: white on yellow otherwise. */
+function legible(theme) {
+  return `.treemapLabel, .treemapValue, .treemapSectionLabel, .treemapSectionValue { fill: ${theme.endsWith('dark') ? '#eee' : '#222'} !important }`
 }
 
 /** What went wrong, in mermaid's words, as a value: an exception would lose its line on the way out of the page. */
@@ -34,31 +39,12 @@ globalThis.checkDiagram = ({ code, maxText }) =>
 globalThis.drawDiagram = ({ code, theme, background, width, maxText }) =>
   attempt(async () => {
     if (!CSS.supports('color', background)) return { problem: `background: there is no colour "${background}"` }
-    globalThis.mermaid.initialize({ ...fixed, theme, maxTextSize: maxText })
+    globalThis.mermaid.initialize({ ...fixed, theme, themeCSS: legible(theme), maxTextSize: maxText })
     const { diagramType, svg } = await globalThis.mermaid.render('diagram', code)
     const drawing = cleanSvg(svg)
-    const size = fit(drawing, width)
+    const size = fitSvg(drawing, width)
     drawing.style.backgroundColor = background
     document.body.replaceChildren(drawing)
     document.body.style.backgroundColor = background
     return { type: diagramType, ...size, svg: new XMLSerializer().serializeToString(drawing) }
   })
-
-/** Gives the drawing its size in whole pixels, from its view box. */
-function fit(drawing, wanted) {
-  const box = drawing.viewBox.baseVal
-  if (!(box?.width > 0 && box.height > 0)) throw new Error('the diagram is empty')
-  const width = Math.ceil(wanted ?? box.width)
-  const height = Math.max(1, Math.ceil((box.height * width) / box.width))
-  drawing.style.maxWidth = ''
-  drawing.style.width = ''
-  resize(drawing, width, height)
-  return { width, height }
-}
-
-globalThis.resizeDiagram = ({ width, height }) => resize(document.querySelector('svg'), width, height)
-
-function resize(drawing, width, height) {
-  drawing.setAttribute('width', width)
-  drawing.setAttribute('height', height)
-}

@@ -15,14 +15,33 @@ const addresses = new Set(['href', 'src', 'srcset', 'action', 'formaction', 'pos
 const words = new Set(['id', 'class', 'title', 'alt', 'content', 'aria-label', 'aria-roledescription'])
 
 /**
- * Mermaid's drawing as an element that runs nothing and fetches nothing wherever it is shown: known elements only, no
+ * A drawing as an element that runs nothing and fetches nothing wherever it is shown: known elements only, no
  * handlers, no address but fragments and pictures that it carries itself.
  */
 export function cleanSvg(text) {
   const drawing = new DOMParser().parseFromString(text, 'text/html').querySelector('svg')
-  if (drawing === null) throw new Error('mermaid drew nothing')
+  if (drawing === null) throw new Error('nothing was drawn')
   for (const element of [...drawing.querySelectorAll('*'), drawing]) cleanElement(element)
   return document.adoptNode(drawing)
+}
+
+/** Gives the drawing its size in whole pixels: as wide as wanted, or as its view box. */
+export function fitSvg(drawing, wanted) {
+  const box = drawing.viewBox.baseVal
+  if (!(box?.width > 0 && box.height > 0)) throw new Error('the drawing is empty')
+  const width = Math.ceil(wanted ?? box.width)
+  const height = Math.max(1, Math.ceil((box.height * width) / box.width))
+  drawing.style.maxWidth = ''
+  drawing.style.width = ''
+  resize(drawing, width, height)
+  return { width, height }
+}
+
+globalThis.resizeDrawing = ({ width, height }) => resize(document.querySelector('svg'), width, height)
+
+function resize(drawing, width, height) {
+  drawing.setAttribute('width', width)
+  drawing.setAttribute('height', height)
 }
 
 function cleanElement(element) {
