@@ -13,7 +13,7 @@ export interface Door {
 const maxBody = 4 * 1024 * 1024
 const patience = 5_000
 
-/** The HTTP side of a server: MCP at `/mcp` and `/mcp/`, `/healthz`, `/readyz`; every answer is JSON. */
+/** The HTTP side of a server: MCP at `/mcp` and `/mcp/`, `/healthz`, and `/readyz` or `/health`; every answer is JSON. */
 export function createDoor(create: () => McpServer, ready: () => Promise<string | undefined>): Door {
   const onerror = (error: Error) => log.warn({ reason: error.message }, 'refused')
   const handler = createMcpHandler(create, { maxRequestBodySize: maxBody, onerror })
@@ -56,7 +56,7 @@ async function route(request: IncomingMessage, response: ServerResponse, { mcp, 
   if (request.headers.origin !== undefined) return reply(response, 403, { error: 'no browsers here' })
   if (path === '/mcp' || path === '/mcp/') return await mcp(request, response)
   if (path === '/healthz') return reply(response, 200, { status: 'ok' })
-  if (path !== '/readyz') return reply(response, 404, { error: 'not found: MCP is at /mcp' })
+  if (path !== '/readyz' && path !== '/health') return reply(response, 404, { error: 'not found: MCP is at /mcp' })
   const reason = await askReady(ready)
   if (reason === undefined) reply(response, 200, { status: 'ready' })
   else reply(response, 503, { status: 'unready', reason })
