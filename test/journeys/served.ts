@@ -1,29 +1,20 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { around5etools, type Surround } from './surroundings.ts'
 
-/** A tool, what it is given, and what is in its answer; a picture is `[image]` there. */
-export type Call = readonly [tool: string, args: Readonly<Record<string, unknown>>, answer: RegExp]
+export type Args = Readonly<Record<string, unknown>>
+
+/** A tool, what it is given, which may depend on the answer before, and what is in its answer: a picture is `[image]` there. */
+export type Call = readonly [tool: string, args: Args | ((before: string) => Args), answer: RegExp]
 
 /** A server of `servers/`, and how one sees that it does its work. */
 export interface Served {
-  /** Where it listens, which old set-ups rely on. */
+  /** Where it listens, which older set-ups rely on. */
   readonly port: number
-  /** Asked in this order. */
-  readonly calls: readonly Call[]
+  /** Asked in this order, by each client. */
+  readonly calls: readonly [Call, ...Call[]]
   /** What it cannot do, and what it says then. */
   readonly refused: Call
-  /** Makes what it needs around it; ended with the stack. */
-  readonly surround?: (opened: AsyncDisposableStack) => Promise<Surroundings>
-}
-
-export interface Surroundings {
-  /** Lines of its manifest that are different here, as the manifest's comments have them. */
-  readonly manifest?: (text: string) => string
-  /** What the secrets file says. */
-  readonly secrets?: Readonly<Record<string, string>>
-  /** Folders of the machine, by the names that manifests have for them. */
-  readonly mounts?: Readonly<Record<string, string>>
+  /** Makes what it needs around it. */
+  readonly surround?: Surround
 }
 
 export const served: Readonly<Record<string, Served>> = {
@@ -35,41 +26,16 @@ export const served: Readonly<Record<string, Served>> = {
       ['list_sources', {}, /JRN/],
     ],
     refused: ['get_entry', { kind: 'spell', name: 'fireball' }, /no spell "fireball"/],
-    async surround(opened) {
-      const folder = await folderOf(opened, { 'data/spells/spells-jrn.json': JSON.stringify({ spell: [spell] }) })
-      const manifest = (text: string) => text.replace(/^# {3}(?=mounts|env)/gm, '')
-      return { manifest, mounts: { '5etools': folder } }
-    },
+    surround: around5etools,
   },
   mermaid: {
     port: 3010,
     calls: [
+      ['list_diagram_types', {}, /^gantt: /m],
       ['render_diagram', { code: 'flowchart LR\n  a --> b', scale: '2' }, /^\[image\]\nflowchart \d+×\d+/],
       ['render_diagram', { code: 'pie\n  "你好" : 3', format: 'svg' }, /^<svg[\s\S]*你好/],
       ['validate_diagram', { code: 'sequenceDiagram\n  A->>B: hi' }, /^valid sequence$/],
-      ['list_diagram_types', {}, /^gantt: /m],
     ],
     refused: ['render_diagram', { code: 'flowchart LR\n  a -->' }, /Parse error on line \d/],
   },
-}
-
-const spell = {
-  ...{ name: 'Lantern Moth', source: 'JRN', page: 7, level: 1, school: 'I' },
-  time: [{ number: 1, unit: 'action' }],
-  range: { type: 'point', distance: { type: 'feet', amount: 30 } },
-  components: { v: true, s: true },
-  duration: [{ type: 'timed', duration: { type: 'minute', amount: 10 } }],
-  entries: ['A moth of light circles you and sheds dim light for {@dice 1d4} paces.'],
-}
-
-/** A folder of the machine that every user may read; gone with the stack. */
-async function folderOf(opened: AsyncDisposableStack, files: Readonly<Record<string, string>>): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'gateway-served-'))
-  opened.defer(() => rm(folder, { recursive: true }))
-  const shared = join(folder, 'shared')
-  for (const [path, text] of Object.entries(files)) {
-    await mkdir(join(shared, path, '..'), { recursive: true })
-    await writeFile(join(shared, path), text)
-  }
-  return shared
 }
