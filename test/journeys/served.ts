@@ -1,4 +1,4 @@
-import { around5etools, type Surround } from './surroundings.ts'
+import { around5etools, aroundOutline, type Surround } from './surroundings.ts'
 
 export type Args = Readonly<Record<string, unknown>>
 
@@ -37,5 +37,16 @@ export const served: Readonly<Record<string, Served>> = {
       ['validate_diagram', { code: 'sequenceDiagram\n  A->>B: hi' }, /^valid sequence$/],
     ],
     refused: ['render_diagram', { code: 'flowchart LR\n  a -->' }, /Parse error on line \d/],
+  },
+  outline: {
+    port: 3000,
+    calls: [
+      ['list_collections', {}, /Engineering/],
+      ['search_documents', { query: 'systemd', limit: '5' }, /1–1 of 1[\s\S]*Runbook/],
+      ['read_document', (found) => ({ id: /urlId (\S+),/.exec(found)?.[1] }), /# Runbook[\s\S]*It uses systemd\./],
+      ['create_document', { title: 'Notes', text: 'of a test', publish: 'false' }, /^Created "Notes"/],
+    ],
+    refused: ['read_document', { id: '550e8400-e29b-41d4-a716-446655440000' }, /no (such )?document/i],
+    surround: aroundOutline,
   },
 }

@@ -1,6 +1,10 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { z } from 'zod'
+import { startOutline } from '../support/outline.ts'
+import { addressForContainers } from '../support/stack.ts'
+import { openTcpWay } from '../support/tcp-way.ts'
 
 /** What a server finds on its machine. */
 export interface Surroundings {
@@ -30,6 +34,23 @@ export const around5etools: Surround = async (opened) => ({
   mounts: { '5etools': await folderOf(opened, { 'data/spells/spells-jrn.json': JSON.stringify({ spell: [spell] }) }) },
 })
 
+/** A wiki with one document. */
+export const aroundOutline: Surround = async (opened) => {
+  const outline = opened.use(await startOutline())
+  const make = async (method: string, body: object) => {
+    const headers = { 'content-type': 'application/json', authorization: `Bearer ${outline.keys.whole}` }
+    const answer = await fetch(`${outline.url}/api/${method}`, { method: 'POST', headers, body: JSON.stringify(body) })
+    return z.object({ data: z.looseObject({ id: z.string() }) }).parse(await answer.json()).data.id
+  }
+  const collectionId = await make('collections.create', { name: 'Engineering' })
+  await make('documents.create', { title: 'Runbook', text: 'It uses systemd.', collectionId, publish: true })
+  const url = await openToContainers(opened, outline.url)
+  return {
+    manifest: (text) => text.replace(/^env:.*$/m, `env: { OUTLINE_API_URL: "${url}" }`),
+    secrets: { OUTLINE_API_KEY: outline.keys.whole },
+  }
+}
+
 /** A folder of the machine that every user may read. */
 async function folderOf(
   opened: AsyncDisposableStack,
@@ -43,4 +64,11 @@ async function folderOf(
     await writeFile(join(folder, path), content)
   }
   return folder
+}
+
+/** The address at which containers reach what listens on this machine's loopback. */
+async function openToContainers(opened: AsyncDisposableStack, url: string): Promise<string> {
+  const host = addressForContainers()
+  const way = opened.use(await openTcpWay(Number(new URL(url).port), host))
+  return `http://${host}:${way.port}`
 }
