@@ -79,7 +79,8 @@ suite('the servers of this project on the Docker engine', ['docker', 'tools', 'c
         GATEWAY_MOUNTS: around.mounts.join(','),
       }),
     )
-    expect(await gateway.becomes(head)).toMatchObject({ phase: 'applied', errors: [], servers: {} })
+    const became = await gateway.becomes(head)
+    expect(became, JSON.stringify(became)).toMatchObject({ phase: 'applied', errors: [], servers: {} })
     const ours = labelsOf({ instance: gateway.instance })
     for (const { Id, Config } of await openEngine().containers(ours, AbortSignal.timeout(30_000)))
       containers.set(mark(Config.Labels, 'server') ?? '', Id)
