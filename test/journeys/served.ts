@@ -1,4 +1,4 @@
-import { around5etools, aroundOutline, type Surround } from './surroundings.ts'
+import { around5etools, aroundOutline, aroundPersonal, type Surround } from './surroundings.ts'
 
 export type Args = Readonly<Record<string, unknown>>
 
@@ -48,5 +48,18 @@ export const served: Readonly<Record<string, Served>> = {
     ],
     refused: ['read_document', { id: '550e8400-e29b-41d4-a716-446655440000' }, /no (such )?document/i],
     surround: aroundOutline,
+  },
+  personal: {
+    port: 3003,
+    calls: [
+      ['data_sources', {}, /sports\/strava\.csv/],
+      ['music_top', { kind: 'artist', limit: '1' }, /The Testers/],
+      ['fitness_activities', { min_distance_km: '12' }, /12\.50/],
+      ['films_search', { query: 'HERE,' }, /Here, There/],
+      ['games_library', { sort: 'name' }, /Long Game/],
+      ['weight_series', { group_by: 'month' }, /2025-03/],
+    ],
+    refused: ['music_search', { query: 'polka' }, /"polka"/],
+    surround: aroundPersonal,
   },
 }

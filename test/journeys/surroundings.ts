@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
+import { everyExport } from '../servers/personal-exports.ts'
 import { startOutline } from '../support/outline.ts'
 import { addressForContainers } from '../support/stack.ts'
 import { openTcpWay } from '../support/tcp-way.ts'
@@ -32,6 +33,10 @@ const spell = {
 export const around5etools: Surround = async (opened) => ({
   manifest: (text) => text.replace(/^# {3}(?=mounts|env)/gm, ''),
   mounts: { '5etools': await folderOf(opened, { 'data/spells/spells-jrn.json': JSON.stringify({ spell: [spell] }) }) },
+})
+
+export const aroundPersonal: Surround = async (opened) => ({
+  mounts: { personal: await folderOf(opened, everyExport) },
 })
 
 /** A wiki with one document. */
