@@ -1,4 +1,4 @@
-import { around5etools, aroundOutline, aroundPersonal, type Surround } from './surroundings.ts'
+import { around5etools, aroundMidjourney, aroundOutline, aroundPersonal, type Surround } from './surroundings.ts'
 
 export type Args = Readonly<Record<string, unknown>>
 
@@ -38,6 +38,17 @@ export const served: Readonly<Record<string, Served>> = {
     ],
     refused: ['render_diagram', { code: 'flowchart LR\n  a -->' }, /Parse error on line \d/],
   },
+  midjourney: {
+    port: 3002,
+    calls: [
+      ['list_images', {}, /./],
+      ['generate_image', { prompt: 'a lighthouse in fog', aspect_ratio: '16:9' }, /mj_task_\d/],
+      ['get_image', taskIn, /is done[\s\S]*1\. http/],
+      ['get_image', (before) => ({ ...taskIn(before), picture: '3' }), /\[image\]/],
+    ],
+    refused: ['get_image', { task_id: 'mj_task_99' }, /mj_task_99/],
+    surround: aroundMidjourney,
+  },
   outline: {
     port: 3000,
     calls: [
@@ -62,4 +73,8 @@ export const served: Readonly<Record<string, Served>> = {
     refused: ['music_search', { query: 'polka' }, /"polka"/],
     surround: aroundPersonal,
   },
+}
+
+function taskIn(answer: string): Args {
+  return { task_id: /mj_task_\d+/.exec(answer)?.[0], wait_seconds: '20' }
 }

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { z } from 'zod'
 import { everyExport } from '../servers/personal-exports.ts'
+import { openMidapi } from '../support/midapi.ts'
 import { startOutline } from '../support/outline.ts'
 import { addressForContainers } from '../support/stack.ts'
 import { openTcpWay } from '../support/tcp-way.ts'
@@ -54,6 +55,14 @@ export const aroundOutline: Surround = async (opened) => {
     manifest: (text) => text.replace(/^env:.*$/m, `env: { OUTLINE_API_URL: "${url}" }`),
     secrets: { OUTLINE_API_KEY: outline.keys.whole },
   }
+}
+
+/** A service that draws at once. */
+export const aroundMidjourney: Surround = async (opened) => {
+  const midapi = opened.use(await openMidapi(addressForContainers()))
+  midapi.begin = 'done'
+  const env = `env: { MIDJOURNEY_STATE_DIR: /data, MIDJOURNEY_API_URL: "${midapi.url}", MIDJOURNEY_POLL_MS: "300" }`
+  return { manifest: (text) => text.replace(/^env:.*$/m, env), secrets: { MIDJOURNEY_API_KEY: midapi.key } }
 }
 
 /** A folder of the machine that every user may read. */
