@@ -36,7 +36,7 @@ function reference(): string {
 Generated from the schemas in \`manifests/\` by \`npm run schema\`: change those. A first line such as
 \`# yaml-language-server: $schema=../schema/server.json\` lets an editor complete and check a file; the path leads from the
 file to \`manifests/schema/\`. Times are written \`250ms\`, \`60s\`, \`1m30s\` or \`2h\`, amounts of memory \`512m\` or \`1g\`. Unknown
-keys are errors, and so is \`\${…}\` in a value.
+keys are errors, and so is \`\${…}\` in a value. [How to add a server](add-a-server.md) has whole files.
 `
   return [intro, ...names().map(section)].join('\n')
 }

@@ -126,7 +126,7 @@ export const ServerFile = z.strictObject({
     .array(Secret)
     .prefault([])
     .describe(
-      'Names of secrets that it gets as variables; `{ KEY: OTHER_NAME }` takes another name from the secrets file.',
+      'Variables whose values are in the secrets file of the machine; `{ KEY: OTHER_NAME }` where it has another name there.',
     ),
   volumes: z
     .array(VolumeSpec)
@@ -135,7 +135,7 @@ export const ServerFile = z.strictObject({
   mounts: z
     .array(MountSpec)
     .prefault([])
-    .describe('Folders that the machine’s operator offers by name, `name:/path`, read-only.'),
+    .describe('Folders that the machine’s operator offers by name in GATEWAY_MOUNTS, `name:/path`, read-only.'),
   limits: Limits.prefault({}).describe('What it may use.'),
   egress: z.boolean().prefault(true).describe('Whether it may reach the internet.'),
   user: User.optional().describe('User id, or `uid:gid`. Default the image’s, or 10001 where that is root.'),

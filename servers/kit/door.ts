@@ -21,7 +21,7 @@ export interface DoorOptions {
   readonly aside: Aside
 }
 
-/** The HTTP side of a server: MCP at `/mcp` and `/mcp/`, `/healthz`, `/readyz`; each of its answers is JSON. */
+/** The HTTP side of a server: MCP at `/mcp` and `/mcp/`, `/healthz`, and `/readyz` or `/health`; each of its answers is JSON. */
 export function createDoor(create: () => McpServer, { ready, aside }: DoorOptions): Door {
   const onerror = (error: Error) => log.warn({ reason: error.message }, 'refused')
   const handler = createMcpHandler(create, { maxRequestBodySize: maxBody, onerror })
@@ -63,7 +63,7 @@ async function route(request: IncomingMessage, response: ServerResponse, { mcp, 
   if (request.headers.origin !== undefined) return reply(response, 403, { error: 'no browsers here' })
   if (path === '/mcp' || path === '/mcp/') return await mcp(request, response)
   if (path === '/healthz') return reply(response, 200, { status: 'ok' })
-  if (path !== '/readyz') {
+  if (path !== '/readyz' && path !== '/health') {
     if (await aside(request, response)) return
     return reply(response, 404, { error: 'not found: MCP is at /mcp' })
   }

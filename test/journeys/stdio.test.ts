@@ -1,48 +1,32 @@
 import { execFile } from 'node:child_process'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { callers } from '../support/clients.ts'
 import { type Gateway, type Runtime, startGateway, testToken } from '../support/gateway.ts'
-import { baseImage, suite } from '../support/machine.ts'
+import { suite } from '../support/machine.ts'
+import { readPage } from '../support/page.ts'
 import { createRepository, type Repository } from '../support/repository.ts'
 
 const agent = testToken()
 const minutes = 60_000
-const entry = 'node_modules/@modelcontextprotocol/server-everything/dist/index.js'
 
-const manifest = `description: Everything that a server can do
-stdio: { sessions: 6 }
-command: [node, ${entry}, stdio]
-limits: { memory: 1g }
-`
-
-const dockerfile = `FROM ${baseImage}
-WORKDIR /app
-COPY package.json package-lock.json ./
-RUN npm ci --ignore-scripts --no-audit --no-fund
-`
-
-/** What npm needs to install the server as it is published. */
-async function packageFiles(): Promise<Readonly<Record<string, string>>> {
+/** The files that docs/add-a-server.md shows, and the lockfile that its command makes. */
+async function shownFiles(): Promise<Readonly<Record<string, string>>> {
   const folder = await mkdtemp(join(tmpdir(), 'stdio-package-'))
   try {
-    const dependencies = { '@modelcontextprotocol/server-everything': '2026.8.31' }
-    await writeFile(
-      join(folder, 'package.json'),
-      JSON.stringify({ name: 'everything', version: '1.0.0', dependencies }),
-    )
-    await promisify(execFile)('npm', ['install', '--package-lock-only', '--ignore-scripts', '--no-audit'], {
-      cwd: folder,
-    })
-    const read = (name: string) => readFile(join(folder, name), 'utf8')
-    return {
-      'servers/everything/package.json': await read('package.json'),
-      'servers/everything/package-lock.json': await read('package-lock.json'),
-      'servers/everything/Dockerfile': dockerfile,
+    const blocks = (await readPage('add-a-server.md')).chapter('An existing stdio server')
+    const files = blocks.flatMap((block) => (block.kind === 'file' ? [[block.path, block.text] as const] : []))
+    for (const [path, text] of files) {
+      await mkdir(dirname(join(folder, path)), { recursive: true })
+      await writeFile(join(folder, path), text)
     }
+    for (const { kind, text } of blocks)
+      if (kind === 'commands') await promisify(execFile)('sh', ['-euc', text], { cwd: folder })
+    const lockfile = 'servers/everything/package-lock.json'
+    return Object.fromEntries([...files, [lockfile, await readFile(join(folder, lockfile), 'utf8')]])
   } finally {
     await rm(folder, { recursive: true })
   }
@@ -50,15 +34,16 @@ async function packageFiles(): Promise<Readonly<Record<string, string>>> {
 
 function journey(runtime: Runtime): void {
   describe('an npm package that knows nothing of HTTP', () => {
+    let files: Readonly<Record<string, string>>
     let repository: Repository
     let gateway: Gateway
 
     beforeAll(async () => {
       repository = await createRepository()
+      files = await shownFiles()
       await repository.publish({
         'manifests/permissions.yaml': `agents:\n  ann: { token_hash: "${agent.hash}", servers: ["*"] }\n`,
-        'manifests/servers/everything.yaml': manifest,
-        ...(await packageFiles()),
+        ...files,
       })
       gateway = await startGateway(runtime, { GATEWAY_REPO: repository.bare })
     }, 2 * minutes)
@@ -77,14 +62,16 @@ function journey(runtime: Runtime): void {
     test('has its exit code and last words told to operators where it does not start', {
       timeout: 2 * minutes,
     }, async () => {
-      const broken = manifest.replace(entry, 'absent.js').replace('description', 'start: 5s\ndescription')
-      const head = await repository.publish({ 'manifests/servers/everything.yaml': broken })
+      const path = 'manifests/servers/everything.yaml'
+      const manifest = files[path] ?? ''
+      const broken = manifest.replace(/node_modules\S+index\.js/, 'absent.js').replace(/^/, 'start: 5s\n')
+      const head = await repository.publish({ [path]: broken })
       expect(await gateway.becomes(head)).toMatchObject({ phase: 'degraded' })
       const [server] = (await gateway.status()).servers
       expect(server?.log).toMatch(
         /its last answer: the program ended by itself \(exit code 1\); its last words: .*Cannot find module/,
       )
-      await gateway.becomes(await repository.publish({ 'manifests/servers/everything.yaml': manifest }))
+      await gateway.becomes(await repository.publish({ [path]: manifest }))
     })
 
     test.for(['v1', 'v2', 'curl'] as const)('is called by %s, on the joint and on its own endpoint', async (kind) => {

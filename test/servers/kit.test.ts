@@ -89,10 +89,10 @@ describe('the door', () => {
     expect(await get('/healthz')).toMatchObject({ status: 200, body: '{"status":"ok"}' })
   })
 
-  test('says whether it can work, and why not', async () => {
-    expect(await get('/readyz')).toMatchObject({ status: 200 })
+  test.each(['/readyz', '/health'])('says at %s whether it can work, and why not', async (path) => {
+    expect(await get(path)).toMatchObject({ status: 200 })
     const ready = async () => 'no browser'
-    expect(await get('/readyz', {}, { ready })).toMatchObject({
+    expect(await get(path, {}, { ready })).toMatchObject({
       status: 503,
       body: '{"status":"unready","reason":"no browser"}',
     })

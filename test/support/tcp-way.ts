@@ -13,7 +13,8 @@ export interface TcpWay extends AsyncDisposable {
   break: Break | undefined
 }
 
-export async function openTcpWay(target: number): Promise<TcpWay> {
+/** Listens on `host`, which others than this machine may reach. */
+export async function openTcpWay(target: number, host = '127.0.0.1'): Promise<TcpWay> {
   const sockets = new Set<Socket>()
   const server = createServer((client) => {
     const upstream = connect(target, '127.0.0.1')
@@ -36,7 +37,7 @@ export async function openTcpWay(target: number): Promise<TcpWay> {
     if (way.break?.after === 0) pass(Buffer.alloc(1))
     upstream.on('data', pass)
   })
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
+  await new Promise<void>((done) => server.listen(0, host, done))
   const way: TcpWay = {
     port: portOf(server),
     break: undefined,
