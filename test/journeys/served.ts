@@ -17,6 +17,14 @@ export interface Served {
   readonly surround?: Surround
 }
 
+const infographic =
+  'infographic list-row-horizontal-icon-arrow\ndata\n  title 你好\n  items\n    - label Spring\n    - label Autumn\n'
+
+const shares = [
+  { category: '你好', value: '3' },
+  { category: 'b', value: 2 },
+]
+
 export const served: Readonly<Record<string, Served>> = {
   '5etools': {
     port: 3001,
@@ -27,6 +35,26 @@ export const served: Readonly<Record<string, Served>> = {
     ],
     refused: ['get_entry', { kind: 'spell', name: 'fireball' }, /no spell "fireball"/],
     surround: around5etools,
+  },
+  chart: {
+    port: 3011,
+    calls: [
+      ['generate_pie_chart', { title: 'Shares', data: shares }, /^\[image\]/],
+      ['generate_mind_map', { data: { name: 'a', children: [{ name: 'b' }] } }, /^\[image\]/],
+      ['generate_pin_map', { title: 'Where', data: ['Berlin'] }, /^\[image\]/],
+    ],
+    refused: ['generate_district_map', { title: 'Where', data: { name: 'Berlin' } }, /generate_pin_map/],
+  },
+  infographic: {
+    port: 3012,
+    calls: [
+      ['list_templates', { query: 'list-row-horizontal-icon-arrow', limit: '1' }, /^list-row-horizontal-icon-arrow/],
+      ['get_template', { name: 'list-row-horizontal-icon-arrow' }, /^infographic list-row-horizontal-icon-arrow\n/],
+      ['render_infographic', exampleIn, /\[image\]/],
+      ['validate_infographic', { syntax: infographic }, /^valid list-row-horizontal-icon-arrow/],
+      ['render_infographic', { syntax: infographic, format: 'svg' }, /^<svg[\s\S]*你好/],
+    ],
+    refused: ['validate_infographic', { syntax: 'infographic no-such-template' }, /no-such-template/],
   },
   mermaid: {
     port: 3010,
@@ -73,6 +101,11 @@ export const served: Readonly<Record<string, Served>> = {
     refused: ['music_search', { query: 'polka' }, /"polka"/],
     surround: aroundPersonal,
   },
+}
+
+/** The syntax that an answer shows, before the line about it. */
+function exampleIn(shown: string): Args {
+  return { syntax: shown.slice(0, shown.lastIndexOf('\n')) }
 }
 
 function taskIn(answer: string): Args {
