@@ -1,7 +1,7 @@
 import type { Grant } from '#manifests/table.ts'
 import { audit } from './audit.ts'
 import { type Carriage, carry } from './carry.ts'
-import { Ended, type Exchange } from './exchange.ts'
+import { Ended, type Exchange, type Purpose } from './exchange.ts'
 import { isWhole } from './grant.ts'
 import { judge } from './judge.ts'
 import { SessionLost } from './leg.ts'
@@ -37,14 +37,13 @@ export async function forwardPost(errand: Errand, body: Body, bytes: Buffer): Pr
     for (const { method, params, kind } of body.messages)
       if (kind === 'request') audit(visit, { server, method, tool: nameOf(params), outcome, since, bytes: size })
   }
-  const exchange = visit.gateway.exchanges.open({
-    agent: visit.agent,
+  const exchange = openExchange(errand, {
     kind: listens(body) ? 'stream' : 'call',
     allowed: (table) => allowed(errand, body, table),
   })
-  endWithClient(visit, exchange)
   const timeout = visit.snapshot.servers.get(server)?.timeout ?? 60_000
   try {
+    if (opens(body)) visit.gateway.sessions.makeRoom(visit.agent)
     const first = await targetOf(errand, exchange.signal)
     using spending = visit.gateway.budgets.reserve(server, body.messages)
     using patience = listens(body) ? undefined : createPatience(exchange, timeout)
@@ -67,6 +66,25 @@ export async function forwardPost(errand: Errand, body: Body, bytes: Buffer): Pr
   } finally {
     exchange.close()
   }
+}
+
+/** Begins something that ends with its client, and is a use of its session until it is closed. */
+function openExchange({ visit, session }: Errand, purpose: Omit<Purpose, 'agent'>): Exchange {
+  const exchange = visit.gateway.exchanges.open({ agent: visit.agent, ...purpose })
+  endWithClient(visit, exchange)
+  if (session === undefined) return exchange
+  session.open++
+  return {
+    ...exchange,
+    close: () => {
+      session.open--
+      exchange.close()
+    },
+  }
+}
+
+function opens({ messages }: Body): boolean {
+  return messages.some(({ method }) => method === 'initialize')
 }
 
 const cacheable: ReadonlySet<string> = new Set(['server/discover', 'resources/read', ...listings.keys()])
@@ -96,7 +114,6 @@ interface Run {
 async function run(errand: Errand, { first, exchange, body, bytes, spending, progress }: Run): Promise<number> {
   const { visit, session, grant } = errand
   const { request, response, gateway } = visit
-  const opens = body.messages.some(({ method }) => method === 'initialize')
   const again = () => targetOf(errand, exchange.signal)
   const isModern = body.messages.some((message) => claimedVersion(message) !== undefined)
   const stateId =
@@ -115,7 +132,7 @@ async function run(errand: Errand, { first, exchange, body, bytes, spending, pro
       status = head.status
       spending?.status(status)
       checkHead(errand, head)
-      const given = opens && status < 300 ? head.header('mcp-session-id') : undefined
+      const given = opens(body) && status < 300 ? head.header('mcp-session-id') : undefined
       const place = given === undefined ? undefined : { generation: target.generation, upstreamId: given }
       const begun = place && { opening: body.messages[0]?.text ?? '', place }
       const bound = begun === undefined ? session : gateway.sessions.bind(visit.agent, errand.server, begun)
@@ -162,12 +179,10 @@ export async function forwardSession(
 ): Promise<void> {
   const { visit, server, session, grant } = errand
   const { request, response, gateway } = visit
-  const exchange = gateway.exchanges.open({
-    agent: visit.agent,
+  const exchange = openExchange(errand, {
     kind: method === 'GET' ? 'stream' : 'call',
     allowed: (table) => holds(table, visit.hash, Date.now()) && sameGrant(grant, grantOf(table, visit.agent, server)),
   })
-  endWithClient(visit, exchange)
   try {
     const target = await targetOf(errand, exchange.signal)
     exchange.move(target.generation)
