@@ -11,6 +11,16 @@ export class Ended extends Error {
   }
 }
 
+/** It took longer than it may. */
+export class Late extends Ended {
+  /** Time without progress, or in all, ms. */
+  readonly limit: number
+  constructor(limit: number, words: string) {
+    super('timeout', words)
+    this.limit = limit
+  }
+}
+
 /** What an exchange is, in so far as a new table may end it. */
 export interface Purpose {
   readonly agent: string

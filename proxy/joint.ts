@@ -154,7 +154,7 @@ async function callOwner(visit: Visit, message: Message, { owner, era, sink }: C
   let put: Asker['ask']
   try {
     const first = await reach(gateway, server, signal)
-    using patience = createPatience(exchange, timeout)
+    using patience = createPatience(exchange, timeout, gateway.limits.call)
     using spending = gateway.budgets.reserve(server, [message], named.value)
     const note = (text: string) => {
       patience.progress()
