@@ -17,6 +17,7 @@ import { Refusal } from './refusal.ts'
 import { takesStream } from './reply.ts'
 import type { Session } from './session.ts'
 import type { Spending } from './spending.ts'
+import { stateSealer } from './state-seal.ts'
 import { grantOf, holds, type Target } from './table.ts'
 import type { Head, Receiver, Sending } from './upstream.ts'
 import type { Visit } from './visit.ts'
@@ -115,9 +116,9 @@ async function run(errand: Errand, { first, exchange, body, bytes, spending, pro
       const begun = place && { opening: body.messages[0]?.text ?? '', place }
       const bound = begun === undefined ? session : gateway.sessions.bind(visit.agent, errand.server, begun)
       const cached = isCached(body)
-      const pinned = pinnedBy(gateway, target)
+      const looks = { ...pinnedBy(gateway, target), ...(isModern && { sealed: stateSealer(errand, body) }) }
       const how = { streams, batch: body.batch, cached, progress, answered }
-      const receiver = carry(head, { response, grant, session: bound, ...how, ...pinned })
+      const receiver = carry(head, { response, grant, session: bound, ...how, ...looks })
       return spending?.watch(head, receiver) ?? receiver
     }
     const started = () => spending?.sent()

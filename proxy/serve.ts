@@ -11,6 +11,7 @@ import { checkNames, eraOf, textOf } from './modern.ts'
 import { Refusal } from './refusal.ts'
 import type { Session } from './session.ts'
 import { eventOf } from './sse.ts'
+import { openState } from './state-seal.ts'
 import { grantOf, narrow, servingTarget } from './table.ts'
 import type { Visit } from './visit.ts'
 
@@ -47,7 +48,7 @@ async function passPost(errand: Omit<Errand, 'session'>, body: Body, bytes: Buff
     era === 'legacy' && session === undefined && !body.messages.some(({ method }) => method === 'initialize')
   if (stray && !(await answersBare(whole)))
     return answerEach(visit, { body, era }, (message, sink) => answerBare(whole, message, sink))
-  return forward(whole, { body, bytes, era })
+  return forward(whole, { body, bytes: era === 'modern' ? openState(whole, body, bytes) : bytes, era })
 }
 
 interface Sent {
