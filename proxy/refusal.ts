@@ -128,6 +128,11 @@ export const refusals = {
   },
   capability: { status: 400, code: -32021, words: '{server} needs a capability that this client does not offer' },
   ended: { status: 200, code: -32603, words: 'The call was ended: {why}' },
+  loop: {
+    status: 508,
+    code: -32603,
+    words: 'This request came through {count} gateways: one of the servers of a gateway leads back to it',
+  },
   internal: { status: 500, code: -32603, words: 'Internal error of the gateway' },
 } as const satisfies Record<string, { readonly status: number; readonly code: number; readonly words: string }>
 
