@@ -27,6 +27,11 @@ export function createApp(gateway: Gateway): FastifyInstance {
   })
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_request, _payload, done) => done(null))
+  // A media type that is none never comes to a parser.
+  app.setErrorHandler((_error, request, reply) => {
+    reply.hijack()
+    return admit(gateway, request.raw, reply.raw, () => Promise.reject(new Refusal('media-type')))
+  })
   const on = (path: string, serve: (visit: Visit, params: unknown) => Promise<void>) =>
     app.all(path, (request, reply) => {
       reply.hijack()

@@ -62,6 +62,7 @@ export async function openRawServer(options: RawOptions): Promise<RawServer> {
     }
     if (request.method === 'GET') return listen(streams, session, response)
     const message = await read(request)
+    if (message === undefined) return void response.writeHead(400).end()
     if (message.method === undefined) {
       questions.get(String(message.id))?.(message)
       return void response.writeHead(202).end()
@@ -81,8 +82,8 @@ export async function openRawServer(options: RawOptions): Promise<RawServer> {
   })
 }
 
-async function read(request: IncomingMessage): Promise<Message> {
-  return Message.parse(JSON.parse(Buffer.concat(await request.toArray()).toString()))
+async function read(request: IncomingMessage): Promise<Message | undefined> {
+  return Message.safeParse(JSON.parse(Buffer.concat(await request.toArray()).toString())).data
 }
 
 function listen(streams: Map<string, ServerResponse>, session: string, response: ServerResponse): void {
