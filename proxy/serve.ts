@@ -79,8 +79,8 @@ function budgeted({ messages }: Body, { data }: Refusal): readonly Message[] {
 function breakOff(response: ServerResponse, { messages }: Body, refusal: Refusal): void {
   const requests = messages.filter(({ kind }) => kind === 'request')
   if (response.getHeader('content-type') !== 'text/event-stream' || response.writableEnded) throw refusal
-  // What was cut in the middle of an event is ended first.
-  response.end(`\n\n${requests.map(({ id }) => eventOf(refusal.body(id))).join('')}`)
+  // What was cut in the middle of a message is ended first, as something else than a message.
+  response.end(`\nevent: cut\n\n${requests.map(({ id }) => eventOf(refusal.body(id))).join('')}`)
 }
 
 function judged(body: Body, refuse: (message: Message) => Refusal | undefined): ReadonlyMap<Message, Refusal> {

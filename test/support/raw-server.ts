@@ -7,6 +7,7 @@ type Fields = Readonly<Record<string, unknown>>
 
 /** One request of a client, while it is answered as an event stream. */
 export interface Call {
+  readonly id: unknown
   readonly params: Fields
   /** Empty in the modern era. */
   readonly session: string
@@ -108,7 +109,7 @@ async function answer(options: RawOptions, message: Message, wire: Wire): Promis
   if (answering === undefined) return json(wire.response, { id, error: { code: -32601, message: 'unknown' } })
   wire.response.writeHead(200, sse)
   wire.response.flushHeaders()
-  const result = await answering(callOf(params, wire))
+  const result = await answering(callOf(id, params, wire))
   const outcome = result instanceof Error ? { error: { code: -32000, message: result.message } } : { result }
   if (!wire.response.writableEnded) wire.response.end(eventOf({ id, ...outcome }))
 }
@@ -117,18 +118,19 @@ function json(response: ServerResponse, message: object): void {
   response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ jsonrpc: '2.0', ...message }))
 }
 
-function callOf(params: Fields, { response, session, streams, questions }: Wire): Call {
+function callOf(id: unknown, params: Fields, { response, session, streams, questions }: Wire): Call {
   return {
+    id,
     params,
     session,
     response,
     note: (method, more) => void response.write(eventOf({ method, params: more })),
     ask: (method, more, where = 'here') => {
-      const id = randomUUID()
+      const question = randomUUID()
       const to = where === 'here' ? response : streams.get(session)
       if (to === undefined) throw new Error('it has no stream')
-      to.write(eventOf({ id, method, params: more }))
-      return new Promise((done) => questions.set(id, done))
+      to.write(eventOf({ id: question, method, params: more }))
+      return new Promise((done) => questions.set(question, done))
     },
   }
 }
