@@ -1,6 +1,7 @@
 import type { Account } from '#manifests/account.ts'
 import type { ServerStatus } from '#manifests/status.ts'
 import { agentFacts } from './account-agent.ts'
+import { describeClash } from './clash.ts'
 import { suggestion } from './compile/nearest.ts'
 import { Refused } from './controller.ts'
 import { explainLines } from './explain.ts'
@@ -56,6 +57,7 @@ function serverFacts(server: ServerStatus, records: Records): Fact[] {
       'says',
       (server.suspicions ?? []).map(({ tool, at, what }) => `${tool} ${at}: ${what}`),
     ),
+    ...facts('not reached', (server.clashes ?? []).map(describeClash)),
     ...facts('granted to', [grantedTo(name, standing) || 'nobody']),
     ...facts('commits', commitsOf(name, records)),
   ]

@@ -1,5 +1,5 @@
 import type { CommitStatus, ServerStatus, Status } from '#manifests/status.ts'
-import type { Grant, Probe, ToolSuspicion } from '#manifests/table.ts'
+import type { GenerationReport, Grant, Probe, ToolSuspicion } from '#manifests/table.ts'
 import { budgetsOf, lackingTool } from './budget.ts'
 import type { Server } from './desired.ts'
 import { find, liveReports } from './gate.ts'
@@ -180,7 +180,7 @@ function inspected(
   { server }: Target,
   { look, heard }: Facts & { look: NonNullable<Facts['look']> },
   view: 'public' | 'operator',
-): Pick<ServerStatus, 'drift' | 'suspicions'> {
+): Pick<ServerStatus, 'drift' | 'suspicions' | 'clashes'> {
   const serving = look.standing.table?.servers[server.name]
   if (serving === undefined) return {}
   const reports = liveReports(look.sight, heard).flatMap(({ report }) => report.generations[serving.generation] ?? [])
@@ -189,8 +189,17 @@ function inspected(
   const own = new Map(suspicions.map((one) => [JSON.stringify(one), one]))
   return {
     ...(drift.length === 0 ? {} : { drift: [...drift] }),
+    ...clashing(reports, view),
     ...(own.size === 0 ? {} : { suspicions: [...own.values()].map((one) => shownTo(view, one)) }),
   }
+}
+
+/** A resource may be called by what it is about. */
+function clashing(reports: readonly GenerationReport[], view: 'public' | 'operator'): Pick<ServerStatus, 'clashes'> {
+  const all = reports.flatMap(({ clashes = [] }) => clashes)
+  const shown = all.filter(({ kind }) => view === 'operator' || kind !== 'resource')
+  const own = new Map(shown.map((one) => [JSON.stringify(one), one]))
+  return own.size === 0 ? {} : { clashes: [...own.values()] }
 }
 
 const publicly = {

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { ToolSuspicion } from './table.ts'
+import { Clash, ToolSuspicion } from './table.ts'
 
 export const CommitPhase = z.enum([
   'seen',
@@ -109,6 +109,8 @@ export const ServerStatus = z.strictObject({
   drift: z.array(DriftedTool).optional(),
   /** What tools say that they should not: where, and what. */
   suspicions: z.array(ToolSuspicion).optional(),
+  /** What cannot be reached at the joint endpoint, because something else is called the same there. */
+  clashes: z.array(Clash).optional(),
   /** What has been taken of its budgets, as a proxy last said; `resets` is when they are given anew, ISO 8601. */
   budgets: z
     .record(

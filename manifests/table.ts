@@ -137,6 +137,16 @@ export const ToolSuspicion = z.strictObject({
 })
 export type ToolSuspicion = Readonly<z.infer<typeof ToolSuspicion>>
 
+/** What of a server cannot be reached at the joint endpoint, where something else is called the same. */
+export const Clash = z.strictObject({
+  kind: z.enum(['tool', 'prompt', 'resource']),
+  /** At the joint endpoint. */
+  name: z.string(),
+  /** The server that is reached by it. */
+  of: z.string(),
+})
+export type Clash = Readonly<z.infer<typeof Clash>>
+
 export const GenerationReport = z.strictObject({
   /** Calls in flight. */
   calls: z.number().int().nonnegative(),
@@ -146,6 +156,7 @@ export const GenerationReport = z.strictObject({
   /** Absent where there is none. */
   drift: z.array(ToolDrift).optional(),
   suspicions: z.array(ToolSuspicion).optional(),
+  clashes: z.array(Clash).optional(),
 })
 export type GenerationReport = Readonly<z.infer<typeof GenerationReport>>
 

@@ -4,11 +4,12 @@ import { countRefusal } from './answer.ts'
 import { authenticate } from './authenticate.ts'
 import type { Gateway } from './gateway.ts'
 import { healthOf } from './health.ts'
+import { countHops } from './hops.ts'
 import { serveJoint } from './join.ts'
 import { answerPreflight, knock } from './knock.ts'
 import { isRecord } from './message.ts'
 import { Refusal } from './refusal.ts'
-import { sendJson, sendRefusal } from './reply.ts'
+import { endWithStall, sendJson, sendRefusal } from './reply.ts'
 import { serveOne } from './serve.ts'
 import type { Visit } from './visit.ts'
 
@@ -26,6 +27,11 @@ export function createApp(gateway: Gateway): FastifyInstance {
   })
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_request, _payload, done) => done(null))
+  // A media type that is none never comes to a parser.
+  app.setErrorHandler((_error, request, reply) => {
+    reply.hijack()
+    return admit(gateway, request.raw, reply.raw, () => Promise.reject(new Refusal('media-type')))
+  })
   const on = (path: string, serve: (visit: Visit, params: unknown) => Promise<void>) =>
     app.all(path, (request, reply) => {
       reply.hijack()
@@ -54,13 +60,14 @@ async function admit(
   gateway.counters.requests++
   // One that nobody listens to would end the proxy, and with it everybody's calls.
   response.on('error', (err) => gateway.log.error({ err }, 'an answer could not be written'))
+  endWithStall(response, gateway.limits.stalled)
   try {
     knock(request, response, gateway.config.url)
-    if (request.method === 'OPTIONS') return answerPreflight(response)
+    if (request.method === 'OPTIONS') return answerPreflight(request, response)
     const snapshot = gateway.holder.current
     if (snapshot === undefined) throw new Refusal('starting')
     const { agent, hash } = authenticate(snapshot, request, Date.now())
-    await serve({ gateway, snapshot, agent, hash, request, response })
+    await countHops(request, () => serve({ gateway, snapshot, agent, hash, request, response }))
   } catch (error) {
     refuse(gateway, response, error)
   }

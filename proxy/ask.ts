@@ -1,10 +1,11 @@
 import { orAbort } from './abort.ts'
 import { envelopeFor } from './asker.ts'
 import { type Named, restoreToken, toUpstream } from './bridge.ts'
+import { cancel } from './cancel.ts'
 import { legacyHeaders, modernHeaders } from './envelope.ts'
 import type { Gateway } from './gateway.ts'
 import type { Finding } from './inquire.ts'
-import { type Answer, type Leg, type Question, SessionLost, tell, walk } from './leg.ts'
+import { type Answer, type Question, SessionLost, walk } from './leg.ts'
 import { passLevel } from './level.ts'
 import { isRecord, type Message } from './message.ts'
 import { NotGood } from './not-good.ts'
@@ -16,7 +17,6 @@ import { openSession, type PooledSession } from './pool.ts'
 import { Refusal } from './refusal.ts'
 import { respond, roundLimit, sealed, unsealed } from './round.ts'
 import { askSuspendably, maySuspend } from './suspension.ts'
-import type { Target } from './table.ts'
 
 let lastId = 0
 
@@ -134,20 +134,15 @@ async function askInSession(gateway: Gateway, question: Question, session: Poole
   const theirs = tokenOf(question.message)
   const { named } = question
   const body = toUpstream(question.message, { era: 'legacy', id, token, ...(named && { set: [named] }) })
-  const note = (text: string) => question.note(theirs === undefined ? text : restoreToken(text, token, theirs))
+  const note = (text: string) => {
+    const own = restoreToken(text, token, theirs)
+    if (own !== undefined) question.note(own)
+  }
   const leg = { from: 'legacy', headers: legacyHeaders(session), body, id, session } as const
   return walk(gateway, { ...question, note }, leg).catch((error: unknown) => {
-    if (question.signal.aborted) cancel(gateway, question.target, leg)
+    if (question.signal.aborted) cancel(gateway, { target: question.target, ...leg })
     throw error
   })
-}
-
-const cancelLimit = 2_000
-
-/** A legacy server goes on when its client hangs up; it has to be told. */
-function cancel(gateway: Gateway, target: Target, { headers, id }: Leg): void {
-  const body = `{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":${id}}}`
-  tell(gateway, { target, method: 'POST', headers, body, signal: AbortSignal.timeout(cancelLimit) })
 }
 
 /** The parameter that a modern request repeats as `Mcp-Name`, by its method. */

@@ -1,6 +1,6 @@
 import { ask } from './ask.ts'
 import { audit } from './audit.ts'
-import type { Errand } from './forward.ts'
+import type { Errand } from './errand.ts'
 import { judge } from './judge.ts'
 import type { Answer } from './leg.ts'
 import type { Message } from './message.ts'
@@ -50,7 +50,7 @@ async function askBare({ visit, server }: Errand, message: Message, sink: Sink):
   try {
     const again = () => reach(gateway, server, signal)
     const first = await again()
-    using patience = createPatience(exchange, first.timeout)
+    using patience = createPatience(exchange, first.timeout, gateway.limits.call)
     using spending = gateway.budgets.reserve(server, [message])
     const note = (text: string) => {
       patience.progress()

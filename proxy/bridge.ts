@@ -156,14 +156,14 @@ function legacyMeta(text: string, meta: Member): readonly string[] {
   return kept.length === 0 ? [] : [`"_meta":${objectOf(text, kept)}`]
 }
 
-/** A notification with the client's own progress token in the place of ours. */
-export function restoreToken(text: string, ours: string, theirs: string): string {
+/** A notification with the client's own progress token in the place of ours; undefined for progress of what is another's. */
+export function restoreToken(text: string, ours: string, theirs: string | undefined): string | undefined {
   const message: unknown = JSON.parse(text)
-  if (!isRecord(message) || !isRecord(message.params) || JSON.stringify(message.params.progressToken) !== ours)
-    return text
-  const params = members(text).find(({ key }) => key === 'params')
-  const token = params && members(text, params.at).find(({ key }) => key === 'progressToken')
-  return token === undefined ? text : splice(text, [{ ...token, from: token.at, text: theirs }])
+  if (!isRecord(message) || message.method !== 'notifications/progress') return text
+  if (theirs === undefined || !isRecord(message.params) || JSON.stringify(message.params.progressToken) !== ours)
+    return undefined
+  const token = find(text, ['params', 'progressToken'])
+  return token === undefined ? undefined : splice(text, [{ ...token, from: token.at, text: theirs }])
 }
 
 function insert(found: readonly Member[], member: string): Edit {

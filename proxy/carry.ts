@@ -1,15 +1,17 @@
 import type { ServerResponse } from 'node:http'
 import type { Grant } from '#manifests/table.ts'
 import { keepPrivate } from './bridge.ts'
+import { type CutterOptions, createEventCutter } from './event-cutter.ts'
 import { isWhole } from './grant.ts'
 import { isRecord } from './message.ts'
 import { clientHeaders } from './pass.ts'
-import { streamReceiver, textReceiver } from './post.ts'
+import { answerLimit, streamReceiver, textReceiver } from './post.ts'
 import { find } from './relabel.ts'
 import { sendJson, startStream } from './reply.ts'
 import type { Session } from './session.ts'
 import { sift } from './sift.ts'
 import { eventOf } from './sse.ts'
+import { mayHoldState } from './state-seal.ts'
 import { Unfit } from './unfit.ts'
 import type { Head, Receiver } from './upstream.ts'
 
@@ -27,6 +29,8 @@ export interface Carriage {
   readonly progress: (bytes: number) => void
   /** What the pins make of a message; absent where that is nothing. */
   readonly pinned?: (text: string) => string
+  /** Seals what the upstream wants back in a message; absent where that is nothing. */
+  readonly sealed?: ((text: string) => string) | undefined
   /** Called when the client has its answer, whether or not the upstream ends its own. */
   readonly answered: () => void
 }
@@ -35,13 +39,24 @@ export interface Carriage {
 export function carry(head: Head, carriage: Carriage): Receiver {
   if (head.status >= 400 && head.status !== 405) return errorText(head, carriage)
   const stream = head.type === 'text/event-stream'
-  const { grant, cached, pinned = (text: string) => text } = carriage
+  const { grant, cached, pinned = asWritten, sealed = asWritten } = carriage
   const sifted = isWhole(grant) ? pinned : (text: string) => sift(grant, pinned(text))
-  const sifting = cached ? (text: string) => forAgent(sifted(text)) : sifted
+  const sifting = cached ? (text: string) => forAgent(sealed(sifted(text))) : (text: string) => sealed(sifted(text))
   if (stream && !carriage.streams) return observed(collapse(head, carriage, sifting), carriage)
-  if (isWhole(grant) && carriage.pinned === undefined && !cached) return observed(asItIs(head, carriage), carriage)
-  return observed(stream ? siftStream(head, carriage, sifting) : siftText(head, carriage, sifting), carriage)
+  if (isWhole(grant) && carriage.pinned === undefined && !cached) {
+    if (carriage.sealed === undefined) return observed(asItIs(head, carriage), carriage)
+    return observed(
+      stream ? siftStream(head, carriage, { sifting: sealed, ...short }) : sealText(head, carriage, sealed),
+      carriage,
+    )
+  }
+  return observed(
+    stream ? siftStream(head, carriage, { sifting, ...whole }) : siftText(head, carriage, sifting),
+    carriage,
+  )
 }
+
+const asWritten = (text: string) => text
 
 /** What a server lets anybody keep, or for long, is for the agent alone, and as long as it is granted. */
 function forAgent(text: string): string {
@@ -120,22 +135,68 @@ function collapse(head: Head, carriage: Carriage, sifting: (text: string) => str
   return streamReceiver(take, finish)
 }
 
-/** Events are cut at blank lines and only their data is looked at, so that ids for resuming and retry times stay as they are. */
-function siftStream(head: Head, carriage: Carriage, sifting: (text: string) => string): Receiver {
+/** What is longer holds no state: a server's demand for input is short. */
+const short = { most: 1024 * 1024, longer: 'pass' } as const
+const whole = { most: answerLimit, longer: 'refuse' } as const
+
+/** Passes on what is long as it comes; the rest is looked at as a whole. */
+function sealText(head: Head, carriage: Carriage, sealed: (text: string) => string): Receiver {
+  const chunks: Buffer[] = []
+  let size = 0
+  let onward: Receiver | undefined
+  const pass = () => {
+    onward = asItIs(head, carriage)
+    return onward.write(Buffer.concat(chunks.splice(0)))
+  }
+  return {
+    write: (chunk) => {
+      if (onward !== undefined) return onward.write(chunk)
+      size += chunk.length
+      chunks.push(chunk)
+      return size > short.most ? pass() : true
+    },
+    drained: (resume) => void carriage.response.once('drain', resume),
+    end: () => {
+      const text = onward === undefined ? Buffer.concat(chunks).toString() : ''
+      if (!mayHoldState.test(text)) {
+        if (onward === undefined) pass()
+        onward?.end()
+        return
+      }
+      setSession(carriage)
+      sendJson(carriage.response, head.status, sealed(text))
+    },
+  }
+}
+
+interface Looking extends Pick<CutterOptions, 'most' | 'longer'> {
+  readonly sifting: (text: string) => string
+}
+
+/** Only the data of events is looked at, so that ids for resuming and retry times stay as they are. */
+function siftStream(head: Head, carriage: Carriage, { sifting, ...bounds }: Looking): Receiver {
   const { response } = carriage
   setSession(carriage)
   startStream(response, head.status)
-  const decoder = new TextDecoder()
-  let rest = ''
+  let isRoom = true
+  let isEnding = false
+  const take = (text: string, form: 'event' | 'piece') => {
+    const end = form === 'event' && !isEnding ? '\n\n' : ''
+    isRoom = response.write(form === 'event' ? `${siftEvent(text, sifting)}${end}` : text)
+  }
+  const cutter = createEventCutter({ take, ...bounds })
   return {
     write: (chunk) => {
-      rest += decoder.decode(chunk, { stream: true }).replaceAll('\r', '')
-      const events = rest.split('\n\n')
-      rest = events.pop() ?? ''
-      return events.map((event) => response.write(`${siftEvent(event, sifting)}\n\n`)).every(Boolean)
+      isRoom = true
+      cutter.feed(chunk)
+      return isRoom
     },
     drained: (resume) => void response.once('drain', resume),
-    end: () => void response.end(rest === '' ? '' : siftEvent(rest, sifting)),
+    end: () => {
+      isEnding = true
+      cutter.end()
+      response.end()
+    },
   }
 }
 

@@ -1,9 +1,10 @@
 import type { ServerResponse } from 'node:http'
-import { startStream } from './reply.ts'
+import { startStream, writeOn } from './reply.ts'
 import { eventOf } from './sse.ts'
 
-/** Messages that are kept for a client that was cut off; older ones are lost. */
+/** Messages that are kept for a client that was cut off, and their characters beside the last one's; older ones are lost. */
 const keptLimit = 500
+const keptSize = 8 * 1024 * 1024
 /** What a client that was cut off waits before it comes back, ms. */
 const retry = 2_000
 const keepAlive = 15_000
@@ -17,6 +18,7 @@ export class EventStream {
   readonly name: string
   readonly #kept: { readonly number: number; readonly text: string }[] = []
   #number = 0
+  #size = 0
   /** Number of the last event that was handed to a connection. */
   #handed = 0
   #response: ServerResponse | undefined
@@ -43,7 +45,7 @@ export class EventStream {
     // Tells a client whom to ask for if it is cut off before the first message; older ones take an event without data for a message.
     if (primed) response.write(`id: ${this.name}_${from}\nretry: ${retry}\ndata: \n\n`)
     this.#response = response
-    this.#pulse = setInterval(() => response.write(': \n\n'), keepAlive)
+    this.#pulse = setInterval(() => writeOn(response, ': \n\n'), keepAlive)
     response.once('close', () => this.#detach(response))
     for (const { number, text } of this.#kept) if (number > from) this.#write(number, text)
     if (this.#ended !== undefined) this.#leave()
@@ -52,7 +54,9 @@ export class EventStream {
   send(text: string): void {
     const number = ++this.#number
     this.#kept.push({ number, text })
-    if (this.#kept.length > keptLimit) this.#kept.shift()
+    this.#size += text.length
+    while (this.#kept.length > keptLimit || (this.#size - text.length > keptSize && this.#kept.length > 1))
+      this.#size -= this.#kept.shift()?.text.length ?? 0
     this.#write(number, text)
   }
 
@@ -64,7 +68,7 @@ export class EventStream {
 
   #write(number: number, text: string): void {
     if (this.#response === undefined) return
-    this.#response.write(`id: ${this.name}_${number}\n${eventOf(text)}`)
+    writeOn(this.#response, `id: ${this.name}_${number}\n${eventOf(text)}`)
     this.#handed = number
   }
 

@@ -1,4 +1,5 @@
 import type { Snapshot } from './table.ts'
+import { createTally, type Tally } from './tally.ts'
 
 /** Why an exchange was ended before its time, in words for who waits for it. */
 export class Ended extends Error {
@@ -7,6 +8,16 @@ export class Ended extends Error {
   constructor(why: Ended['why'], words: string) {
     super(words)
     this.why = why
+  }
+}
+
+/** It took longer than it may. */
+export class Late extends Ended {
+  /** Time without progress, or in all, ms. */
+  readonly limit: number
+  constructor(limit: number, words: string) {
+    super('timeout', words)
+    this.limit = limit
   }
 }
 
@@ -49,17 +60,10 @@ interface Entry {
 /** `idle` is called when a generation has no call any more. */
 export function createExchanges(idle: (generation: string) => void): Exchanges {
   const open = new Set<Entry>()
-  const counts = new Map<string, number>()
-  const count = (generation: string | undefined, by: 1 | -1) => {
-    if (generation === undefined) return
-    const now = (counts.get(generation) ?? 0) + by
-    if (now > 0) counts.set(generation, now)
-    else counts.delete(generation)
-    if (now === 0) idle(generation)
-  }
+  const tally = createTally(idle)
   return {
-    open: (purpose) => openEntry({ open, count }, purpose),
-    calls: (generation) => counts.get(generation) ?? 0,
+    open: (purpose) => openEntry({ open, tally }, purpose),
+    calls: tally.of,
     get size() {
       return open.size
     },
@@ -75,24 +79,25 @@ export function createExchanges(idle: (generation: string) => void): Exchanges {
 
 interface Register {
   readonly open: Set<Entry>
-  readonly count: (generation: string | undefined, by: 1 | -1) => void
+  readonly tally: Tally
 }
 
-function openEntry({ open, count }: Register, purpose: Purpose): Exchange {
+function openEntry({ open, tally }: Register, purpose: Purpose): Exchange {
   const entry: Entry = { purpose, controller: new AbortController(), generation: undefined }
   open.add(entry)
   return {
     signal: entry.controller.signal,
     move: (generation) => {
       if (purpose.kind === 'call') {
-        count(generation, 1)
-        count(entry.generation, -1)
+        tally.add(generation, 1)
+        if (entry.generation !== undefined) tally.add(entry.generation, -1)
       }
       entry.generation = generation
     },
     end: (reason) => entry.controller.abort(reason),
     close: () => {
-      if (open.delete(entry) && purpose.kind === 'call') count(entry.generation, -1)
+      if (open.delete(entry) && purpose.kind === 'call' && entry.generation !== undefined)
+        tally.add(entry.generation, -1)
     },
   }
 }

@@ -1,6 +1,8 @@
 import type { Grant } from '#manifests/table.ts'
 import { audit } from './audit.ts'
+import { cancel } from './cancel.ts'
 import { type Carriage, carry } from './carry.ts'
+import { type Errand, openExchange, targetOf, withSession } from './errand.ts'
 import { Ended, type Exchange } from './exchange.ts'
 import { isWhole } from './grant.ts'
 import { judge } from './judge.ts'
@@ -10,23 +12,15 @@ import { type Body, claimedVersion, type Message } from './message.ts'
 import { sessionHeaders, upstreamHeaders } from './pass.ts'
 import { pinAnswer, refuseWithheldCalls } from './pinned-call.ts'
 import { isStrict } from './pinning.ts'
-import { createPatience, endWithClient, reach, refusalOf, withTarget } from './reach.ts'
+import { createPatience, refusalOf } from './reach.ts'
 import { Refusal } from './refusal.ts'
-import { rehome } from './rehome.ts'
 import { takesStream } from './reply.ts'
 import type { Session } from './session.ts'
 import type { Spending } from './spending.ts'
+import { stateSealer } from './state-seal.ts'
 import { grantOf, holds, type Target } from './table.ts'
 import type { Head, Receiver, Sending } from './upstream.ts'
 import type { Visit } from './visit.ts'
-
-/** One request to one server. */
-export interface Errand {
-  readonly visit: Visit
-  readonly server: string
-  readonly grant: Grant
-  readonly session: Session | undefined
-}
 
 /** Sends a POST on as it is and carries the answer back. Throws a `Refusal` if nothing was answered so far. */
 export async function forwardPost(errand: Errand, body: Body, bytes: Buffer): Promise<void> {
@@ -37,17 +31,16 @@ export async function forwardPost(errand: Errand, body: Body, bytes: Buffer): Pr
     for (const { method, params, kind } of body.messages)
       if (kind === 'request') audit(visit, { server, method, tool: nameOf(params), outcome, since, bytes: size })
   }
-  const exchange = visit.gateway.exchanges.open({
-    agent: visit.agent,
+  const exchange = openExchange(errand, {
     kind: listens(body) ? 'stream' : 'call',
     allowed: (table) => allowed(errand, body, table),
   })
-  endWithClient(visit, exchange)
   const timeout = visit.snapshot.servers.get(server)?.timeout ?? 60_000
   try {
+    if (opens(body)) visit.gateway.sessions.makeRoom(visit.agent)
     const first = await targetOf(errand, exchange.signal)
     using spending = visit.gateway.budgets.reserve(server, body.messages)
-    using patience = listens(body) ? undefined : createPatience(exchange, timeout)
+    using patience = listens(body) ? undefined : createPatience(exchange, timeout, visit.gateway.limits.call)
     const status = await run(errand, {
       first,
       exchange,
@@ -67,6 +60,10 @@ export async function forwardPost(errand: Errand, body: Body, bytes: Buffer): Pr
   } finally {
     exchange.close()
   }
+}
+
+function opens({ messages }: Body): boolean {
+  return messages.some(({ method }) => method === 'initialize')
 }
 
 const cacheable: ReadonlySet<string> = new Set(['server/discover', 'resources/read', ...listings.keys()])
@@ -96,7 +93,6 @@ interface Run {
 async function run(errand: Errand, { first, exchange, body, bytes, spending, progress }: Run): Promise<number> {
   const { visit, session, grant } = errand
   const { request, response, gateway } = visit
-  const opens = body.messages.some(({ method }) => method === 'initialize')
   const again = () => targetOf(errand, exchange.signal)
   const isModern = body.messages.some((message) => claimedVersion(message) !== undefined)
   const stateId =
@@ -115,14 +111,14 @@ async function run(errand: Errand, { first, exchange, body, bytes, spending, pro
       status = head.status
       spending?.status(status)
       checkHead(errand, head)
-      const given = opens && status < 300 ? head.header('mcp-session-id') : undefined
+      const given = opens(body) && status < 300 ? head.header('mcp-session-id') : undefined
       const place = given === undefined ? undefined : { generation: target.generation, upstreamId: given }
       const begun = place && { opening: body.messages[0]?.text ?? '', place }
       const bound = begun === undefined ? session : gateway.sessions.bind(visit.agent, errand.server, begun)
       const cached = isCached(body)
-      const pinned = pinnedBy(gateway, target)
+      const looks = { ...pinnedBy(gateway, target), ...(isModern && { sealed: stateSealer(errand, body) }) }
       const how = { streams, batch: body.batch, cached, progress, answered }
-      const receiver = carry(head, { response, grant, session: bound, ...how, ...pinned })
+      const receiver = carry(head, { response, grant, session: bound, ...how, ...looks })
       return spending?.watch(head, receiver) ?? receiver
     }
     const started = () => spending?.sent()
@@ -132,27 +128,23 @@ async function run(errand: Errand, { first, exchange, body, bytes, spending, pro
   })
   await sent
     .catch((error: unknown) => {
+      if (session !== undefined && isCalledOff(exchange)) callOff(errand, session, body)
       if (leaving === undefined) throw error
     })
     .finally(() => clearTimeout(leaving))
   return status
 }
 
-/** Does something with a target, once more where it never came to it: it was not reached, or does not know the session any more. */
-async function withSession(
-  { visit, session }: Errand,
-  first: Target,
-  again: () => Promise<Target>,
-  act: (target: Target) => Promise<void>,
-): Promise<void> {
-  const place = session?.place
-  try {
-    return await withTarget(first, again, act)
-  } catch (error) {
-    if (!(error instanceof SessionLost) || session === undefined) throw error
-  }
-  // Another request of the session may have heard it first: begun anew twice, its calls and their answers would go to different ones.
-  return act(await (session.place === place ? rehome(visit.gateway, session) : again()))
+/** Whether it is the gateway that does not want it any more: a client that goes away may come back for the answer. */
+function isCalledOff({ signal: { reason } }: Exchange): boolean {
+  return reason instanceof Ended && (reason.why === 'timeout' || reason.why === 'revoked')
+}
+
+function callOff({ visit: { gateway, request } }: Errand, session: Session, { messages }: Body): void {
+  const target = gateway.holder.current?.targets.get(session.place.generation)
+  if (target === undefined) return
+  const headers = upstreamHeaders(request.headers, { session })
+  for (const { kind, id = 'null' } of messages) if (kind === 'request') cancel(gateway, { target, headers, id })
 }
 
 /** Opens a session's stream, or ends it. */
@@ -162,12 +154,10 @@ export async function forwardSession(
 ): Promise<void> {
   const { visit, server, session, grant } = errand
   const { request, response, gateway } = visit
-  const exchange = gateway.exchanges.open({
-    agent: visit.agent,
+  const exchange = openExchange(errand, {
     kind: method === 'GET' ? 'stream' : 'call',
     allowed: (table) => holds(table, visit.hash, Date.now()) && sameGrant(grant, grantOf(table, visit.agent, server)),
   })
-  endWithClient(visit, exchange)
   try {
     const target = await targetOf(errand, exchange.signal)
     exchange.move(target.generation)
@@ -199,11 +189,6 @@ export async function forwardSession(
 
 function pinnedBy({ probes }: Visit['gateway'], target: Target): Pick<Carriage, 'pinned'> {
   return isStrict(target.pins) ? { pinned: (text) => pinAnswer({ probes }, target, text) } : {}
-}
-
-async function targetOf({ visit, server, session }: Errand, signal: AbortSignal): Promise<Target> {
-  if (session === undefined) return reach(visit.gateway, server, signal)
-  return visit.gateway.holder.current?.targets.get(session.place.generation) ?? rehome(visit.gateway, session)
 }
 
 const types: ReadonlySet<string> = new Set(['', 'application/json', 'text/event-stream'])

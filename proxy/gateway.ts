@@ -4,14 +4,16 @@ import { withBreaker } from './breaker.ts'
 import { type Budgets, createBudgets } from './budget.ts'
 import { type BudgetStore, openBudgetStore } from './budget-store.ts'
 import type { Config } from './config.ts'
+import { createEndings, type Endings } from './endings.ts'
 import { createExchanges, type Exchanges } from './exchange.ts'
 import { createHeeds, type Heeds } from './heed.ts'
 import { createHolder, type Holder } from './holder.ts'
 import { createHosting, type Hosting } from './hosting.ts'
 import { endSession } from './inquire.ts'
 import { createInspection, type Inspection } from './inspection.ts'
+import { type Limits, usualLimits } from './limits.ts'
 import { createNews, type News } from './news.ts'
-import { createPool, endPooled, type Pool } from './pool.ts'
+import { createPool, endPooled, type Pool, type PooledSession } from './pool.ts'
 import { createProbes, type Probes } from './probe.ts'
 import { createSeal, type Seal, sealKeyBytes } from './seal.ts'
 import { createSessions, type Session, type Sessions } from './session.ts'
@@ -24,8 +26,10 @@ import { createViews } from './view.ts'
 /** What a proxy is made of. */
 export interface Gateway {
   readonly config: Config
+  readonly limits: Limits
   readonly holder: Holder
   readonly exchanges: Exchanges
+  readonly endings: Endings
   readonly sessions: Sessions
   readonly upstreams: Upstreams
   readonly probes: Probes
@@ -43,7 +47,6 @@ export interface Gateway {
   readonly log: Logger
 }
 
-const reviewPause = 60_000
 /** Within which the controller hears what was taken of a budget, ms. */
 const budgetPause = 1_000
 
@@ -58,6 +61,8 @@ export interface GatewayOptions {
   readonly store?: SessionStore
   /** Where budgets are counted; default: by this proxy alone. */
   readonly budgetStore?: BudgetStore
+  /** What is to be otherwise than usual. */
+  readonly limits?: Partial<Limits>
   readonly signal: AbortSignal
 }
 
@@ -65,38 +70,32 @@ export interface GatewayOptions {
 export function createGateway(options: GatewayOptions): Gateway {
   const { config, log, speakUp, sealKey, store, signal } = options
   const holder = createHolder()
-  const idle = (generation: string) => {
-    if (targetOf(generation)?.role === 'draining') speakUp()
-  }
+  const idle = (generation: string) => void (targetOf(generation)?.role === 'draining' && speakUp())
   const key = sealKey ?? randomBytes(sealKeyBytes)
   const targetOf = (generation: string) => holder.current?.targets.get(generation)
   const upstreams = withBreaker(createUpstreams({ current: targetOf, taken: (one) => probes.taken(one), key }))
   const exchanges = createExchanges(idle)
-  const keptSessions = store ?? openSessionStore(':memory:')
-  const sessions = createSessions(keptSessions, idle)
   const seen = () => {
     speakUp()
-    if (holder.current !== undefined) heeds.review(holder.current)
     news.stir()
-    if (holder.current !== undefined) inspection.soon(holder.current)
+    if (holder.current === undefined) return
+    heeds.review(holder.current)
+    inspection.soon(holder.current)
   }
   const probes = createProbes(upstreams, seen, signal)
   const heeds = createHeeds({ upstreams, probes, changed: () => news.stir(), signal })
   const inspection = createInspection({ probes, log, changed: speakUp })
-  const pool = createPool(upstreams)
   const news = createNews(createViews({ probes, heeds }, () => holder.current))
   const gateway = {
     config,
     holder,
     exchanges,
-    sessions,
     upstreams,
     probes,
     heeds,
     inspection,
-    pool,
-    hosting: createHosting({ news, store: keptSessions }, (session) => endPooled(upstreams, session)),
-    standIns: createStandIns((session) => endPooled(upstreams, session)),
+    pool: createPool(upstreams),
+    ...sessionsOf(options, { upstreams, holder, news, idle }),
     budgets: budgetsOf(options),
     endsSessions: store === undefined,
     news,
@@ -108,10 +107,31 @@ export function createGateway(options: GatewayOptions): Gateway {
   return gateway
 }
 
+type Sessioned = 'limits' | 'endings' | 'sessions' | 'hosting' | 'standIns'
+type Around = Pick<Gateway, 'upstreams' | 'holder' | 'news'> & { readonly idle: (generation: string) => void }
+
+/** All kinds of sessions, within the same bounds. */
+function sessionsOf(
+  { store, ...options }: GatewayOptions,
+  { upstreams, holder, news, idle }: Around,
+): Pick<Gateway, Sessioned> {
+  const limits = { ...usualLimits, ...options.limits }
+  const bounds = { store: store ?? openSessionStore(':memory:'), limits }
+  const endings = createEndings()
+  const leave = (session: PooledSession) => endings.add(() => endPooled(upstreams, session))
+  return {
+    limits,
+    endings,
+    sessions: createSessions({ ...bounds, idle, end: (one) => endAt({ upstreams, holder, endings }, one) }),
+    hosting: createHosting({ news, ...bounds, end: leave }),
+    standIns: createStandIns(leave),
+  }
+}
+
 function keepReviewing(gateway: Gateway, signal: AbortSignal): void {
-  const { holder } = gateway
+  const { holder, limits } = gateway
   holder.onReplace((snapshot) => review(gateway, snapshot))
-  const clock = setInterval(() => holder.current && review(gateway, holder.current), reviewPause)
+  const clock = setInterval(() => holder.current && review(gateway, holder.current), limits.review)
   signal.addEventListener('abort', () => clearInterval(clock), { once: true })
 }
 
@@ -138,7 +158,7 @@ function review(gateway: Gateway, snapshot: Snapshot): void {
   budgets.review(snapshot)
   exchanges.review(snapshot)
   upstreams.review(snapshot)
-  for (const session of sessions.review(snapshot, now)) void end(gateway, snapshot, session)
+  for (const session of sessions.review(snapshot, now)) void endAt(gateway, session)
   pool.review(snapshot, now)
   hosting.review(snapshot, now)
   standIns.review(snapshot, now)
@@ -148,16 +168,17 @@ function review(gateway: Gateway, snapshot: Snapshot): void {
   inspection.soon(snapshot)
 }
 
-async function end({ upstreams }: Gateway, snapshot: Snapshot, { place }: Session): Promise<void> {
-  const target = snapshot.targets.get(place.generation)
-  if (target !== undefined) await endSession(upstreams, target, { 'mcp-session-id': place.upstreamId })
+async function endAt({ upstreams, holder, endings }: Means, { place }: Session): Promise<void> {
+  const target = holder.current?.targets.get(place.generation)
+  if (target === undefined) return
+  await endings.add(() => endSession(upstreams, target, { 'mcp-session-id': place.upstreamId }))
 }
+
+type Means = Pick<Gateway, 'upstreams' | 'holder' | 'endings'>
 
 /** Leaves nothing behind at the servers but the sessions that another proxy may go on with. */
 export async function closeGateway(gateway: Gateway): Promise<void> {
-  const snapshot = gateway.holder.current
-  if (snapshot !== undefined && gateway.endsSessions)
-    await Promise.all(gateway.sessions.clear().map((session) => end(gateway, snapshot, session)))
+  if (gateway.endsSessions) await Promise.all(gateway.sessions.clear().map((session) => endAt(gateway, session)))
   gateway.hosting.clear()
   await gateway.standIns.clear()
   gateway.news[Symbol.dispose]()

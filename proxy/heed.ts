@@ -57,20 +57,25 @@ export function createHeeds(heeding: Heeding): Heeds {
   }
 }
 
-/** The probes show what tools there are now; of the rest nobody asks before somebody wants it. */
+/** What a server says by itself is taken at its word; whether other lists changed is seen by looking at them. */
 function note(
   { probes, changed }: Heeding,
   ears: ReadonlyMap<string, Ear>,
   { generation, kind }: { readonly generation: string; readonly kind: Kind },
 ): void {
   const ear = ears.get(generation)
-  if (ear !== undefined) ear.counts[kind]++
-  if (kind === 'tools') probes.again(generation)
-  else changed()
+  const found = probes.known(generation)
+  const isTold = kind !== 'tools' && found !== undefined && announced(found).includes(kind)
+  if (ear === undefined || !isTold) {
+    probes.again(generation)
+    return
+  }
+  ear.counts[kind]++
+  changed()
 }
 
-/** The lists of which a server says that it tells when they change. */
-function announced({ era, capabilities }: Finding): readonly Kind[] {
+/** The lists of which a server says that it tells when they change, and is heard. */
+export function announced({ era, capabilities }: Finding): readonly Kind[] {
   if (era === 'legacy') return []
   return kinds.filter((kind) => {
     const capability = capabilities[kind]

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { ServerResponse } from 'node:http'
+import { createCallers } from './callers.ts'
 import { EventStream } from './event-stream.ts'
 import { Ended, type Exchange } from './exchange.ts'
 import type { Kind } from './grant.ts'
@@ -58,7 +59,7 @@ export class HostedSession implements Listener {
   /** Sessions of its own at legacy servers, by generation. */
   readonly upstream = new Map<string, Promise<PooledSession>>()
   /** How to ask the client within a call that is on its way, by server. */
-  readonly callers = new Map<string, NonNullable<Sink['ask']>>()
+  readonly callers = createCallers()
   readonly #over = new AbortController()
   readonly #streams = new Map<string, EventStream>()
   readonly #questions = new Map<string, (answer: Message) => void>()

@@ -1,5 +1,7 @@
 import { z } from 'zod'
+import { createCrowd } from './crowd.ts'
 import { type Client, HostedSession } from './hosted.ts'
+import type { Limits } from './limits.ts'
 import type { News } from './news.ts'
 import type { PooledSession } from './pool.ts'
 import type { SessionStore, StoredSession } from './session-store.ts'
@@ -7,7 +9,7 @@ import { grantOf, type Snapshot } from './table.ts'
 
 /** The legacy sessions that are the gateway's own. */
 export interface Hosting {
-  /** `only` names the server that it is about, where that is one. */
+  /** `only` names the server that it is about, where that is one. Throws a `Refusal` where there are too many. */
   open(agent: string, client: Client, only?: string): HostedSession
   /** Undefined alike for one that does not exist, another agent's and another endpoint's. */
   find(id: string, agent: string, only?: string): HostedSession | undefined
@@ -20,24 +22,23 @@ export interface Hosting {
   clear(): void
 }
 
-/** Clients do not begin anew when their session is gone: it is kept for long, ms. */
-const idleLimit = 24 * 3_600_000
-/** Sessions of one agent; the one that was idle for longest makes room. */
-const mostOfAgent = 1_000
+export interface HostingOptions {
+  readonly news: News
+  readonly store: SessionStore
+  readonly limits: Limits
+  /** Called for each session at a server that is no longer needed. */
+  readonly end: (session: PooledSession) => unknown
+}
 
-/** `end` is called for each session at a server that is no longer needed. */
-export function createHosting(
-  { news, store }: { readonly news: News; readonly store: SessionStore },
-  end: (session: PooledSession) => unknown,
-): Hosting {
-  const held = new Map<string, HostedSession>()
+export function createHosting({ news, store, limits, end }: HostingOptions): Hosting {
+  const held = createCrowd<HostedSession>(limits, isInUse)
   const unlisten = new Map<HostedSession, () => void>()
   const keep = (session: HostedSession) => {
-    held.set(session.id, session)
+    held.add(session)
     unlisten.set(session, news.listen(session))
   }
   const release = (session: HostedSession) => {
-    held.delete(session.id)
+    held.delete(session)
     unlisten.get(session)?.()
     unlisten.delete(session)
     session.close()
@@ -49,9 +50,8 @@ export function createHosting(
   }
   return {
     open: (agent, client, only) => {
-      const own = [...held.values()].filter((session) => session.agent === agent)
-      const [oldest] = own.toSorted((a, b) => a.usedAt - b.usedAt)
-      if (own.length >= mostOfAgent && oldest !== undefined) drop(oldest)
+      const gone = held.inTheWay(agent)
+      if (gone !== undefined) drop(gone)
       const session = new HostedSession(agent, client, { only })
       keep(session)
       store.save(stored(session))
@@ -60,22 +60,21 @@ export function createHosting(
     find: (id, agent, only) => {
       const session = held.get(id) ?? recall(store, id)
       if (session?.agent !== agent || session.only !== only) return undefined
-      if (!held.has(id)) keep(session)
+      if (held.get(id) === undefined) keep(session)
       session.usedAt = Date.now()
       return session
     },
     drop,
     review: (snapshot, now) => {
-      for (const session of held.values()) {
-        if (isOver(session, snapshot, now)) drop(session)
-        else settle(session, snapshot, { now, end })
-        store.touch([session.id], session.usedAt)
-      }
-      store.dropOlder(now - idleLimit)
+      const { used, idle } = held.review(now)
+      for (const { id, usedAt } of used) store.touch([id], usedAt)
+      for (const session of [...idle, ...held.all().filter((one) => isGone(one, snapshot))]) drop(session)
+      for (const session of held.all()) settle(session, snapshot, { now, end })
+      store.dropOlder(now - limits.sessionIdle)
     },
     save: (session) => store.save(stored(session)),
     clear: () => {
-      for (const session of held.values()) release(session)
+      for (const session of held.all()) release(session)
     },
   }
 }
@@ -105,11 +104,12 @@ function recall(store: SessionStore, id: string): HostedSession | undefined {
   return session
 }
 
-function isOver(session: HostedSession, snapshot: Snapshot, now: number): boolean {
-  const isIdle = !session.standing.isOpen && session.inFlight.size === 0 && now - session.usedAt > idleLimit
-  const { agent, only } = session
-  const isGone = only === undefined ? !snapshot.agents.has(agent) : grantOf(snapshot, agent, only) === undefined
-  return isIdle || isGone
+function isInUse({ standing, inFlight }: HostedSession): boolean {
+  return standing.isOpen || inFlight.size > 0
+}
+
+function isGone({ agent, only }: HostedSession, snapshot: Snapshot): boolean {
+  return only === undefined ? !snapshot.agents.has(agent) : grantOf(snapshot, agent, only) === undefined
 }
 
 export interface Settling {

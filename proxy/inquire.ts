@@ -1,18 +1,17 @@
-import { hash } from 'node:crypto'
-import type { Definition } from '#manifests/definition.ts'
+import { type Ask, type Asked, notGood } from './asked.ts'
 import { legacyHeaders, metaKeys, modernHeaders, newestLegacy, ownEnvelope, probing, self } from './envelope.ts'
+import { type Inventory, takeInventory } from './inventory.ts'
 import { isRecord } from './message.ts'
 import { isRefused, NotGood, unanswered } from './not-good.ts'
-import { type ParamHeader, paramHeadersOf } from './params.ts'
-import { readDefinition, toolTexts } from './pinning.ts'
-import { post, postUntil, type Reply } from './post.ts'
+import { post, postUntil } from './post.ts'
 import type { Target } from './table.ts'
+import { listTools, type ToolList } from './tool-list.ts'
 import type { Upstreams } from './upstream.ts'
 
 export type Era = 'modern' | 'legacy'
 
 /** What asking an upstream as an agent would has shown. */
-export interface Finding {
+export interface Finding extends ToolList {
   readonly era: Era
   /** By the protocol's names. */
   readonly capabilities: Readonly<Record<string, unknown>>
@@ -24,25 +23,10 @@ export interface Finding {
   readonly strict: boolean
   /** What it calls itself. */
   readonly info: Readonly<Record<string, unknown>> | undefined
-  readonly tools: readonly string[]
-  /** Of its tools; the same object as long as they are the same. */
-  readonly definitions: readonly Definition[]
-  /** Hash of the texts of its lists. */
-  readonly written: string
-  /** Hash of the tools as they were listed. */
-  readonly digest: string
-  /** Of the tools that have any. */
-  readonly params: ReadonlyMap<string, readonly ParamHeader[]>
+  /** What it has beside tools, as far as it tells. */
+  readonly inventory: Inventory
 }
 
-type Asked = Reply & {
-  readonly message: Readonly<Record<string, unknown>> | undefined
-  /** The text of the message. */
-  readonly said: string
-}
-type Ask = (method: string, params: object, headers: Readonly<Record<string, string>>) => Promise<Asked>
-
-const pageLimit = 64
 const versionErrors: readonly unknown[] = [-32020, -32021, -32022]
 
 /**
@@ -130,10 +114,11 @@ interface Modern {
 }
 
 async function inquireModern({ ask, known, stray }: Modern, about: About): Promise<Finding> {
-  const list = (params: object) => ask('tools/list', { ...params, _meta: ownEnvelope }, modernHeaders('tools/list'))
-  const listed = await listTools(list, declaresTools(about), known)
+  const list = (method: string, params: object) => ask(method, { ...params, _meta: ownEnvelope }, modernHeaders(method))
+  const listed = await listTools((page) => list('tools/list', page), declaresTools(about), known)
+  const inventory = await takeInventory(list, about, known?.inventory)
   const { bare, strict } = known ?? (await askLegacy(ask, stray))
-  return { era: 'modern', bare, strict, ...about, ...listed }
+  return { era: 'modern', bare, strict, inventory, ...about, ...listed }
 }
 
 /** How a modern server takes a legacy request that belongs to no session: one that wants a session refuses it in other words than one that wants the newer era. */
@@ -162,8 +147,10 @@ async function inquireLegacy({ upstreams, target, ask, known, stateId, signal }:
     const body = JSON.stringify({ jsonrpc: '2.0', method: 'notifications/initialized' })
     await post(upstreams, { target, method: 'POST', headers, body, signal }, () => undefined)
     const about = aboutOf(message.result)
-    const listed = await listTools((page) => ask('tools/list', page, headers), declaresTools(about), known)
-    return { era: 'legacy', bare: sessionId === undefined, strict: false, ...about, ...listed }
+    const list = (method: string, page: object) => ask(method, page, headers)
+    const listed = await listTools((page) => list('tools/list', page), declaresTools(about), known)
+    const inventory = await takeInventory(list, about, known?.inventory)
+    return { era: 'legacy', bare: sessionId === undefined, strict: false, inventory, ...about, ...listed }
   } finally {
     if (sessionId !== undefined) await endSession(upstreams, target, headers)
   }
@@ -179,63 +166,6 @@ export async function endSession(
 ): Promise<void> {
   const signal = AbortSignal.timeout(endLimit)
   await post(upstreams, { target, method: 'DELETE', headers, signal }, () => undefined).catch(() => undefined)
-}
-
-type Listed = Pick<Finding, 'tools' | 'params' | 'definitions' | 'digest' | 'written'>
-
-async function listTools(
-  list: (params: object) => Promise<Asked>,
-  declared: boolean,
-  known: Finding | undefined,
-): Promise<Listed> {
-  const found: Readonly<Record<string, unknown>>[] = []
-  const pages: string[] = []
-  let params: object | undefined = {}
-  for (let page = 0; page < pageLimit && params !== undefined; page++) {
-    const answer = await list(params)
-    const { message } = answer
-    if (!declared && isRecord(message?.error) && message.error.code === -32601) break
-    if (!isRecord(message?.result) || !Array.isArray(message.result.tools)) throw notGood('tools/list', answer)
-    found.push(...message.result.tools.filter(isRecord))
-    pages.push(answer.said)
-    const { nextCursor } = message.result
-    params = typeof nextCursor === 'string' ? { cursor: nextCursor } : undefined
-  }
-  const headers = found.map(({ name, inputSchema }) => [String(name), paramHeadersOf(inputSchema)] as const)
-  return {
-    tools: found.map(({ name }) => String(name)),
-    digest: hash('sha256', JSON.stringify(found)),
-    params: new Map(headers.filter(([, declared]) => declared.length > 0)),
-    ...defined(pages, known),
-  }
-}
-
-/** Reading definitions costs more than seeing that they are the same. */
-function defined(pages: readonly string[], known: Finding | undefined): Pick<Finding, 'definitions' | 'written'> {
-  const written = hash('sha256', pages.join('\n'))
-  if (known?.written === written) return { written, definitions: known.definitions }
-  const definitions = pages.flatMap(toolTexts).flatMap((text) => readDefinition(text) ?? [])
-  const before = known?.definitions
-  return { written, definitions: isSame(before, definitions) ? before : definitions }
-}
-
-function isSame(
-  before: readonly Definition[] | undefined,
-  after: readonly Definition[],
-): before is readonly Definition[] {
-  return before?.length === after.length && after.every(({ hash }, index) => hash === before[index]?.hash)
-}
-
-const ofMcp: ReadonlySet<string> = new Set(['', 'application/json', 'text/event-stream'])
-
-function notGood(method: string, { status, type, text, message }: Asked): NotGood {
-  const kind = ofMcp.has(type) ? '' : ` ${type}`
-  const error = isRecord(message?.error) ? message.error : undefined
-  const code = typeof error?.code === 'number' ? ` with error ${error.code}` : ''
-  return new NotGood(
-    `${method} answered HTTP ${status}${kind}${code}`,
-    error === undefined ? text : String(error.message),
-  )
 }
 
 function parse(method: string, text: string): unknown {

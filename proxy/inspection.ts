@@ -2,14 +2,15 @@ import type { Logger } from 'pino'
 import type { Definition } from '#manifests/definition.ts'
 import { indexNames, type NameIndex, type Namesake } from '#manifests/mention.ts'
 import type { GenerationReport } from '#manifests/table.ts'
+import { clashesIn } from './clash.ts'
 import { driftOf, type PinIndex } from './pinning.ts'
 import type { Probes } from './probe.ts'
 import { suspicionsIn } from './suspicions.ts'
 import type { Snapshot, Target } from './table.ts'
 
-export type Found = Pick<GenerationReport, 'drift' | 'suspicions'>
+export type Found = Pick<GenerationReport, 'drift' | 'suspicions' | 'clashes'>
 
-/** What is to be said of the tools of each generation: which differ from what is pinned, which say what they should not. */
+/** What is to be said of each generation: which tools differ from what is pinned or say what they should not, what cannot be reached. */
 export interface Inspection {
   /** Looks at all that is known anew in a moment, and logs and tells what is new of it. */
   soon(snapshot: Snapshot): void
@@ -33,6 +34,7 @@ export function createInspection({ probes, log, changed }: InspectionMeans): Ins
   let names: readonly Namesake[] = []
   let index = indexNames(names)
   let latest: Snapshot | undefined
+  let clashes: Clashes = new Map()
   const review = (snapshot: Snapshot) => {
     const now = namesakes(snapshot, probes)
     if (!isSame(names, now)) {
@@ -42,7 +44,9 @@ export function createInspection({ probes, log, changed }: InspectionMeans): Ins
     const before = looked
     looked = inspectAll(snapshot, { probes, index, before })
     const news = [...snapshot.targets.values()].filter((target) => tell(log, target, before, looked))
-    if (news.length > 0) changed()
+    const clashed = clashes
+    clashes = clashesIn(snapshot, (generation) => probes.known(generation))
+    if (tellClashes(log, clashed, clashes) || news.length > 0) changed()
   }
   return {
     soon: (snapshot) => {
@@ -54,8 +58,23 @@ export function createInspection({ probes, log, changed }: InspectionMeans): Ins
         }, pause).unref()
       latest = snapshot
     },
-    of: (generation) => looked.get(generation)?.found ?? {},
+    of: (generation) => ({ ...looked.get(generation)?.found, ...clashesOf(clashes, generation) }),
   }
+}
+
+type Clashes = ReturnType<typeof clashesIn>
+
+function clashesOf(clashes: Clashes, generation: string): Pick<Found, 'clashes'> {
+  const own = clashes.get(generation)
+  return own === undefined ? {} : { clashes: [...own] }
+}
+
+/** Logs what is new of them; whether anything is other than before. */
+function tellClashes(log: Logger, before: Clashes, after: Clashes): boolean {
+  for (const [generation, now] of after)
+    for (const clash of newOf(before.get(generation), now))
+      log.warn({ generation, ...clash }, 'a name at the joint endpoint is taken already')
+  return JSON.stringify([...before]) !== JSON.stringify([...after])
 }
 
 const toolSets = new WeakMap<readonly Definition[], ReadonlySet<string>>()

@@ -151,18 +151,17 @@ async function callOwner(visit: Visit, message: Message, { owner, era, sink }: C
     return holds(table, visit.hash, Date.now()) && grant !== undefined && allows(grant, kind, named.value)
   })
   const { signal } = exchange
-  let put: Asker['ask']
+  let over: (() => void) | undefined
   try {
     const first = await reach(gateway, server, signal)
-    using patience = createPatience(exchange, timeout)
+    using patience = createPatience(exchange, timeout, gateway.limits.call)
     using spending = gateway.budgets.reserve(server, [message], named.value)
     const note = (text: string) => {
       patience.progress()
       if (isHeard(visit, message, text)) sink.note(visit.only === undefined ? signNote(text, server, owner.lead) : text)
     }
     const asker = askerFor(visit, message, { server, sink, patience })
-    put = asker.ask
-    if (put !== undefined) visit.session?.callers.set(server, put)
+    if (asker.ask !== undefined) over = visit.session?.callers.begin(server, asker.ask)
     const asked = { agent, era, message, named, asker, headers: paramHeaders(visit.request.headers), signal, note }
     return await withTarget(
       first,
@@ -175,8 +174,7 @@ async function callOwner(visit: Visit, message: Message, { owner, era, sink }: C
   } catch (error) {
     throw refusalOf(gateway, error, { server, timeout })
   } finally {
-    // Another call of the same server may have come since.
-    if (put !== undefined && visit.session?.callers.get(server) === put) visit.session.callers.delete(server)
+    over?.()
     exchange.close()
   }
 }
@@ -214,7 +212,8 @@ function openExchange(visit: Visit, { id = '' }: Message, allowed: (table: Visit
   return {
     ...exchange,
     close: () => {
-      session?.inFlight.delete(id)
+      // The client may have used its id again.
+      if (session?.inFlight.get(id)?.signal === exchange.signal) session.inFlight.delete(id)
       exchange.close()
     },
   }

@@ -4,8 +4,6 @@ import { Refusal } from './refusal.ts'
 
 const allowed = {
   'access-control-allow-methods': 'GET, POST, DELETE, OPTIONS',
-  'access-control-allow-headers':
-    'Authorization, Content-Type, Accept, MCP-Protocol-Version, Mcp-Method, Mcp-Name, Mcp-Session-Id, Last-Event-ID',
   'access-control-max-age': '600',
 } as const
 
@@ -23,9 +21,15 @@ export function knock(request: IncomingMessage, response: ServerResponse, url: U
   response.setHeader('vary', 'Origin')
 }
 
-/** Answers a browser that asks before it sends. */
-export function answerPreflight(response: ServerResponse): void {
-  response.writeHead(204, allowed).end()
+const headers =
+  'Authorization, Content-Type, Accept, MCP-Protocol-Version, Mcp-Method, Mcp-Name, Mcp-Session-Id, Last-Event-ID'
+const param = /^mcp-param-[\w-]+$/i
+
+/** Answers a browser that asks before it sends; which `Mcp-Param-*` there are depends on the tool. */
+export function answerPreflight(request: IncomingMessage, response: ServerResponse): void {
+  const asked = String(request.headers['access-control-request-headers'] ?? '').split(',')
+  const params = asked.map((name) => name.trim()).filter((name) => param.test(name))
+  response.writeHead(204, { ...allowed, 'access-control-allow-headers': [headers, ...params].join(', ') }).end()
 }
 
 function isOurs(address: string, url: URL | undefined): boolean {

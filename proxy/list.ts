@@ -6,7 +6,7 @@ import { jointName } from './names.ts'
 import { reach } from './reach.ts'
 import { find, renamed } from './relabel.ts'
 import { elements, members, objectOf } from './splice.ts'
-import { grantedServers, grantOf } from './table.ts'
+import { grantedServers, grantOf, inOrder } from './table.ts'
 import { uriLead } from './uri.ts'
 import type { Visit } from './visit.ts'
 
@@ -36,16 +36,32 @@ export async function listJoint(
       const limited = AbortSignal.any([signal, AbortSignal.timeout(limitFor(visit, server))])
       try {
         const listed = await listServer(visit, { server, listing, era }, limited)
-        return listed.map((entry) => shown(visit, { server, listing, era }, entry))
+        return [
+          server,
+          new Map(listed.map((entry) => shown(visit, { server, listing, era }, entry)).toReversed()),
+        ] as const
       } catch (err) {
         signal.throwIfAborted()
         visit.gateway.counters.errors++
         visit.gateway.log.warn({ err, server }, `left out of a list of ${listing.member}`)
-        return []
+        return [server, new Map<string, string>()] as const
       }
     }),
   )
-  return [...new Map(lists.flat()).values()]
+  return withoutDoubles(visit, new Map(lists))
+}
+
+/** Of entries that are called alike, the one that a call would reach. */
+function withoutDoubles(
+  { snapshot, agent }: Visit,
+  lists: ReadonlyMap<string, ReadonlyMap<string, string>>,
+): readonly string[] {
+  const owners = new Map<string, string>()
+  for (const server of inOrder(snapshot, grantedServers(snapshot, agent)))
+    for (const name of lists.get(server)?.keys() ?? []) if (!owners.has(name)) owners.set(name, server)
+  return [...lists].flatMap(([server, entries]) =>
+    [...entries].toReversed().flatMap(([name, text]) => (owners.get(name) === server ? text : [])),
+  )
 }
 
 /** The others do not wait for one that hangs. */

@@ -6,7 +6,7 @@ import { isRecord, type Message } from './message.ts'
 import { offers } from './offer.ts'
 import { Refusal } from './refusal.ts'
 import { find } from './relabel.ts'
-import { startStream, takesStream } from './reply.ts'
+import { startStream, takesStream, writeOn } from './reply.ts'
 import { ownerOfUri } from './resolve.ts'
 import { members, objectOf, splice } from './splice.ts'
 import { eventOf } from './sse.ts'
@@ -93,7 +93,7 @@ interface Telling {
 async function tell({ visit, id, notifications, asked }: Telling, signal: AbortSignal): Promise<void> {
   const { gateway, agent, only, response } = visit
   const meta = { 'io.modelcontextprotocol/subscriptionId': JSON.parse(id) }
-  const write = (event: string) => void (signal.aborted || response.write(event))
+  const write = (event: string) => void (signal.aborted || writeOn(response, event))
   const send = (method: string, params: object) =>
     write(eventOf(JSON.stringify({ jsonrpc: '2.0', method, params: { ...params, _meta: meta } })))
   // The acknowledgement comes first, whatever a server says before another one took note.

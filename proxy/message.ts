@@ -37,7 +37,8 @@ export function readBody(bytes: Buffer): Body {
 
 function decode(bytes: Buffer): string {
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+    // What is passed on is the bytes: a mark that only some parsers skip is not skipped here.
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
   } catch (cause) {
     throw new Refusal('parse', {}, { cause })
   }

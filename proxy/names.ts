@@ -26,11 +26,11 @@ export function jointName(prefix: string, tool: string): string {
 
 const maps = new WeakMap<readonly string[], Map<string, ReadonlyMap<string, string>>>()
 
-/** The tools of one server by their joint names. */
+/** The tools of one server by their joint names; of two that would be called alike, the first. */
 export function originals(prefix: string, tools: readonly string[]): ReadonlyMap<string, string> {
   const known = maps.get(tools) ?? new Map<string, ReadonlyMap<string, string>>()
   maps.set(tools, known)
-  const made = known.get(prefix) ?? new Map(tools.map((tool) => [jointName(prefix, tool), tool]))
+  const made = known.get(prefix) ?? new Map(tools.toReversed().map((tool) => [jointName(prefix, tool), tool]))
   known.set(prefix, made)
   return made
 }

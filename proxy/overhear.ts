@@ -89,7 +89,7 @@ function note({ gateway, session, own: { target } }: Line, method: string, text:
 async function demand({ gateway, session, own }: Line, text: string): Promise<void> {
   const { target } = own
   const { signal } = session
-  const put = session.callers.get(target.server)
+  const put = session.callers.of(target.server)
   const body = await replyTo(text, (method, params) => {
     if (put !== undefined) return put(method, params, signal)
     const signed = session.only === undefined ? signQuestion(target.server, method, params) : params

@@ -133,13 +133,19 @@ async function keepAsking(watch: Watch, { upstreams, changed, signal }: Watching
       const { probe: before, finding } = watch
       await askOnce(watch, upstreams, signal)
       watch.asking = false
-      const isNew = watch.finding !== undefined && watch.finding.definitions !== finding?.definitions
-      const differs = isNew || finding?.digest !== watch.finding?.digest || verdictChanged(before, watch.probe)
+      const differs = isOther(finding, watch.finding) || verdictChanged(before, watch.probe)
       if (!signal.aborted && differs) changed()
     }
     const woken = AbortSignal.any([signal, watch.wake.signal])
     await sleep(pauseOf(watch) ?? legacyLasts, undefined, { signal: woken, ref: false }).catch(() => undefined)
   }
+}
+
+/** Whether what it has is other than before. */
+function isOther(before: Finding | undefined, after: Finding | undefined): boolean {
+  const isNew = after !== undefined && after.definitions !== before?.definitions
+  const [was, is] = [before?.inventory.digests, after?.inventory.digests]
+  return isNew || before?.digest !== after?.digest || was?.prompts !== is?.prompts || was?.resources !== is?.resources
 }
 
 /** Who is asked again and again with a credential that it refuses may lock its owner out. */

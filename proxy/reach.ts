@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Ended, type Exchange } from './exchange.ts'
+import { Ended, type Exchange, Late } from './exchange.ts'
 import type { Gateway } from './gateway.ts'
 import { Refusal } from './refusal.ts'
 import { servingTarget, type Target } from './table.ts'
@@ -12,8 +12,6 @@ const replacedLimit = 15_000
 const retryPause = 200
 /** How long a call is offered to a server that cannot be reached, ms: one that ended is started again, or another takes its place. */
 const unreachedLimit = 3_000
-/** The longest call, whatever progress it makes, ms. */
-const callLimit = 10 * 60_000
 
 /** The generation of a server that takes calls now; waits while there is none. Throws `Refusal` after 15 s or when the server is gone. */
 export async function reach(gateway: Gateway, server: string, signal: AbortSignal): Promise<Target> {
@@ -61,10 +59,12 @@ export interface Patience extends Disposable {
   during<T>(wait: Promise<T>): Promise<T>
 }
 
-export function createPatience(exchange: Exchange, timeout: number): Patience {
-  const give = () => exchange.end(new Ended('timeout', `no progress within ${timeout / 1000} s`))
+/** `timeout` is for a call without progress, `longest` for one with any; ms. */
+export function createPatience(exchange: Exchange, timeout: number, longest: number): Patience {
+  const give = () => exchange.end(new Late(timeout, `no progress within ${timeout / 1000} s`))
+  const most = Math.max(longest, timeout)
   let idle = setTimeout(give, timeout)
-  const whole = setTimeout(give, Math.max(callLimit, timeout))
+  const whole = setTimeout(() => exchange.end(new Late(most, `not finished within ${most / 1000} s`)), most)
   return {
     progress: () => void idle.refresh(),
     during: (wait) => {
@@ -98,8 +98,10 @@ export function refusalOf(gateway: Gateway, error: unknown, target: Pick<Target,
   if (error instanceof Unfit) return new Refusal('answer', { server, why: error.message })
   // Only what an upstream says is parsed here, and its words are not for the log.
   if (error instanceof SyntaxError) return new Refusal('answer', { server, why: 'what is not JSON' })
-  if (error instanceof Ended && error.why === 'timeout')
-    return new Refusal('timeout', { server, seconds: String(target.timeout / 1000) })
+  if (error instanceof Ended && error.why === 'timeout') {
+    const limit = error instanceof Late ? error.limit : target.timeout
+    return new Refusal('timeout', { server, seconds: String(limit / 1000) })
+  }
   if (error instanceof Ended) return new Refusal('ended', { why: error.message })
   gateway.log.error({ err: error, server }, 'a request failed')
   return new Refusal('internal', {}, { cause: error })

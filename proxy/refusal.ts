@@ -67,6 +67,11 @@ export const refusals = {
   event: { status: 400, code: -32000, words: 'Bad Request: there is no stream with this Last-Event-ID' },
   'stream-taken': { status: 409, code: -32000, words: 'Conflict: this stream is open already; a session has one' },
   session: { status: 404, code: -32001, words: 'Session not found' },
+  sessions: {
+    status: 429,
+    code: -32000,
+    words: 'Too many sessions: all {count} of them are in use; end some with DELETE',
+  },
   'unknown-method': { status: 200, code: -32601, words: 'Method not found: {method}' },
   'unknown-tool': { status: 200, code: -32602, words: 'Unknown tool: {name}' },
   'tool-changed': {
@@ -123,6 +128,11 @@ export const refusals = {
   },
   capability: { status: 400, code: -32021, words: '{server} needs a capability that this client does not offer' },
   ended: { status: 200, code: -32603, words: 'The call was ended: {why}' },
+  loop: {
+    status: 508,
+    code: -32603,
+    words: 'This request came through {count} gateways: one of the servers of a gateway leads back to it',
+  },
   internal: { status: 500, code: -32603, words: 'Internal error of the gateway' },
 } as const satisfies Record<string, { readonly status: number; readonly code: number; readonly words: string }>
 

@@ -43,6 +43,22 @@ export function startStream(response: ServerResponse, status: number): void {
   response.flushHeaders()
 }
 
+/** What may wait for a client that does not read, bytes, beside one message. */
+const mostWaiting = 8 * 1024 * 1024
+
+/** Writes to a stream. A client that does not read is cut off: where it can come back, it gets what is kept for it. */
+export function writeOn(response: ServerResponse, text: string): void {
+  if (response.writableLength > mostWaiting) response.destroy()
+  else if (!response.destroyed) response.write(text)
+}
+
+/** Cuts a client off that does not read the rest of its answer for so long, ms. */
+export function endWithStall(response: ServerResponse, limit: number): void {
+  response.once('prefinish', () => {
+    if (response.writableLength > response.writableHighWaterMark) response.setTimeout(limit, () => response.destroy())
+  })
+}
+
 /** Where the answer to one request goes: JSON, unless a message has to come before it and the client takes a stream. */
 export interface Sink {
   note(text: string): void
@@ -57,7 +73,7 @@ export function createSink(response: ServerResponse, streams: boolean): Sink {
     note: (text) => {
       if (!streams || response.writableEnded) return
       if (!response.headersSent) startStream(response, 200)
-      response.write(eventOf(text))
+      writeOn(response, eventOf(text))
     },
     end: (status, text) => {
       if (response.headersSent) response.end(eventOf(text))

@@ -1,11 +1,13 @@
 import type { Named } from './bridge.ts'
 import { allows, type Kind } from './grant.ts'
+import type { Finding } from './inquire.ts'
+import type { Inventory } from './inventory.ts'
 import { listServer } from './list.ts'
 import { type Listing, promptListing, resourceListing, templateListing } from './listing.ts'
 import { isRecord, type Message } from './message.ts'
 import { jointName, leadOf, originals } from './names.ts'
 import { Refusal } from './refusal.ts'
-import { grantedServers, grantOf, servingTarget } from './table.ts'
+import { grantedServers, grantOf, inOrder, servingTarget } from './table.ts'
 import { mayMake, ownUri, uriLead } from './uri.ts'
 import type { Visit } from './visit.ts'
 
@@ -53,19 +55,25 @@ function textIn(params: Readonly<Record<string, unknown>>, key: string): string 
   return value
 }
 
-/** Of servers whose prefixes begin alike, the longest prefix is asked first. */
+interface Claim {
+  readonly server: string
+  readonly kind: 'tools' | 'prompts'
+  readonly name: string
+}
+
+/** What a server is known to have goes before what another may have; of two that have it, the list shows the same one. */
 async function byName(look: Look, kind: 'tools' | 'prompts', { at, value }: Named): Promise<Owner> {
   const { visit } = look
-  const candidates = grantedServers(visit.snapshot, visit.agent).filter((server) =>
-    value.startsWith(leadOf(prefixOf(visit, server))),
-  )
-  for (const server of candidates.toSorted((a, b) => prefixOf(visit, b).length - prefixOf(visit, a).length)) {
-    const known = kind === 'tools' ? await knownTool(visit, server, value) : await knownPrompt(look, server, value)
-    const own = visit.only === undefined ? (known ?? presumed(visit, server, value)) : value
-    const grant = grantOf(visit.snapshot, visit.agent, server)
-    if (own !== undefined && grant !== undefined && allows(grant, kind, own))
-      return { server, kind, named: { at, value: own }, lead: uriLead(server, prefixOf(visit, server)) }
-  }
+  const granted = grantedServers(visit.snapshot, visit.agent)
+  const isMeant = (server: string) => value.startsWith(leadOf(prefixOf(visit, server)))
+  const servers = inOrder(visit.snapshot, granted.filter(isMeant))
+  for (const own of [ownKnown, ownSupposed])
+    for (const server of servers) {
+      const named = visit.only === undefined ? await own(look, { server, kind, name: value }) : value
+      const grant = grantOf(visit.snapshot, visit.agent, server)
+      if (named !== undefined && grant !== undefined && allows(grant, kind, named))
+        return { server, kind, named: { at, value: named }, lead: uriLead(server, prefixOf(visit, server)) }
+    }
   throw new Refusal(kind === 'tools' ? 'unknown-tool' : 'unknown-prompt', { name: value })
 }
 
@@ -73,31 +81,28 @@ function prefixOf({ snapshot }: Visit, server: string): string {
   return snapshot.servers.get(server)?.prefix ?? ''
 }
 
-async function knownTool(visit: Visit, server: string, name: string): Promise<string | undefined> {
-  const target = servingTarget(visit.snapshot, server)
-  if (target === undefined) return undefined
-  const tools =
-    visit.gateway.probes.probe(target.generation)?.tools ??
-    (await visit.gateway.probes.finding(target).then(
-      (finding) => finding.tools,
-      () => [],
-    ))
-  return originals(prefixOf(visit, server), tools).get(name)
+/** What a server calls it that the last look at it showed. */
+async function ownKnown({ visit }: Look, { server, kind, name }: Claim): Promise<string | undefined> {
+  const finding = await findingOf(visit, server)
+  const names = (kind === 'tools' ? finding?.tools : finding?.inventory.prompts) ?? []
+  return originals(prefixOf(visit, server), names).get(name)
 }
 
-/** A prompt's own name can be read from the joint one, but where it had to be changed, or has no prefix that says whose it is. */
-async function knownPrompt(look: Look, server: string, name: string): Promise<string | undefined> {
-  const read = presumed(look.visit, server, name)
-  if (read !== undefined) return read
-  const prompts = await entries(look, server, promptListing)
-  return originals(prefixOf(look.visit, server), prompts).get(name)
-}
-
-/** What the last look did not show may be new; without a prefix nothing says whose it would be. */
-function presumed(visit: Visit, server: string, name: string): string | undefined {
-  const prefix = prefixOf(visit, server)
+/**
+ * What the last look did not show may be new: a name can be read from the joint one, but where it had to be changed, or has no prefix
+ * that says whose it is.
+ */
+async function ownSupposed(look: Look, { server, kind, name }: Claim): Promise<string | undefined> {
+  const prefix = prefixOf(look.visit, server)
   const rest = name.slice(leadOf(prefix).length)
-  return prefix !== '' && rest !== '' && jointName(prefix, rest) === name ? rest : undefined
+  if (prefix !== '' && rest !== '' && jointName(prefix, rest) === name) return rest
+  return kind === 'tools' ? undefined : originals(prefix, await entries(look, server, promptListing)).get(name)
+}
+
+async function findingOf({ gateway, snapshot }: Visit, server: string): Promise<Finding | undefined> {
+  const target = servingTarget(snapshot, server)
+  if (target === undefined) return undefined
+  return gateway.probes.known(target.generation) ?? gateway.probes.finding(target).catch(() => undefined)
 }
 
 /** Whose a resource is. Throws a `Refusal` as `ownerOf` does. */
@@ -105,10 +110,10 @@ export function ownerOfUri(look: Look, uri: string): Promise<Owner> {
   return byUri(look, { at: ['uri'], value: uri })
 }
 
-/** A URI that names its server is that server's; any other is whose list has it, or a template that may have made it. */
+/** Whose list has it, or a template that may have made it; if nobody's, that server's which it names. */
 async function byUri(look: Look, { at, value }: Named): Promise<Owner> {
   const { visit } = look
-  const candidates = grantedServers(visit.snapshot, visit.agent).flatMap((server) => {
+  const candidates = inOrder(visit.snapshot, grantedServers(visit.snapshot, visit.agent)).flatMap((server) => {
     const lead = uriLead(server, prefixOf(visit, server))
     const own = ownUri(lead, value)
     const grant = grantOf(visit.snapshot, visit.agent, server)
@@ -116,19 +121,41 @@ async function byUri(look: Look, { at, value }: Named): Promise<Owner> {
     return [{ server, kind: 'resources', named: { at, value: own }, lead } as const]
   })
   const named = candidates.find(({ named: { value: own } }) => own !== value)
-  const owner = named ?? (candidates.length > 1 ? await lister(look, candidates) : candidates[0])
+  const owner =
+    candidates.length > 1
+      ? (lister(candidates, await inventories(look, candidates)) ??
+        named ??
+        lister(candidates, await listings(look, candidates)))
+      : candidates[0]
   if (owner === undefined) throw new Refusal('unknown-resource', { name: value }, { data: { uri: value } })
   return owner
 }
 
-async function lister(look: Look, candidates: readonly Owner[]): Promise<Owner | undefined> {
-  for (const listing of [resourceListing, templateListing])
-    for (const candidate of candidates) {
-      const uris = await entries(look, candidate.server, listing)
-      const { value } = candidate.named
-      if (uris.some((uri) => uri === value || (listing === templateListing && mayMake(uri, value)))) return candidate
-    }
-  return undefined
+/** URIs and templates of servers. */
+type Shelves = ReadonlyMap<string, Pick<Inventory, 'resources' | 'templates'>>
+
+async function inventories({ visit }: Look, owners: readonly Owner[]): Promise<Shelves> {
+  const shelves = owners.map(async ({ server }) => {
+    const { resources = [], templates = [] } = (await findingOf(visit, server))?.inventory ?? {}
+    return [server, { resources, templates }] as const
+  })
+  return new Map(await Promise.all(shelves))
+}
+
+async function listings(look: Look, owners: readonly Owner[]): Promise<Shelves> {
+  const shelves = owners.map(async ({ server }) => {
+    const [resources, templates] = [resourceListing, templateListing].map((listing) => entries(look, server, listing))
+    return [server, { resources: (await resources) ?? [], templates: (await templates) ?? [] }] as const
+  })
+  return new Map(await Promise.all(shelves))
+}
+
+/** Whose list has it, else whose template may have made it. */
+function lister(candidates: readonly Owner[], shelves: Shelves): Owner | undefined {
+  const listed = candidates.find(({ server, named }) => shelves.get(server)?.resources.includes(named.value))
+  const isMade = ({ server, named }: Owner) =>
+    shelves.get(server)?.templates.some((template) => mayMake(template, named.value)) === true
+  return listed ?? candidates.find(isMade)
 }
 
 /** Names on a server's list; none where it does not answer. */

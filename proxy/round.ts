@@ -15,8 +15,11 @@ export const roundLimit = 8
 /** Between two questions of a server that asks the client for nothing, ms. */
 const emptyPause = 250
 
+/** Who brings back what, and to which server. */
+type Bringing = Pick<Question, 'message' | 'agent'> & { readonly target: Pick<Question['target'], 'server'> }
+
 /** What a modern client brings back of a server's state; refuses what it was not given for this request. */
-export function unsealed(seal: Seal, { message, agent, target }: Question): readonly Named[] {
+export function unsealed(seal: Seal, { message, agent, target }: Bringing): readonly Named[] {
   const { requestState } = message.params
   if (requestState === undefined) return []
   const { server } = target

@@ -2,7 +2,8 @@ import type { ServerResponse } from 'node:http'
 import { answerEach, answering, refuseBody } from './answer.ts'
 import { answerBare, answersBare } from './bare.ts'
 import { readBytes } from './body.ts'
-import { type Errand, forwardPost, forwardSession } from './forward.ts'
+import type { Errand } from './errand.ts'
+import { forwardPost, forwardSession } from './forward.ts'
 import { joinPost, serveHosted } from './join.ts'
 import { judge } from './judge.ts'
 import { type Body, isRecord, type Message, readBody } from './message.ts'
@@ -10,6 +11,7 @@ import { checkNames, eraOf, textOf } from './modern.ts'
 import { Refusal } from './refusal.ts'
 import type { Session } from './session.ts'
 import { eventOf } from './sse.ts'
+import { openState } from './state-seal.ts'
 import { grantOf, narrow, servingTarget } from './table.ts'
 import type { Visit } from './visit.ts'
 
@@ -46,7 +48,7 @@ async function passPost(errand: Omit<Errand, 'session'>, body: Body, bytes: Buff
     era === 'legacy' && session === undefined && !body.messages.some(({ method }) => method === 'initialize')
   if (stray && !(await answersBare(whole)))
     return answerEach(visit, { body, era }, (message, sink) => answerBare(whole, message, sink))
-  return forward(whole, { body, bytes, era })
+  return forward(whole, { body, bytes: era === 'modern' ? openState(whole, body, bytes) : bytes, era })
 }
 
 interface Sent {
@@ -77,8 +79,8 @@ function budgeted({ messages }: Body, { data }: Refusal): readonly Message[] {
 function breakOff(response: ServerResponse, { messages }: Body, refusal: Refusal): void {
   const requests = messages.filter(({ kind }) => kind === 'request')
   if (response.getHeader('content-type') !== 'text/event-stream' || response.writableEnded) throw refusal
-  // What was cut in the middle of an event is ended first.
-  response.end(`\n\n${requests.map(({ id }) => eventOf(refusal.body(id))).join('')}`)
+  // What was cut in the middle of a message is ended first, as something else than a message.
+  response.end(`\nevent: cut\n\n${requests.map(({ id }) => eventOf(refusal.body(id))).join('')}`)
 }
 
 function judged(body: Body, refuse: (message: Message) => Refusal | undefined): ReadonlyMap<Message, Refusal> {

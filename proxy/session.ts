@@ -1,7 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { z } from 'zod'
+import { createCrowd } from './crowd.ts'
+import type { Limits } from './limits.ts'
 import type { SessionStore, StoredSession } from './session-store.ts'
 import { grantOf, type Snapshot } from './table.ts'
+import { createTally } from './tally.ts'
 
 /** A legacy session that an upstream gave out, bound to who opened it. */
 export interface Session {
@@ -14,6 +17,8 @@ export interface Session {
   /** Where it lives now. */
   place: Place
   usedAt: number
+  /** Requests of it that are being answered. */
+  open: number
 }
 
 const Place = z.object({ generation: z.string(), upstreamId: z.string() })
@@ -21,6 +26,8 @@ export type Place = Readonly<z.infer<typeof Place>>
 const Content = z.object({ opening: z.string(), place: Place })
 
 export interface Sessions {
+  /** Lets one go where an agent could not have another one; throws a `Refusal` where none can go. */
+  makeRoom(agent: string): void
   bind(agent: string, server: string, begun: Pick<Session, 'opening' | 'place'>): Session
   /** Undefined alike for one that does not exist, another agent's and another server's. */
   find(id: string, agent: string, server: string): Session | undefined
@@ -34,54 +41,80 @@ export interface Sessions {
   clear(): readonly Session[]
 }
 
-/** Clients do not begin anew when their session is gone: it is kept for long, ms. */
-const idleLimit = 24 * 3_600_000
+export interface SessionsOptions {
+  readonly store: SessionStore
+  readonly limits: Limits
+  /** Called when a generation has no session any more. */
+  readonly idle: (generation: string) => void
+  /** Called with one that makes room for another. */
+  readonly end: (session: Session) => unknown
+}
 
-/** `idle` is called when a generation has no session any more. */
-export function createSessions(store: SessionStore, idle: (generation: string) => void): Sessions {
-  const held = new Map<string, Session>()
-  const count = (generation: string) => [...held.values()].filter(({ place }) => place.generation === generation).length
-  const left = (generation: string) => {
-    if (count(generation) === 0) idle(generation)
+/** Those that this proxy knows, counted where they live. */
+function createRoll({ limits, idle }: Pick<SessionsOptions, 'limits' | 'idle'>) {
+  const held = createCrowd<Session>(limits, ({ open }) => open > 0)
+  const tally = createTally(idle)
+  const keep = (session: Session) => {
+    held.add(session)
+    tally.add(session.place.generation, 1)
+    return session
   }
+  const release = (session: Session) => {
+    if (held.delete(session)) tally.add(session.place.generation, -1)
+  }
+  const move = (session: Session, place: Place) => {
+    const { generation } = session.place
+    session.place = place
+    if (held.get(session.id) === undefined) return
+    tally.add(place.generation, 1)
+    tally.add(generation, -1)
+  }
+  return { held, keep, release, move, count: tally.of }
+}
+
+export function createSessions({ store, end, ...rest }: SessionsOptions): Sessions {
+  const { held, keep, release, move, count } = createRoll(rest)
   const drop = (session: Session) => {
     store.drop(session.id)
-    if (held.delete(session.id)) left(session.place.generation)
+    release(session)
   }
   return {
+    makeRoom: (agent) => {
+      const gone = held.inTheWay(agent)
+      if (gone === undefined) return
+      drop(gone)
+      end(gone)
+    },
     bind: (agent, server, begun) => {
       const id = randomBytes(24).toString('base64url')
-      const session = { id, agent, server, usedAt: Date.now(), ...begun }
-      held.set(id, session)
+      const session = keep({ id, agent, server, usedAt: Date.now(), open: 0, ...begun })
       store.save(stored(session))
       return session
     },
     find: (id, agent, server) => {
       const session = held.get(id) ?? recall(store, id)
       if (session?.agent !== agent || session.server !== server) return undefined
-      held.set(id, session)
+      if (held.get(id) === undefined) keep(session)
       session.usedAt = Date.now()
       return session
     },
     move: (session, place) => {
-      const { generation } = session.place
-      session.place = place
+      move(session, place)
       store.save(stored(session))
-      left(generation)
     },
     drop,
     count,
     review: (snapshot, now) => {
-      const over = ({ agent, server, usedAt }: Session) =>
-        now - usedAt > idleLimit || grantOf(snapshot, agent, server) === undefined
-      const lost = [...held.values()].filter(over)
-      for (const session of lost) drop(session)
-      for (const { id, usedAt } of held.values()) store.touch([id], usedAt)
-      return lost
+      const { used, idle: over } = held.review(now)
+      for (const { id, usedAt } of used) store.touch([id], usedAt)
+      const lost = held.all().filter(({ agent, server }) => grantOf(snapshot, agent, server) === undefined)
+      const all = new Set([...over, ...lost])
+      for (const session of all) drop(session)
+      return [...all]
     },
     clear: () => {
-      const all = [...held.values()]
-      held.clear()
+      const all = held.all()
+      for (const session of all) release(session)
       return all
     },
   }
@@ -95,5 +128,5 @@ function recall(store: SessionStore, id: string): Session | undefined {
   const row = store.find(id)
   if (row === undefined || row.server === null) return undefined
   const { agent, server, usedAt, content } = row
-  return { id, agent, server, usedAt, ...Content.parse(JSON.parse(content)) }
+  return { id, agent, server, usedAt, open: 0, ...Content.parse(JSON.parse(content)) }
 }

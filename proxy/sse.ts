@@ -1,9 +1,11 @@
 import { createParser } from 'eventsource-parser'
 
-/** Cuts a text/event-stream into the JSON-RPC messages that it carries. */
+/** Cuts a text/event-stream into the JSON-RPC messages that it carries; events of another type are none. */
 export function createMessageParser(take: (text: string) => void): { feed(chunk: Buffer): void } {
   const decoder = new TextDecoder()
-  const parser = createParser({ onEvent: ({ data }) => (data === '' ? undefined : take(data)) })
+  const parser = createParser({
+    onEvent: ({ data, event = 'message' }) => (data === '' || event !== 'message' ? undefined : take(data)),
+  })
   return { feed: (chunk) => parser.feed(decoder.decode(chunk, { stream: true })) }
 }
 

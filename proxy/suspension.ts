@@ -109,11 +109,11 @@ class Suspension {
     const { gateway, exchange, session, question } = this.#made
     const { server } = question.target
     const ask = (method: string, params: string) => this.#ask(method, params)
-    session.callers.set(server, ask)
+    const over = session.callers.begin(server, ask)
     const asker = { capabilities: session.client.capabilities, ask, session }
     const note = (text: string) => this.#question.note(text)
     this.#answer = run({ ...question, asker, note, signal: exchange.signal }).finally(() => {
-      session.callers.delete(server)
+      over()
       exchange.close()
     })
     this.#answer.then(

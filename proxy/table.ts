@@ -120,6 +120,12 @@ export function grantedServers(snapshot: Snapshot, agent: string): readonly stri
     .sort()
 }
 
+/** Servers, by name, in the order in which one is taken where something could be of several: the longest prefix first. */
+export function inOrder({ servers }: Snapshot, names: readonly string[]): readonly string[] {
+  const length = (server: string) => servers.get(server)?.prefix.length ?? 0
+  return names.toSorted((a, b) => length(b) - length(a))
+}
+
 /** Whether the last day of an agent's tokens (UTC) is over. */
 export function expired(agent: TableAgent, now: number): boolean {
   return agent.expires !== undefined && new Date(now).toISOString().slice(0, 10) > agent.expires

@@ -1,4 +1,5 @@
 import { Agent, type Dispatcher } from 'undici'
+import { hops } from './hops.ts'
 import { createStateIds, type Holder } from './state-id.ts'
 import type { Snapshot, Target } from './table.ts'
 import { unfit } from './unfit.ts'
@@ -131,7 +132,13 @@ function send({ agent, connecting }: Means, sending: Sending, receive: (head: He
   connecting.add(handler)
   signal.addEventListener('abort', stop, { once: true })
   agent.dispatch(
-    { origin: target.origin, path: path ?? target.path, method, headers: { ...plain, ...headers }, body: body ?? null },
+    {
+      origin: target.origin,
+      path: path ?? target.path,
+      method,
+      headers: { ...plain, ...hops(), ...headers },
+      body: body ?? null,
+    },
     handler,
   )
   return promise.finally(() => {

@@ -1,5 +1,4 @@
-import type { Kind } from './grant.ts'
-import type { Heeds } from './heed.ts'
+import { announced, type Heeds } from './heed.ts'
 import type { Listener, View } from './news.ts'
 import type { Probes } from './probe.ts'
 import { grantedServers, grantOf, type Snapshot, servingTarget } from './table.ts'
@@ -32,12 +31,13 @@ interface Looking {
 
 const unseen: View = { tools: '', prompts: '', resources: '' }
 
-/** Beside its tools, only a new generation or the server itself says that something changed. */
 function lookAt(snapshot: Snapshot, { probes, heeds }: Looking, server: string): View | undefined {
   const target = servingTarget(snapshot, server)
   const found = target && probes.known(target.generation)
   if (target === undefined || found === undefined) return undefined
   const { generation, pins } = target
-  const rest = (kind: Kind) => `${generation} ${heeds.changes(generation, kind)}`
+  const told = announced(found)
+  const rest = (kind: 'prompts' | 'resources') =>
+    told.includes(kind) ? `${generation} ${heeds.changes(generation, kind)}` : found.inventory.digests[kind]
   return { tools: `${found.digest} ${pins?.digest ?? ''}`, prompts: rest('prompts'), resources: rest('resources') }
 }

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Command } from 'commander'
 import { type CommitStatus, ServerStatus, Status } from '#manifests/status.ts'
 import { describeBudgets } from '../budget.ts'
+import { describeClash } from '../clash.ts'
 import { describeDrift } from '../tool-drift.ts'
 import { addWhere, ask, type Where } from './ask.ts'
 import { Fault } from './fault.ts'
@@ -114,7 +115,7 @@ export function describeCommit(status: CommitStatus): readonly string[] {
 }
 
 /** What differs from the lock, with what it was and is, and what tools say that they should not. */
-function describeTools({ drift = [], suspicions = [] }: ServerStatus): readonly string[] {
+function describeTools({ drift = [], suspicions = [], clashes = [] }: ServerStatus): readonly string[] {
   const told = drift.flatMap((tool) => [
     describeDrift(tool),
     ...(tool.differs ?? []).flatMap(({ part, old, new: now }) => [
@@ -126,6 +127,7 @@ function describeTools({ drift = [], suspicions = [] }: ServerStatus): readonly 
   return [
     ...(told.length === 0 ? [] : ['', 'differs from manifests/tools.lock.yaml:', ...told]),
     ...(said.length === 0 ? [] : ['', 'says what it should not:', ...said]),
+    ...(clashes.length === 0 ? [] : ['', 'called the same at /mcp:', ...clashes.map(describeClash)]),
   ]
 }
 

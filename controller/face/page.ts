@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { CommitStatus, ServerStatus, Status } from '#manifests/status.ts'
 import { describeBudgets } from '../budget.ts'
+import { describeClash } from '../clash.ts'
 import { describeDrift } from '../tool-drift.ts'
 import { Html, html } from './html.ts'
 
@@ -115,15 +116,19 @@ ${renderTools(server)}${server.log === undefined ? undefined : html`<tr><td cols
 `
 }
 
-/** What differs from what was reviewed, and what tools say that they should not. */
-function renderTools({ drift = [], suspicions = [] }: ServerStatus): Html | undefined {
+/** What differs from what was reviewed, what tools say that they should not, and what cannot be reached. */
+function renderTools({ drift = [], suspicions = [], clashes = [] }: ServerStatus): Html | undefined {
   const told = drift.flatMap((tool) => [
     describeDrift(tool),
     ...(tool.differs ?? []).flatMap(({ part, old, new: now }) =>
       old === undefined && now === undefined ? [] : [`- ${part}: ${old ?? ''}`, `+ ${part}: ${now ?? ''}`],
     ),
   ])
-  const said = [...told, ...suspicions.map(({ tool, at, what }) => `${tool} ${at}: ${what}`)]
+  const said = [
+    ...told,
+    ...suspicions.map(({ tool, at, what }) => `${tool} ${at}: ${what}`),
+    ...clashes.map(describeClash),
+  ]
   return said.length === 0
     ? undefined
     : html`<tr><td colspan="3"><span class="bad">Tools that need a look</span><pre>${said.join('\n')}</pre>

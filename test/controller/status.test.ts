@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { definitionOf } from '#manifests/definition.ts'
 import { Status } from '#manifests/status.ts'
 import type { GenerationReport, Probe } from '#manifests/table.ts'
+import { renderPage } from '../../controller/face/page.ts'
 import { targetKey } from '../../controller/generation.ts'
 import { pinsOf } from '../../controller/pins.ts'
 import { settle } from '../../controller/routes.ts'
@@ -227,6 +228,17 @@ test('(F33) quotes what a tool should not say to the operator alone', () => {
   expect(shown).toEqual([
     { tool: 'search', kind: 'reference', at: 'description', what: 'the name of a tool of another server' },
   ])
+})
+
+test('(F20) tells what cannot be reached because something else is called the same, of resources the operator alone', () => {
+  const clashes = [
+    { kind: 'tool' as const, name: 'mail__send', of: 'mail' },
+    { kind: 'resource' as const, name: 'https://example.test/a', of: 'mail' },
+  ]
+  const told = facts({ heard: heard({ calls: 0, sessions: 0, probe: probe(), clashes }) })
+  expect(Status.parse(summarise(told, 'operator')).servers[0]?.clashes).toEqual(clashes)
+  expect(summarise(told, 'public').servers[0]?.clashes).toEqual(clashes.slice(0, 1))
+  expect(renderPage(summarise(told, 'public'), false)).toContain('tool mail__send cannot be reached at /mcp')
 })
 
 test('tells what is taken of a budget, by the last word of any proxy', () => {

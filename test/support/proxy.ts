@@ -51,7 +51,7 @@ export function serverAt(name: string, origin: string | undefined, more: Partial
 }
 
 export async function openProxy(
-  options: Pick<GatewayOptions, 'store' | 'budgetStore' | 'sealKey'> = {},
+  options: Pick<GatewayOptions, 'store' | 'budgetStore' | 'sealKey' | 'limits'> = {},
 ): Promise<OpenProxy> {
   const stop = new AbortController()
   const lines: Record<string, unknown>[] = []
