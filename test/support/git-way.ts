@@ -132,7 +132,7 @@ export const repeats =
   }
 
 /** All that comes before the objects. */
-export function beforeObjects({ body }: Said): Buffer {
+function beforeObjects({ body }: Said): Buffer {
   const mark = 'packfile\n'
   return body.subarray(0, body.indexOf(mark) + mark.length)
 }
