@@ -14,7 +14,7 @@ import { itself, type Step } from './step.ts'
 import type { Halt, Mend, Progress, Remove, Retire, Roll, World } from './world.ts'
 
 /** The lane of edge and proxy. */
-export const gatewayLane = itself
+const gatewayLane = itself
 
 /** How long a server that is no longer wanted may finish its calls, ms. */
 const removalDrain = 60_000

@@ -4,7 +4,7 @@ import { generationKey, type Host, HostDown } from './host.ts'
 import { inWords } from './size.ts'
 
 /** Builds of a server that are kept beside those in use, so that a rollback needs no build. */
-export const mostBuilds = 3
+const mostBuilds = 3
 
 /** A build begins only with so many bytes free: base image, packages and layers of one take about half of it. */
 export const floor = 2 * 2 ** 30

@@ -137,7 +137,7 @@ export const ServerFile = z.strictObject({
     .prefault([])
     .describe('Folders that the machine’s operator offers by name in GATEWAY_MOUNTS, `name:/path`, read-only.'),
   limits: Limits.prefault({}).describe('What it may use.'),
-  egress: z.boolean().prefault(true).describe('Whether it may reach the internet.'),
+  egress: z.boolean().prefault(true).describe('Whether it has a way out, to the internet and to the machine.'),
   user: User.optional().describe('User id, or `uid:gid`. Default the image’s, or 10001 where that is root.'),
   tmpfs: z.array(TmpfsPath).prefault(['/tmp']).describe('Paths that it may write to; all else is read-only.'),
   seccomp: z.enum(['default', 'chromium']).prefault('default').describe('`chromium` lets Chromium’s own sandbox work.'),

@@ -1,4 +1,5 @@
 import { isAbsolute, join, normalize, posix } from 'node:path'
+import { wrongServerName } from '#manifests/name.ts'
 import { composeAnswer } from '../compile/compose-names.ts'
 import type { Service } from './service.ts'
 import { pairs, sortVariables } from './variables.ts'
@@ -46,8 +47,8 @@ export function convert(service: string, given: Service, around: Surroundings): 
     ...port.notes,
     ...Object.keys(given).flatMap((key) => (silent.has(key) || key.startsWith('x-') ? [] : [strange(key)])),
   ]
-  if (name === '' || name === 'gateway')
-    return { name, manifest: undefined, notes: ['no server can have this name: rename it'] }
+  const wrong = wrongServerName(name)
+  if (wrong !== undefined) return { name, manifest: undefined, notes: [`${wrong}; rename the service`] }
   if (source.keys === undefined) return { name, manifest: undefined, notes }
   const secrets = Object.entries(variables.secrets).map(([key, from]) => (key === from ? key : { [key]: from }))
   const manifest = {

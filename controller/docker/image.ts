@@ -30,7 +30,7 @@ export async function buildImage(estate: Estate, request: BuildRequest, signal: 
 }
 
 /** The image of a build input, if it is there. */
-export async function builtImage(
+async function builtImage(
   { engine, instance }: Estate,
   server: string,
   input: BuildInput,

@@ -36,7 +36,7 @@ export function forgeOf({ repo, url, token }: Given): OnForge | undefined {
 }
 
 /** `owner/name` of the repository on the forge. Throws `WrongValue` where it does not lie there. */
-export function locateOnForge(repo: string, forgeUrl: string): string {
+function locateOnForge(repo: string, forgeUrl: string): string {
   const repository = readRepository(repo)
   const forge = new URL(forgeUrl)
   switch (repository.kind) {

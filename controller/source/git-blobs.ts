@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import type { Readable } from 'node:stream'
 
 /** Bytes of one blob that are read into memory at once. */
-export const blobLimit = 100 * 2 ** 20
+const blobLimit = 100 * 2 ** 20
 /** ms that git may take for the next piece of output. */
 const patience = 60_000
 

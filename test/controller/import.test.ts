@@ -56,6 +56,16 @@ services:
     image: registry.example/loose:latest
 `
 
+test('takes over no service that has the name of a part of the gateway', async () => {
+  const names = ['gateway', 'controller', 'proxy', 'edge', 'egress', 'stdio', '語']
+  await put('compose.yaml', `services:\n${names.map((name) => `  ${name}: { build: ./it }\n`).join('')}`)
+  await put('it/Dockerfile', 'FROM scratch\n')
+  const { err } = await gateway('import', 'compose.yaml', '--write', '.')
+  for (const name of names) expect(err).toContain(`${name === '語' ? '' : name}" is `)
+  expect(err).toContain('no server’s name; rename the service')
+  expect(existsSync(join(folder, 'manifests/servers/proxy.yaml'))).toBe(false)
+})
+
 test('carries a compose file over, and names what it cannot', async () => {
   await put('compose.yaml', compose)
   await put('.env', 'SESSION=abc\n')

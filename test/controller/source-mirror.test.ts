@@ -5,11 +5,11 @@ import { chmod, mkdir, mkdtemp, rename, rm, truncate, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import type { Tree } from '../../controller/desired.ts'
 import { openSource, type Source, SourceDown } from '../../controller/source/source.ts'
 import { gitLeftovers, gitProcesses } from '../support/git-processes.ts'
 import { suite } from '../support/machine.ts'
 import { createRepository, type Repository } from '../support/repository.ts'
+import { contents } from '../support/tree.ts'
 
 const limit = () => AbortSignal.timeout(20_000)
 let repository: Repository
@@ -26,17 +26,6 @@ afterEach(async () => {
 })
 
 const open = (): Promise<Source> => openSource({ repo: repository.bare, branch: 'main', path: '', state })
-
-async function contents(tree: Tree): Promise<Record<string, string>> {
-  const files = await tree.list()
-  const bodies = await Array.fromAsync(
-    tree.read(
-      files.map(({ oid }) => oid),
-      limit(),
-    ),
-  )
-  return Object.fromEntries(files.map(({ path }, at) => [path, String(bodies[at])]))
-}
 
 const mirror = (...path: readonly string[]) => join(state, 'mirror.git', ...path)
 const git = (...args: readonly string[]) =>

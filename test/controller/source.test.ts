@@ -5,7 +5,6 @@ import { chmod, chown, mkdtemp, readdir, readFile, rename, rm, truncate, writeFi
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import type { Tree } from '../../controller/desired.ts'
 import { openSource, type Source, SourceDown, type SourceOptions } from '../../controller/source/source.ts'
 import { createCertificate } from '../support/certificate.ts'
 import { serveGit } from '../support/git-server.ts'
@@ -13,6 +12,7 @@ import { suite } from '../support/machine.ts'
 import { freePort } from '../support/port.ts'
 import { createRepository, type Repository } from '../support/repository.ts'
 import { serveSsh } from '../support/ssh-server.ts'
+import { contents } from '../support/tree.ts'
 
 const token = 'a-token-of-the-test'
 let repository: Repository
@@ -34,12 +34,6 @@ function source(options: Partial<SourceOptions> = {}): Promise<Source> {
 
 function limit(): AbortSignal {
   return AbortSignal.timeout(20_000)
-}
-
-async function contents(tree: Tree): Promise<Record<string, string>> {
-  const files = await tree.list()
-  const bodies = await Array.fromAsync(tree.read(files.map(({ oid }) => oid)))
-  return Object.fromEntries(files.map(({ path }, at) => [path, String(bodies[at])]))
 }
 
 async function complaint(options: Partial<SourceOptions> = {}): Promise<string> {

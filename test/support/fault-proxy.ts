@@ -1,5 +1,5 @@
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import { portOf } from './port.ts'
+import { buffer } from 'node:stream/consumers'
+import { askBehind, type Exchange, openRelay } from './relay.ts'
 
 /** How the connection misbehaves from now on. */
 export type HttpFault =
@@ -26,26 +26,17 @@ export interface FaultProxy extends AsyncDisposable {
 }
 
 export async function openFaultProxy(target: string): Promise<FaultProxy> {
-  const server = createServer((request, response) => {
+  const relay = await openRelay((exchange) => {
     proxy.requests++
-    void pass(target, proxy, { request, response }).catch(() => response.destroy())
+    return pass(target, proxy, exchange)
   })
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
   const proxy: FaultProxy = {
-    url: `http://127.0.0.1:${portOf(server)}`,
+    url: relay.origin,
     fault: { kind: 'none' },
     requests: 0,
-    async [Symbol.asyncDispose]() {
-      server.closeAllConnections()
-      await new Promise((done) => server.close(done))
-    },
+    [Symbol.asyncDispose]: () => relay[Symbol.asyncDispose](),
   }
   return proxy
-}
-
-interface Exchange {
-  readonly request: IncomingMessage
-  readonly response: ServerResponse
 }
 
 async function pass(target: string, { fault }: FaultProxy, { request, response }: Exchange): Promise<void> {
@@ -53,14 +44,9 @@ async function pass(target: string, { fault }: FaultProxy, { request, response }
   if (fault.kind === 'reset') return void request.socket.resetAndDestroy()
   if (fault.kind === 'answer') return void response.writeHead(fault.status, { ...fault.headers }).end(fault.body ?? '')
   if (fault.kind === 'slow') await new Promise((done) => setTimeout(done, fault.latency))
-  const body = Buffer.concat(await Array.fromAsync<Buffer>(request))
-  const { authorization, 'content-type': type } = request.headers
-  const answer = await fetch(`${target}${request.url}`, {
-    method: request.method ?? 'GET',
-    headers: { ...(authorization && { authorization }), ...(type && { 'content-type': type }) },
-    ...(body.length === 0 ? {} : { body }),
-  })
-  const bytes = Buffer.from(await answer.arrayBuffer())
+  const body = await buffer(request)
+  const names = ['authorization', 'content-type']
+  const { answer, bytes } = await askBehind(target, { request, body, names })
   const link = answer.headers.get('link')
   response.writeHead(answer.status, {
     'content-type': answer.headers.get('content-type') ?? '',

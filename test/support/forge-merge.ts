@@ -22,7 +22,7 @@ function matches(pattern: string, context: string): boolean {
 }
 
 /** What forbids to merge now, in Forgejo's words and order. */
-export function obstacle(repo: Repo, pull: Pull): string | undefined {
+function obstacle(repo: Repo, pull: Pull): string | undefined {
   const protection = repo.protections.find(({ branch }) => branch === pull.base)
   if (protection === undefined) return undefined
   if (protection.checks && !passes(repo, pull, protection)) return 'Not all required status checks successful'

@@ -48,7 +48,7 @@ export interface StageOptions {
 }
 
 /** What the gateway's token needs, and no more. */
-export const botScopes = ['write:repository', 'write:issue']
+const botScopes = ['write:repository', 'write:issue']
 
 const roles = ['owner', 'alice', 'bob', 'guest', 'bot'] as const
 const rights = { alice: 'write', bob: 'write', guest: 'read', bot: 'write' } as const

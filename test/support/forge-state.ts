@@ -125,7 +125,7 @@ export function createState(root: string): ForgeState {
 
 export const now = () => new Date().toISOString().replace(/\.\d+Z$/, 'Z')
 export const fullName = (repo: Repo) => `${repo.owner.login}/${repo.name}`
-export const newToken = () => randomBytes(20).toString('hex')
+const newToken = () => randomBytes(20).toString('hex')
 export const newDelivery = () => randomUUID()
 
 export function tokenFor(state: ForgeState, user: User, options: Pick<Token, 'scopes' | 'repositories'>): Token {

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import { buffer } from 'node:stream/consumers'
 import { deflateSync } from 'node:zlib'
-import { portOf } from './port.ts'
+import { askBehind, type Exchange, openRelay } from './relay.ts'
 
 /** Where a fetch is at: what the server can do, where its branches are, the objects (gitprotocol-http and -v2). */
 export type Stage = 'greeting' | 'refs' | 'pack'
@@ -30,43 +30,25 @@ export interface GitWay extends AsyncDisposable {
 /** To the repository that `target` is the address of. */
 export async function openGitWay(target: string): Promise<GitWay> {
   const { origin, pathname } = new URL(target)
-  const server = createServer((request, response) => {
-    void pass(origin, way, { request, response }).catch(() => response.destroy())
-  })
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
+  const relay = await openRelay((exchange) => pass(origin, way, exchange))
   const way: GitWay = {
-    url: `http://127.0.0.1:${portOf(server)}${pathname}`,
+    url: `${relay.origin}${pathname}`,
     distortion: undefined,
     asked: [],
-    async [Symbol.asyncDispose]() {
-      server.closeAllConnections()
-      await new Promise((done) => server.close(done))
-    },
+    [Symbol.asyncDispose]: () => relay[Symbol.asyncDispose](),
   }
   return way
 }
 
-interface Exchange {
-  readonly request: IncomingMessage
-  readonly response: ServerResponse
-}
+const names = ['content-type', 'content-encoding', 'git-protocol', 'authorization', 'accept']
 
 async function pass(origin: string, way: GitWay, { request, response }: Exchange): Promise<void> {
-  const asked = await buffer(request)
-  const stage = request.method === 'GET' ? 'greeting' : asked.includes('command=ls-refs') ? 'refs' : 'pack'
+  const body = await buffer(request)
+  const stage = request.method === 'GET' ? 'greeting' : body.includes('command=ls-refs') ? 'refs' : 'pack'
   way.asked.push(stage)
   const { distortion } = way
-  const names = ['content-type', 'content-encoding', 'git-protocol', 'authorization', 'accept']
-  const headers = names.flatMap((name) => {
-    const value = request.headers[name]
-    return typeof value === 'string' ? [[name, value] as [string, string]] : []
-  })
-  const answer = await fetch(`${origin}${request.url}`, {
-    method: request.method ?? 'GET',
-    headers,
-    ...(asked.length === 0 ? {} : { body: asked }),
-  })
-  const said = { type: answer.headers.get('content-type') ?? '', body: Buffer.from(await answer.arrayBuffer()) }
+  const { answer, bytes } = await askBehind(origin, { request, body, names })
+  const said = { type: answer.headers.get('content-type') ?? '', body: bytes }
   if (distortion?.stage === stage) return distortion.send(response, said)
   response.writeHead(answer.status, { 'content-type': said.type }).end(said.body)
 }
@@ -132,7 +114,7 @@ export const repeats =
   }
 
 /** All that comes before the objects. */
-export function beforeObjects({ body }: Said): Buffer {
+function beforeObjects({ body }: Said): Buffer {
   const mark = 'packfile\n'
   return body.subarray(0, body.indexOf(mark) + mark.length)
 }

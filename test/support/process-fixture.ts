@@ -6,7 +6,7 @@ import type { Host } from '../../controller/host.ts'
 import { freePort } from '../../controller/process/child.ts'
 import { openProcessHost } from '../../controller/process/process.ts'
 import { UnitTable } from '../../controller/process/table.ts'
-import type { Fixture } from '../controller/host-contract.ts'
+import type { Fixture } from '../controller/host-contract/stand.ts'
 import { stubProduct } from './stub-product.ts'
 
 export interface ProcessFixture extends Fixture {

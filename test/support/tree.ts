@@ -37,3 +37,11 @@ export function treeOf(
     },
   }
 }
+
+/** What the files of a commit say, by path. */
+export async function contents(tree: Tree): Promise<Record<string, string>> {
+  const files = await tree.list()
+  const oids = files.map(({ oid }) => oid)
+  const bodies = await Array.fromAsync(tree.read(oids, AbortSignal.timeout(20_000)))
+  return Object.fromEntries(files.map(({ path }, at) => [path, String(bodies[at])]))
+}
