@@ -17,7 +17,7 @@ const subscriptions = new WeakMap<HostedSession, Subscriptions>()
 export async function change(visit: Visit, session: HostedSession, message: Message): Promise<void> {
   if (message.method === 'logging/setLevel') return setLevel(visit.gateway, session, message.params.level)
   const signal = AbortSignal.timeout(lookLimit)
-  const owner = await ownerOf({ visit, era: 'legacy', signal }, message)
+  const owner = await ownerOf({ visit, era: 'legacy', signal: () => signal }, message)
   const own = subscriptions.get(session) ?? subscribing(visit, session)
   const uri = String(message.params.uri)
   if (message.method === 'resources/subscribe') {
@@ -36,7 +36,7 @@ export async function resume(visit: Visit, session: HostedSession): Promise<void
   const own = subscribing(visit, session)
   const signal = AbortSignal.timeout(lookLimit)
   for (const uri of session.uris)
-    await ownerOfUri({ visit, era: 'legacy', signal }, uri)
+    await ownerOfUri({ visit, era: 'legacy', signal: () => signal }, uri)
       .then((owner) => own.add(owner))
       .catch((err: unknown) => visit.gateway.log.debug({ err, uri }, 'could not subscribe again'))
 }

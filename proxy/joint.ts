@@ -122,7 +122,7 @@ async function listJointly(
 
 async function callJointly(visit: Visit, message: Message, era: Era, sink: Sink): Promise<string> {
   const since = performance.now()
-  const owner = await ownerOf({ visit, era, signal: AbortSignal.timeout(lookLimit) }, message)
+  const owner = await ownerOf({ visit, era, signal: () => AbortSignal.timeout(lookLimit) }, message)
   const line = { server: owner.server, method: message.method, tool: owner.named.value, since }
   try {
     const { text, code, result } = await callOwner(visit, message, { owner, era, sink })

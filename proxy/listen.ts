@@ -40,7 +40,7 @@ async function subscribe(
   const limited = AbortSignal.any([signal, AbortSignal.timeout(lookLimit)])
   const taken = await Promise.allSettled(
     asked.filter(isText).map(async (uri) => {
-      await subscriptions.add(await ownerOfUri({ visit, era: 'modern', signal: limited }, uri))
+      await subscriptions.add(await ownerOfUri({ visit, era: 'modern', signal: () => limited }, uri))
       return uri
     }),
   )

@@ -2,9 +2,12 @@ import { isRecord } from './message.ts'
 import { type Edit, elements, type Member, members, splice } from './splice.ts'
 import { jointUri } from './uri.ts'
 
+/** A key can be written with escapes. */
+const mayHaveUri = /"uri"|\\u/
+
 /** A response of one server in which each URI of its resources reads as on the joint endpoint; all else stays as it was written. */
 export function relabel(text: string, lead: string): string {
-  if (lead === '') return text
+  if (lead === '' || !mayHaveUri.test(text)) return text
   return splice(text, [
     ...within(text, ['result', 'contents'], (list) => each(list, (entry) => renamed(entry, ['uri'], lead))),
     ...within(text, ['result', 'content'], (list) => each(list, (block) => relabelBlock(block, lead))),

@@ -26,7 +26,8 @@ type Era = 'modern' | 'legacy'
 interface Look {
   readonly visit: Visit
   readonly era: Era
-  readonly signal: AbortSignal
+  /** Ends a question to a server, which few looks need. */
+  readonly signal: () => AbortSignal
 }
 
 /** Whose it is that a request asks for; refuses alike what does not exist and what the agent may not use. */
@@ -159,7 +160,8 @@ function lister(candidates: readonly Owner[], shelves: Shelves): Owner | undefin
 }
 
 /** Names on a server's list; none where it does not answer. */
-async function entries({ visit, era, signal }: Look, server: string, listing: Listing): Promise<readonly string[]> {
+async function entries({ visit, era, ...look }: Look, server: string, listing: Listing): Promise<readonly string[]> {
+  const signal = look.signal()
   const listed = await listServer(visit, { server, listing, era }, signal).catch((error: unknown) => {
     signal.throwIfAborted()
     visit.gateway.log.debug({ err: error, server }, `could not list its ${listing.member}`)

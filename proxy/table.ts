@@ -115,10 +115,19 @@ export function grantOf(snapshot: Snapshot, agent: string, server: string): Gran
 
 /** The servers that an agent may use, by name: the order of everything that joins them. */
 export function grantedServers(snapshot: Snapshot, agent: string): readonly string[] {
-  return Object.keys(snapshot.agents.get(agent)?.grants ?? {})
-    .filter((server) => snapshot.servers.has(server))
-    .sort()
+  const known = granted.get(snapshot) ?? new Map<string, readonly string[]>()
+  granted.set(snapshot, known)
+  const found =
+    known.get(agent) ??
+    Object.keys(snapshot.agents.get(agent)?.grants ?? {})
+      .filter((server) => snapshot.servers.has(server))
+      .sort()
+  known.set(agent, found)
+  return found
 }
+
+/** Every joint call asks. */
+const granted = new WeakMap<Snapshot, Map<string, readonly string[]>>()
 
 /** Servers, by name, in the order in which one is taken where something could be of several: the longest prefix first. */
 export function inOrder({ servers }: Snapshot, names: readonly string[]): readonly string[] {
