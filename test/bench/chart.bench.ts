@@ -7,13 +7,14 @@ import { connectV2, type McpClient } from '../support/mcp-clients.ts'
 import { freePort } from '../support/port.ts'
 import { descendants } from '../support/process-tree.ts'
 import { until } from '../support/until.ts'
+import { type Figures, median, timed } from './figures.ts'
 
 /**
  * How long the chart server takes for charts, cold and warm, and what it holds; beside `@antv/mcp-server-chart`, which draws nothing
- * itself, in front of the same renderer. `node test/bench/chart.bench.ts [rounds]`
+ * itself, in front of the same renderer.
  */
 
-const rounds = Number(process.argv[2] ?? 20)
+const rounds = 20
 const folder = new URL('../../servers/chart/', import.meta.url)
 const tools = {
   pie: 'generate_pie_chart',
@@ -31,16 +32,6 @@ function example(type: string): Record<string, unknown> {
   const args: Record<string, unknown> = JSON.parse(readFileSync(new URL(`examples/${type}.json`, folder), 'utf8'))
   // AntV's takes names of places alone.
   return type === 'pin-map' ? { ...args, data: ['Lisbon', 'Madrid', 'Paris', 'Berlin', 'Vienna', 'Rome'] } : args
-}
-
-async function timed(work: () => Promise<unknown>): Promise<number> {
-  const began = performance.now()
-  await work()
-  return performance.now() - began
-}
-
-function percentile(values: readonly number[], share: number): number {
-  return values.toSorted((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * share))] ?? Number.NaN
 }
 
 /** Megabytes that a process and those below it hold alone or share in equal parts. */
@@ -89,36 +80,31 @@ function calling(client: McpClient): Call {
   }
 }
 
-function print(name: string, ours: string, theirs = ''): void {
-  console.log(`${name.padEnd(44)} ${ours.padStart(14)} ${theirs.padStart(26)}`)
-}
-
-print('', 'chart', '@antv/mcp-server-chart')
-const began = performance.now()
-await using server = await openServer()
-const client = await connectV2('modern')(`${server.url}/mcp`)
-await calling(client)(tools.pie, example('pie'))
-print('from nothing to the first picture', `${Math.round(performance.now() - began)} ms`)
-await using antv = await openAntv(`${server.url}/api/gpt-vis`)
-for (const [type, tool] of Object.entries(tools)) {
-  const args = example(type)
-  const ours: number[] = []
-  const theirs: number[] = []
-  for (let round = 0; round <= rounds; round++) {
-    ours.push(await timed(() => calling(client)(tool, args)))
-    theirs.push(await timed(() => antv.call(tool, args)))
+export async function chartBench(): Promise<Figures> {
+  const began = performance.now()
+  await using server = await openServer()
+  const client = await connectV2('modern')(`${server.url}/mcp`)
+  const rows: (readonly string[])[] = []
+  await calling(client)(tools.pie, example('pie'))
+  rows.push(['from nothing to the first picture', `${Math.round(performance.now() - began)} ms`, '–'])
+  await using antv = await openAntv(`${server.url}/api/gpt-vis`)
+  for (const [type, tool] of Object.entries(tools)) {
+    const args = example(type)
+    const ours: number[] = []
+    const theirs: number[] = []
+    for (let round = 0; round <= rounds; round++) {
+      ours.push((await timed(() => calling(client)(tool, args)))[1])
+      theirs.push((await timed(() => antv.call(tool, args)))[1])
+    }
+    const warm = (times: readonly number[]) => `${Math.round(median(times.slice(1)))} ms`
+    rows.push([`${type}: the first, then warm (p50)`, `${Math.round(ours[0] ?? 0)} ms, ${warm(ours)}`, warm(theirs)])
   }
-  const [first] = ours
-  const warm = (times: readonly number[]) => `${Math.round(percentile(times.slice(1), 0.5))} ms`
-  print(`${type}: the first, then warm (p50)`, `${Math.round(first ?? 0)}, ${warm(ours)}`, warm(theirs))
+  const lines = Array.from({ length: 30 }, () => example('line'))
+  const [, burst] = await timed(() => Promise.all(lines.map((line) => calling(client)(tools.line, line))))
+  rows.push(['30 lines at once', `${(30_000 / burst).toFixed(1)} a second`, '–'])
+  const memory = (pid: number) => `${Math.round(memoryOf(pid))} MB`
+  rows.push(['memory after all of that', memory(server.pid), `${memory(antv.pid)} beside it`])
+  await client.close()
+  const about = `${rounds} rounds, in turns. AntV's server draws nothing itself: it stands in front of the same renderer, and the time to fetch the picture is in its figures, as its callers have to.`
+  return { tables: [{ title: 'Charts', about, columns: ['', 'chart', '@antv/mcp-server-chart'], rows }] }
 }
-const burst = await timed(() =>
-  Promise.all(Array.from({ length: 30 }, () => calling(client)(tools.line, example('line')))),
-)
-print('30 lines at once, charts a second', (30_000 / burst).toFixed(1))
-print(
-  'memory after all of that',
-  `${Math.round(memoryOf(server.pid))} MB`,
-  `${Math.round(memoryOf(antv.pid))} MB beside it`,
-)
-await client.close()

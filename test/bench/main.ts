@@ -3,11 +3,14 @@ import { availableParallelism, release } from 'node:os'
 import { parseArgs } from 'node:util'
 import { z } from 'zod'
 import { callsBench } from './calls.bench.ts'
+import { chartBench } from './chart.bench.ts'
 import { deployBench } from './deploy.bench.ts'
 import type { Figures } from './figures.ts'
 import { draw, pageOf } from './page.ts'
 import { passGrowthBench } from './pass-growth.bench.ts'
 import { proxyGrowthBench } from './proxy-growth.bench.ts'
+import { renderBench } from './render.bench.ts'
+import { searchBench } from './search.bench.ts'
 
 /**
  * `npm run bench [-- <names>] [--check | --write]`: prints figures; `--check` fails where a ratio is worse than its baseline,
@@ -18,6 +21,9 @@ const benches: Readonly<Record<string, () => Promise<Figures>>> = {
   'proxy-growth': proxyGrowthBench,
   'pass-growth': passGrowthBench,
   deploy: deployBench,
+  render: renderBench,
+  chart: chartBench,
+  search: searchBench,
 }
 /** How much more than its baseline a ratio may be. */
 const tolerance = 1.3

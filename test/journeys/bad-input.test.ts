@@ -331,7 +331,8 @@ describe('a server that does not come up', () => {
         () => false,
       ),
     )
-    await until('it is stalled as before', async () => (await gateway.status()).servers[0]?.phase === 'stalled')
+    const isStalled = async () => (await gateway.status()).servers[0]?.phase === 'stalled'
+    await until('it is stalled as before', isStalled, minutes)
   })
 })
 
