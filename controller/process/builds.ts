@@ -5,6 +5,7 @@ import { dirname, join, relative } from 'node:path'
 import type { BuildInput } from '../desired.ts'
 import { type BuildRequest, generationKey } from '../host.ts'
 import type { Environment } from './child.ts'
+import { endAllIn } from './life.ts'
 import { Modules, readLock } from './modules.ts'
 import { modulesFolder, settle, unpack, workFolder } from './tree.ts'
 
@@ -131,7 +132,9 @@ function hashOf(mark: string): string {
   return mark.slice(mark.indexOf('@') + 1)
 }
 
+/** A build whose controller was killed may go on in what it makes: it is ended first. */
 async function removeFrom(folder: string, doomed: (name: string) => boolean): Promise<void> {
   const names = (await readdir(folder)).filter(doomed)
-  await Promise.all(names.map((name) => rm(join(folder, name), { recursive: true, force: true })))
+  for (const name of names) if (name.startsWith('.new-')) endAllIn(join(folder, name))
+  await Promise.all(names.map((name) => rm(join(folder, name), { recursive: true, force: true, maxRetries: 5 })))
 }

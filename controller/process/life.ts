@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { z } from 'zod'
 
 /** A process of this machine, told from any later one with the same number; it leads a group of its own. */
@@ -29,9 +29,25 @@ export function signalGroup({ pid, born }: Birth, signal: NodeJS.Signals): void 
   const seen = look(pid)
   // A number is not given out while a group still bears it: with no such process, the group is ours or empty.
   const ours = seen === undefined ? born.startsWith(`${boot()}:`) : seen.born === born
-  if (!ours) return
+  if (ours) kill(-pid, signal)
+}
+
+/** Ends at once whatever stands in a folder or below it. */
+export function endAllIn(folder: string): void {
+  for (const pid of readdirSync('/proc')) if (/^\d+$/.test(pid) && standsIn(pid, folder)) kill(Number(pid), 'SIGKILL')
+}
+
+function standsIn(pid: string, folder: string): boolean {
   try {
-    process.kill(-pid, signal)
+    return `${readlinkSync(`/proc/${pid}/cwd`)}/`.startsWith(`${folder}/`)
+  } catch {
+    return false // it has ended, or is another user's
+  }
+}
+
+function kill(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal)
   } catch (error) {
     if (!isCode(error, 'ESRCH')) throw error
   }

@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { lstat, mkdir, readdir, readFile, readlink, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -58,6 +60,19 @@ describe('a build of the process host', { timeout: 60_000 }, () => {
     await mkdir(inState('tree', '.new-half', 'servers'), { recursive: true })
     await mkdir(inState('modules', '.new-half'))
     await fixture.reopen()
+    expect(await leftOvers()).toEqual([])
+  })
+
+  test('is ended before it is swept where it goes on without its controller', async () => {
+    const folder = inState('modules', '.new-half')
+    await mkdir(folder)
+    // As npm does, it makes one folder after the other.
+    const busy = 'for (let at = 0; ; at++) { try { require("node:fs").mkdirSync(String(at)) } catch {} }'
+    const child = spawn(process.execPath, ['-e', busy], { cwd: folder, stdio: 'ignore' })
+    const ended = once(child, 'exit')
+    await expect.poll(() => readdir(folder), patient).not.toEqual([])
+    await fixture.reopen()
+    expect(await ended).toEqual([null, 'SIGKILL'])
     expect(await leftOvers()).toEqual([])
   })
 
