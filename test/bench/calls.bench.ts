@@ -63,7 +63,7 @@ function figuresOf(courses: readonly Course[]): Figures {
       : ['–', '–', '–', '–']
     return [way.name, ...connections.flatMap((count) => cell(course, count)), ...own]
   }
-  const heads = connections.flatMap((count) => [`c${count} CPU µs`, `calls/s`, 'p50 / p99 ms'])
+  const heads = connections.flatMap((count) => [`CPU µs, c${count}`, `calls/s, c${count}`, `p50 / p99 ms, c${count}`])
   return {
     tables: [
       {

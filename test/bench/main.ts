@@ -1,5 +1,5 @@
-import { readFile, writeFile } from 'node:fs/promises'
-import { availableParallelism, release } from 'node:os'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 import { z } from 'zod'
 import { callsBench } from './calls.bench.ts'
@@ -52,7 +52,8 @@ if (values.write) await write()
 if (values.check) await check()
 
 async function write(): Promise<void> {
-  const machine = `${availableParallelism()} cores, Linux ${release()}, Node ${process.version}`
+  const machine = `${availableParallelism()} cores, Linux, Node ${process.version}`
+  await mkdir(new URL('bench/', docs), { recursive: true })
   await writeFile(new URL('benchmarks.md', docs), pageOf(runs, machine))
   for (const plot of runs.flatMap(({ figures }) => figures.plots ?? []))
     await writeFile(new URL(`bench/${plot.name}.svg`, docs), draw(plot))

@@ -26,7 +26,9 @@ export function run(
     [Symbol.asyncDispose]: async () => {
       if (child.exitCode !== null || child.signalCode !== null) return
       child.kill()
+      const late = setTimeout(() => child.kill('SIGKILL'), 2_000)
       await once(child, 'exit')
+      clearTimeout(late)
     },
   }
 }
