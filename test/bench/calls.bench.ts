@@ -80,7 +80,7 @@ function figuresOf(courses: readonly Course[]): Figures {
         unit: 'µs',
         labels: courses.slice(1).map(({ way }) => way.name),
         series: connections.map((count) => ({
-          name: `${count} connections`,
+          name: count === 1 ? '1 connection' : `${count} connections`,
           values: courses.slice(1).map((course) => Math.round(cpu(course, count))),
         })),
       },
