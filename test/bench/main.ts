@@ -35,7 +35,10 @@ const { values, positionals } = parseArgs({
   options: { check: { type: 'boolean' }, write: { type: 'boolean' } },
 })
 const unknown = positionals.filter((name) => !(name in benches))
-if (unknown.length > 0) throw new Error(`no bench ${unknown.join(', ')}; there are ${Object.keys(benches).join(', ')}`)
+if (unknown.length > 0) {
+  console.error(`no bench ${unknown.join(', ')}; there are ${Object.keys(benches).join(', ')}`)
+  process.exit(1)
+}
 
 const runs: { readonly name: string; readonly figures: Figures }[] = []
 for (const [name, bench] of Object.entries(benches)) {
