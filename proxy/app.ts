@@ -1,5 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
-import { type FastifyInstance, fastify } from 'fastify'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { countRefusal } from './answer.ts'
 import { authenticate } from './authenticate.ts'
 import type { Gateway } from './gateway.ts'
@@ -7,50 +6,44 @@ import { healthOf } from './health.ts'
 import { countHops } from './hops.ts'
 import { serveJoint } from './join.ts'
 import { answerPreflight, knock } from './knock.ts'
-import { isRecord } from './message.ts'
 import { Refusal } from './refusal.ts'
 import { endWithStall, sendJson, sendRefusal } from './reply.ts'
 import { serveOne } from './serve.ts'
 import type { Visit } from './visit.ts'
 
-/** The HTTP server that agents reach. Requests are read and answered on Node's own objects; fastify routes them. */
-export function createApp(gateway: Gateway): FastifyInstance {
-  const app = fastify({
-    routerOptions: { ignoreTrailingSlash: true },
-    exposeHeadRoutes: false,
-    frameworkErrors: (_error, request, reply) => {
-      reply.hijack()
-      answerStranger(gateway, request.raw, reply.raw)
-    },
-    requestTimeout: 60_000,
-    keepAliveTimeout: 72_000,
+/** How long a client may take for a request, and how long its connection is kept for the next one, ms. */
+const times = { headersTimeout: 60_000, requestTimeout: 60_000, keepAliveTimeout: 72_000 } as const
+
+/** The HTTP server that agents reach; `listen` is the caller's. */
+export function createApp(gateway: Gateway): Server {
+  return createServer(times, (request, response) => {
+    // One that nobody listens to would end the proxy, and with it everybody's calls.
+    response.on('error', (err) => gateway.log.error({ err }, 'an answer could not be written'))
+    endWithStall(response, gateway.limits.stalled)
+    route(gateway, request, response).catch((error: unknown) => refuse(gateway, response, error))
   })
-  app.removeAllContentTypeParsers()
-  app.addContentTypeParser('*', (_request, _payload, done) => done(null))
-  // A media type that is none never comes to a parser.
-  app.setErrorHandler((_error, request, reply) => {
-    reply.hijack()
-    return admit(gateway, request.raw, reply.raw, () => Promise.reject(new Refusal('media-type')))
-  })
-  const on = (path: string, serve: (visit: Visit, params: unknown) => Promise<void>) =>
-    app.all(path, (request, reply) => {
-      reply.hijack()
-      return admit(gateway, request.raw, reply.raw, (visit) => serve(visit, request.params))
-    })
-  on('/mcp', serveJoint)
-  on('/mcp/:server', (visit, params) => serveOne(visit, serverOf(params)))
-  app.all('/health', (request, reply) => {
-    reply.hijack()
-    answerHealth(gateway, request.raw, reply.raw)
-  })
-  app.setNotFoundHandler((request, reply) => {
-    reply.hijack()
-    answerStranger(gateway, request.raw, reply.raw)
-  })
-  return app
 }
 
-/** authenticate → authorize → route → forward, of which the last three are `serve`'s; every refusal ends here. */
+const oneServer = /^\/mcp\/([^/]+)$/
+
+async function route(gateway: Gateway, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const path = pathOf(request)
+  if (path === '/mcp') return admit(gateway, request, response, serveJoint)
+  const server = oneServer.exec(path)?.[1]
+  if (server !== undefined) return admit(gateway, request, response, (visit) => serveOne(visit, server))
+  knock(request, response, gateway.config.url)
+  if (path !== '/health' || (request.method !== 'GET' && request.method !== 'HEAD')) throw new Refusal('not-found')
+  const [status, body] = healthOf(gateway)
+  sendJson(response, status, JSON.stringify(body))
+}
+
+/** Names of servers need no escapes: one that is written with them is found as it would be if it did not exist. */
+function pathOf({ url = '' }: IncomingMessage): string {
+  const [path = ''] = url.split('?', 1)
+  return path.endsWith('/') ? path.slice(0, -1) : path
+}
+
+/** authenticate → authorize → route → forward, of which the last three are `serve`'s. */
 async function admit(
   gateway: Gateway,
   request: IncomingMessage,
@@ -58,21 +51,15 @@ async function admit(
   serve: (visit: Visit) => Promise<void>,
 ): Promise<void> {
   gateway.counters.requests++
-  // One that nobody listens to would end the proxy, and with it everybody's calls.
-  response.on('error', (err) => gateway.log.error({ err }, 'an answer could not be written'))
-  endWithStall(response, gateway.limits.stalled)
-  try {
-    knock(request, response, gateway.config.url)
-    if (request.method === 'OPTIONS') return answerPreflight(request, response)
-    const snapshot = gateway.holder.current
-    if (snapshot === undefined) throw new Refusal('starting')
-    const { agent, hash } = authenticate(snapshot, request, Date.now())
-    await countHops(request, () => serve({ gateway, snapshot, agent, hash, request, response }))
-  } catch (error) {
-    refuse(gateway, response, error)
-  }
+  knock(request, response, gateway.config.url)
+  if (request.method === 'OPTIONS') return answerPreflight(request, response)
+  const snapshot = gateway.holder.current
+  if (snapshot === undefined) throw new Refusal('starting')
+  const { agent, hash } = authenticate(snapshot, request, Date.now())
+  await countHops(request, () => serve({ gateway, snapshot, agent, hash, request, response }))
 }
 
+/** Every refusal ends here. Clients that look for OAuth find a plain JSON 404, without a token too. */
 function refuse(gateway: Gateway, response: ServerResponse, error: unknown): void {
   if (!(error instanceof Refusal)) gateway.log.error({ err: error }, 'a request failed')
   const refusal = error instanceof Refusal ? error : new Refusal('internal', {}, { cause: error })
@@ -80,29 +67,4 @@ function refuse(gateway: Gateway, response: ServerResponse, error: unknown): voi
   if (!response.headersSent) sendRefusal(response, refusal)
   else if (response.getHeader('content-type') === 'text/event-stream') response.end()
   else response.destroy()
-}
-
-function answerHealth(gateway: Gateway, request: IncomingMessage, response: ServerResponse): void {
-  try {
-    knock(request, response, gateway.config.url)
-    if (request.method !== 'GET' && request.method !== 'HEAD') throw new Refusal('not-found')
-    const [status, body] = healthOf(gateway)
-    sendJson(response, status, JSON.stringify(body))
-  } catch (error) {
-    refuse(gateway, response, error)
-  }
-}
-
-/** Clients that look for OAuth must find a plain JSON 404, without a token too. */
-function answerStranger(gateway: Gateway, request: IncomingMessage, response: ServerResponse): void {
-  try {
-    knock(request, response, gateway.config.url)
-    throw new Refusal('not-found')
-  } catch (error) {
-    refuse(gateway, response, error)
-  }
-}
-
-function serverOf(params: unknown): string {
-  return isRecord(params) ? String(params.server) : ''
 }

@@ -1,7 +1,7 @@
 import { metaKeys, ownEnvelope } from './envelope.ts'
 import type { Era } from './inquire.ts'
 import { isRecord, type Message } from './message.ts'
-import { find } from './relabel.ts'
+import { find, findIn } from './relabel.ts'
 import { type Edit, type Member, members, objectOf, splice } from './splice.ts'
 
 /** How a client's request is changed on its way to an upstream. */
@@ -31,27 +31,26 @@ const envelopeKeys: ReadonlySet<string> = new Set([metaKeys.version, metaKeys.ca
 const modernOnly: ReadonlySet<string> = new Set(['resultType', 'ttlMs', 'cacheScope'])
 
 /** A request in the words of an upstream's era; all else of it stays as it was written. */
-export function toUpstream({ text }: Message, rewording: Rewording): string {
-  const found = members(text)
+export function toUpstream(message: Message, rewording: Rewording): string {
+  const { text, members: found } = message
   const params = found.find(({ key }) => key === 'params')
   const edits: Edit[] = []
   const id = found.find(({ key }) => key === 'id')
   if (id !== undefined && rewording.id !== undefined) edits.push({ ...id, from: id.at, text: rewording.id })
-  if (params !== undefined) edits.push(...paramsEdits(text, params, rewording))
+  if (params !== undefined) edits.push(...paramsEdits(message, params, rewording))
   else if (rewording.era === 'modern')
     edits.push(insert(found, `"params":{"_meta":${JSON.stringify(rewording.envelope ?? ownEnvelope)}}`))
   return splice(text, edits)
 }
 
 function paramsEdits(
-  text: string,
+  { text, inner }: Message,
   params: Member,
   { era, set = [], token, envelope = ownEnvelope, added = [] }: Rewording,
 ): readonly Edit[] {
-  const inner = members(text, params.at)
   const edits: Edit[] = []
   for (const { at, value } of set) {
-    const own = find(text, at, params.at)
+    const own = findIn(text, inner, at)
     if (own !== undefined) edits.push({ ...own, from: own.at, text: JSON.stringify(value) })
   }
   const meta = inner.find(({ key }) => key === '_meta')

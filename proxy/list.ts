@@ -1,7 +1,7 @@
 import { ask } from './ask.ts'
 import { allows } from './grant.ts'
 import type { Listing } from './listing.ts'
-import { isRecord, type Message } from './message.ts'
+import { isRecord, type Message, messageOf } from './message.ts'
 import { jointName } from './names.ts'
 import { reach } from './reach.ts'
 import { find, renamed } from './relabel.ts'
@@ -121,7 +121,7 @@ function lacks({ gateway }: Visit, generation: string, { kind }: Listing): boole
 
 function listMessage(method: string, cursor: unknown): Message {
   const params = cursor === undefined ? {} : { cursor }
-  return { text: JSON.stringify({ jsonrpc: '2.0', id: 0, method, params }), kind: 'request', id: '0', method, params }
+  return messageOf(JSON.stringify({ jsonrpc: '2.0', id: 0, method, params }))
 }
 
 /** An entry as the joint endpoint shows it, beside what it is called there. */

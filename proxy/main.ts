@@ -31,12 +31,11 @@ async function main(config: Config, log: Logger): Promise<void> {
     log,
   })
   await recall(gateway, keep)
-  const app = createApp(gateway)
-  await app.ready()
-  const leave = prepareLeaving(app.server, gateway.exchanges)
+  const server = createApp(gateway)
+  const leave = prepareLeaving(server, gateway.exchanges)
   const told = Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')])
-  await listen(app.server, config.listen)
-  log.info({ address: app.server.address(), revision: gateway.holder.current?.table.revision }, 'listening')
+  await listen(server, config.listen)
+  log.info({ address: server.address(), revision: gateway.holder.current?.table.revision }, 'listening')
   const polling = poll.run(stop.signal)
   await told
   log.info('leaving')

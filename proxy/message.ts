@@ -1,5 +1,5 @@
 import { Refusal } from './refusal.ts'
-import { elements, type Member, members } from './splice.ts'
+import { elements, folded, type Member, members } from './splice.ts'
 
 /** One JSON-RPC message, beside its own text, so that it can be spliced instead of written anew. */
 export interface Message {
@@ -10,6 +10,9 @@ export interface Message {
   /** Empty for a response. */
   readonly method: string
   readonly params: Readonly<Record<string, unknown>>
+  /** Where its members stand in the text, and those of its params. */
+  readonly members: readonly Member[]
+  readonly inner: readonly Member[]
 }
 
 export interface Body {
@@ -35,10 +38,17 @@ export function readBody(bytes: Buffer): Body {
   return { batch: true, messages: parsed.map((value, i) => readMessage(texts[i] ?? '', value)) }
 }
 
+/** Reads one message that the gateway writes itself; throws a `Refusal`. */
+export function messageOf(text: string): Message {
+  return readMessage(text, parse(text))
+}
+
+/** What is passed on is the bytes: a mark that only some parsers skip is not skipped here. */
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
 function decode(bytes: Buffer): string {
   try {
-    // What is passed on is the bytes: a mark that only some parsers skip is not skipped here.
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
+    return decoder.decode(bytes)
   } catch (cause) {
     throw new Refusal('parse', {}, { cause })
   }
@@ -56,13 +66,12 @@ function readMessage(text: string, value: unknown): Message {
   if (!isRecord(value) || value.jsonrpc !== '2.0') throw new Refusal('not-rpc')
   const found = members(text)
   refuseDoubles(found, 'the message')
-  const params = readParams(text, found, value.params)
-  const id = readId(text, found, value)
+  const own = { text, members: found, id: readId(text, found, value), ...readParams(text, found, value.params) }
   if (typeof value.method === 'string')
-    return { text, kind: id === undefined ? 'notification' : 'request', id, method: value.method, params }
-  if (id === undefined || value.method !== undefined || !('result' in value || 'error' in value))
+    return { ...own, kind: own.id === undefined ? 'notification' : 'request', method: value.method }
+  if (own.id === undefined || value.method !== undefined || !('result' in value || 'error' in value))
     throw new Refusal('not-rpc')
-  return { text, kind: 'response', id, method: '', params: {} }
+  return { ...own, kind: 'response', method: '', params: {} }
 }
 
 function readId(text: string, found: readonly Member[], value: Readonly<Record<string, unknown>>): string | undefined {
@@ -72,15 +81,15 @@ function readId(text: string, found: readonly Member[], value: Readonly<Record<s
   return text.slice(member.at, member.to)
 }
 
-function readParams(text: string, found: readonly Member[], params: unknown): Readonly<Record<string, unknown>> {
+function readParams(text: string, found: readonly Member[], params: unknown): Pick<Message, 'params' | 'inner'> {
   const member = found.find(({ key }) => key === 'params')
-  if (member === undefined) return {}
+  if (member === undefined) return { params: {}, inner: [] }
   if (!isRecord(params)) throw new Refusal('not-rpc')
   const inner = members(text, member.at)
   refuseDoubles(inner, 'params')
   for (const { key, at } of inner)
     if (judged.has(key) && text[at] === '{') refuseDoubles(members(text, at), `params.${key}`)
-  return params
+  return { params, inner }
 }
 
 const judged: ReadonlySet<string> = new Set(['_meta', 'ref', 'notifications'])
@@ -88,9 +97,9 @@ const judged: ReadonlySet<string> = new Set(['_meta', 'ref', 'notifications'])
 function refuseDoubles(found: readonly Member[], where: string): void {
   const seen = new Set<string>()
   for (const { key } of found) {
-    const folded = key.normalize('NFKC').toLowerCase()
-    if (seen.has(folded)) throw new Refusal('double-key', { key, where })
-    seen.add(folded)
+    const read = folded(key)
+    if (seen.has(read)) throw new Refusal('double-key', { key, where })
+    seen.add(read)
   }
 }
 

@@ -1,7 +1,7 @@
 import { type Definition, definitionOf, definitionParts, hashOf } from '#manifests/definition.ts'
 import type { Pins, ToolDrift } from '#manifests/table.ts'
 import { isRecord } from './message.ts'
-import { elements, type Member, members, objectOf, splice } from './splice.ts'
+import { elements, folded, type Member, members, objectOf, splice } from './splice.ts'
 
 type Pinned = Pins['tools'][number]
 
@@ -41,11 +41,6 @@ function isAmbiguous(text: string, top = false): boolean {
   const keys = new Set(found.map(({ key }) => (top ? folded(key) : key)))
   if (keys.size < found.length || (top && found.some(({ key }) => isDisguised(key)))) return true
   return found.some(({ at, to }) => isAmbiguous(text.slice(at, to)))
-}
-
-/** Some parsers take keys that differ only in case for the same. */
-function folded(key: string): string {
-  return key.normalize('NFKC').toLowerCase()
 }
 
 const known: ReadonlySet<string> = new Set(['name', ...definitionParts])

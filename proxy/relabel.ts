@@ -18,10 +18,13 @@ export function relabel(text: string, lead: string): string {
 
 /** Where a value stands that is found by going down from the outermost object. */
 export function find(text: string, path: readonly string[], start = 0): Member | undefined {
-  const [key, ...rest] = path
-  if (text[start] !== '{') return undefined
-  const found = members(text, start).find((member) => member.key === key)
-  return found === undefined || rest.length === 0 ? found : find(text, rest, found.at)
+  return text[start] === '{' ? findIn(text, members(text, start), path) : undefined
+}
+
+/** The same from the members of an object. */
+export function findIn(text: string, found: readonly Member[], [key, ...rest]: readonly string[]): Member | undefined {
+  const own = found.find((member) => member.key === key)
+  return own === undefined || rest.length === 0 ? own : find(text, rest, own.at)
 }
 
 function within(text: string, path: readonly string[], change: (value: string) => string): readonly Edit[] {

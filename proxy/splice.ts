@@ -20,10 +20,21 @@ export function members(text: string, start = 0): readonly Member[] {
     const keyEnd = stringEnd(text, from)
     const at = skipBlank(text, skipBlank(text, keyEnd) + 1)
     const to = valueEnd(text, at)
-    found.push({ key: String(JSON.parse(text.slice(from, keyEnd))), from, at, to })
+    found.push({ key: unescaped(text.slice(from, keyEnd)), from, at, to })
     from = skipSeparator(text, to)
   }
   return found
+}
+
+function unescaped(key: string): string {
+  return key.includes('\\') ? String(JSON.parse(key)) : key.slice(1, -1)
+}
+
+const ascii = /^[\0-\x7f]*$/
+
+/** A key as the most lenient of parsers reads it: some take those that differ only in case, or in form, for the same. */
+export function folded(key: string): string {
+  return (ascii.test(key) ? key : key.normalize('NFKC')).toLowerCase()
 }
 
 /** The text of each element of the array whose text begins at `start`. */
@@ -56,8 +67,12 @@ export function objectOf(text: string, kept: readonly Member[], added: readonly 
 
 function skipBlank(text: string, at: number): number {
   let i = at
-  while (text[i] === ' ' || text[i] === '\n' || text[i] === '\r' || text[i] === '\t') i++
+  while (isBlank(text.charCodeAt(i))) i++
   return i
+}
+
+function isBlank(code: number): boolean {
+  return code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09
 }
 
 function skipSeparator(text: string, at: number): number {
@@ -66,9 +81,9 @@ function skipSeparator(text: string, at: number): number {
 }
 
 function stringEnd(text: string, at: number): number {
-  let quote = text.indexOf('"', at + 1)
-  while (quote >= 0 && escaped(text, quote)) quote = text.indexOf('"', quote + 1)
-  return quote < 0 ? text.length : quote + 1
+  let end = text.indexOf('"', at + 1)
+  while (end >= 0 && escaped(text, end)) end = text.indexOf('"', end + 1)
+  return end < 0 ? text.length : end + 1
 }
 
 function escaped(text: string, quote: number): boolean {
@@ -77,28 +92,32 @@ function escaped(text: string, quote: number): boolean {
   return (quote - i) % 2 === 0
 }
 
-const primitiveEnd = /[,\]}\s]|$/g
-const bracket = /["{}[\]]/g
+const [quote, comma] = [0x22, 0x2c]
+const isOpening = (code: number) => code === 0x7b || code === 0x5b
+const isClosing = (code: number) => code === 0x7d || code === 0x5d
 
 function valueEnd(text: string, at: number): number {
-  const first = text[at]
-  if (first === '"') return stringEnd(text, at)
-  if (first === '{' || first === '[') return nestEnd(text, at)
-  primitiveEnd.lastIndex = at
-  return primitiveEnd.exec(text)?.index ?? text.length
+  const first = text.charCodeAt(at)
+  if (first === quote) return stringEnd(text, at)
+  return isOpening(first) ? nestEnd(text, at) : primitiveEnd(text, at)
+}
+
+function primitiveEnd(text: string, at: number): number {
+  for (let i = at; i < text.length; i++) {
+    const code = text.charCodeAt(i)
+    if (code === comma || isClosing(code) || isBlank(code)) return i
+  }
+  return text.length
 }
 
 function nestEnd(text: string, at: number): number {
   let depth = 0
   let i = at
-  do {
-    bracket.lastIndex = i
-    const index = bracket.exec(text)?.index
-    if (index === undefined) return text.length
-    const found = text[index]
-    i = found === '"' ? stringEnd(text, index) : index + 1
-    if (found === '{' || found === '[') depth++
-    if (found === '}' || found === ']') depth--
-  } while (depth > 0)
+  while (i < text.length) {
+    const code = text.charCodeAt(i)
+    i = code === quote ? stringEnd(text, i) : i + 1
+    if (isOpening(code)) depth++
+    if (isClosing(code) && --depth === 0) return i
+  }
   return i
 }

@@ -5,7 +5,7 @@ import { Ended, type Exchange } from './exchange.ts'
 import type { Gateway } from './gateway.ts'
 import { capabilityFor, type HostedSession, NotAnswered } from './hosted.ts'
 import type { Answer, Question } from './leg.ts'
-import { isRecord, type Message } from './message.ts'
+import { isRecord, type Message, messageOf } from './message.ts'
 import { find } from './relabel.ts'
 import { expired, unsealed } from './round.ts'
 import { lasts } from './seal.ts'
@@ -169,7 +169,7 @@ class Suspension {
       if (found === undefined || text[found.at] !== '{') continue
       this.#asked.delete(key)
       const result = text.slice(found.at, found.to)
-      answer({ text: `{"jsonrpc":"2.0","id":0,"result":${result}}`, kind: 'response', id: '0', method: '', params: {} })
+      answer(messageOf(`{"jsonrpc":"2.0","id":0,"result":${result}}`))
     }
   }
 

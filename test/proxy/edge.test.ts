@@ -50,8 +50,7 @@ const use = (more = {}) => {
 /** A client that sends a request and reads nothing of the answer, on a server where nobody else connects. */
 async function openDeaf(path: string, body: object, headers: Readonly<Record<string, string>>) {
   const app = createApp(proxy.gateway)
-  await app.ready()
-  const socket = connect(await listen(app.server), '127.0.0.1')
+  const socket = connect(await listen(app), '127.0.0.1')
   await once(socket, 'connect')
   socket.pause()
   socket.on('error', () => undefined)
@@ -59,14 +58,14 @@ async function openDeaf(path: string, body: object, headers: Readonly<Record<str
   const all = { host: 'localhost', ...headers, 'content-length': String(Buffer.byteLength(text)) }
   const head = Object.entries(all).map(([name, value]) => `${name}: ${value}`)
   socket.write(`POST ${path} HTTP/1.1\r\n${head.join('\r\n')}\r\n\r\n${text}`)
-  const connections = () => new Promise<number>((done) => app.server.getConnections((_, count = 0) => done(count)))
+  const connections = () => new Promise<number>((done) => app.getConnections((_, count = 0) => done(count)))
   await until('it is connected', async () => (await connections()) === 1)
   return {
     /** Who does not read does not hear that it is cut off. */
     isCut: () => until('it is cut off', async () => (await connections()) === 0),
     leave: async () => {
       socket.destroy()
-      await app.close()
+      await app[Symbol.asyncDispose]()
     },
   }
 }
@@ -110,10 +109,9 @@ describe('(F35) a client that does not read', () => {
 
 test('(F35) a client that sends its request slowly is not waited for without end', async () => {
   const app = createApp(proxy.gateway)
-  expect([app.server.requestTimeout, app.server.headersTimeout]).toEqual([60_000, 60_000])
-  Object.assign(app.server, { requestTimeout: 200, headersTimeout: 200, connectionsCheckingInterval: 50 })
-  await app.ready()
-  const port = await listen(app.server)
+  expect([app.requestTimeout, app.headersTimeout]).toEqual([60_000, 60_000])
+  Object.assign(app, { requestTimeout: 200, headersTimeout: 200, connectionsCheckingInterval: 50 })
+  const port = await listen(app)
   for (const part of [
     'POST /mcp HTTP/1.1\r\nhost: lo',
     'POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n{',
@@ -123,7 +121,7 @@ test('(F35) a client that sends its request slowly is not waited for without end
     socket.resume()
     await once(socket, 'close')
   }
-  await app.close()
+  await app[Symbol.asyncDispose]()
 })
 
 describe('(F35) a gateway that is its own server', () => {

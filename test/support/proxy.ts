@@ -69,9 +69,8 @@ export async function openProxy(
     spoken++
   }
   const gateway = createGateway({ config, log, speakUp, signal: stop.signal, ...options })
-  const app = createApp(gateway)
-  await app.ready()
-  const url = `http://127.0.0.1:${await listen(app.server)}`
+  const server = createApp(gateway)
+  const url = `http://127.0.0.1:${await listen(server)}`
   let revision = 0
   return {
     url,
@@ -90,9 +89,9 @@ export async function openProxy(
     },
     post: (path, body, headers = {}) => post(url + path, body, headers),
     [Symbol.asyncDispose]: async () => {
-      app.server.closeAllConnections()
+      server.closeAllConnections()
       stop.abort()
-      await app.close()
+      await server[Symbol.asyncDispose]()
       await closeGateway(gateway)
     },
   }
