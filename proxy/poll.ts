@@ -1,7 +1,8 @@
+import type { IncomingMessage } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
-import { Agent } from 'undici'
 import { asksHeader, pollHold, type Report, Table } from '#manifests/table.ts'
+import { request } from './http.ts'
 
 export interface PollOptions {
   /** Path of the controller's socket. */
@@ -47,17 +48,12 @@ export function createPoll(options: PollOptions): Poll {
       timer ??= setTimeout(speak, Math.max(0, spoke + breath - Date.now()))
     },
     run: async (signal) => {
-      const agent = new Agent({
-        connect: { socketPath: options.socket, timeout: grace },
-        headersTimeout: 0,
-        bodyTimeout: grace,
-      })
       let failures = 0
       let asks: Outcome['asks'] = []
       while (!signal.aborted) {
         hurry = new AbortController()
         const either = AbortSignal.any([signal, hurry.signal])
-        const [outcome, error] = await once(agent, options, asks, either).then(
+        const [outcome, error] = await pollOnce(options, asks, either).then(
           (done) => [done] as const,
           (failed: unknown) => (either.aborted ? ([fine] as const) : ([undefined, failed] as const)),
         )
@@ -71,26 +67,23 @@ export function createPoll(options: PollOptions): Poll {
         if (failures > 0) await pause(failures, signal)
       }
       clearTimeout(timer)
-      await agent.destroy()
     },
   }
 }
 
-async function once(
-  agent: Agent,
-  { report, take }: PollOptions,
+async function pollOnce(
+  { socket, report, take }: PollOptions,
   asks: Outcome['asks'],
   signal: AbortSignal,
 ): Promise<Outcome> {
-  const response = await agent.request({
-    origin: 'http://controller',
-    path: '/table',
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify(report(asks)),
-    signal: AbortSignal.any([signal, AbortSignal.timeout(pollHold + grace)]),
-  })
-  const text = await response.body.text()
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(pollHold + grace)])
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
+  const headers = { 'content-type': 'application/json' }
+  request({ socketPath: socket, path: '/table', method: 'POST', headers, agent: false, signal: limit }, resolve)
+    .on('error', reject)
+    .end(JSON.stringify(report(asks)))
+  const response = await promise
+  const text = Buffer.concat(await response.toArray()).toString()
   if (response.statusCode === 204) return { is: 'fine', asks: asksOf(response.headers[asksHeader]) }
   if (response.statusCode !== 200)
     throw new Error(`the controller answered HTTP ${response.statusCode}: ${text.slice(0, 200)}`)

@@ -1,4 +1,5 @@
-import { Agent, type Dispatcher } from 'undici'
+import type { Dispatcher } from 'undici'
+import Agent from 'undici/lib/dispatcher/agent.js'
 import { hops } from './hops.ts'
 import { createStateIds, type Holder } from './state-id.ts'
 import type { Snapshot, Target } from './table.ts'
