@@ -55,12 +55,14 @@ export function wrongCharacters(text: string): string | undefined {
 
 /** The hidden characters of a text with their places, escaped as JSON and YAML understand it. */
 export function escaped(text: string): string {
-  return text.replace(marks, (whole, hidden: string | undefined) => (hidden === undefined ? whole : escapeOf(hidden)))
+  return text.replace(allMarks(), (whole, hidden: string | undefined) =>
+    hidden === undefined ? whole : escapeOf(hidden),
+  )
 }
 
 export function hiddenIn(text: string): readonly string[] {
   if (!suspicious.test(text)) return []
-  return [...text.matchAll(marks)].flatMap(([, hidden]) => hidden ?? [])
+  return [...text.matchAll(allMarks())].flatMap(([, hidden]) => hidden ?? [])
 }
 
 const shown = 3
@@ -79,7 +81,13 @@ const fair = [
   '\\p{sc=Mong}[\\u180B-\\u180F]',
   `(?<=[${joining}])[\\u200C\\u200D](?=[${joining}])`,
 ]
-const marks = new RegExp(`${fair.join('|')}|(${suspicious.source})`, 'gv')
+let marks: RegExp | undefined
+
+/** All emoji are many milliseconds' work, which few texts need. */
+function allMarks(): RegExp {
+  marks ??= new RegExp(`${fair.join('|')}|(${suspicious.source})`, 'gv')
+  return marks
+}
 
 function nameOf(character: string): string {
   const code = character.codePointAt(0) ?? 0

@@ -2,17 +2,20 @@ import { spawnSync } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Table } from '#manifests/table.ts'
 import { proxyCommand } from '../../controller/host.ts'
 import { freePort } from '../support/port.ts'
 import { agentWith, serverAt, wholeGrant } from '../support/proxy.ts'
 import { openTableServer } from '../support/table-server.ts'
 import { until } from '../support/until.ts'
-import { run } from './program.ts'
+import { readyPause, run } from './program.ts'
 
 export interface OurProxy extends AsyncDisposable {
   readonly url: string
   readonly pid: number
+  /** When its process was started, ms of `performance.now()`. */
+  readonly began: number
   /** Puts a table in force and waits until the proxy says that it has it. */
   use(table: Pick<Table, 'agents' | 'servers'>): Promise<void>
 }
@@ -47,6 +50,7 @@ export async function openOurProxy(
   const publish = (table: typeof first) =>
     controller.publish({ revision: ++revision, grantsFile: 'bench', starting: [], draining: [], ...table })
   publish(first)
+  const began = performance.now()
   const running = stack.use(
     run(
       process.execPath,
@@ -63,10 +67,11 @@ export async function openOurProxy(
   )
   running.child.stdout?.resume()
   const url = `http://127.0.0.1:${port}`
-  await until('the proxy has its table', () => isReady(url), 60_000)
+  await untilReady(url)
   return {
     url,
     pid: running.pid,
+    began,
     use: async (table) => {
       publish(table)
       await until('the table is in force', () => controller.latest.get('bench')?.have === revision, 60_000)
@@ -75,9 +80,11 @@ export async function openOurProxy(
   }
 }
 
-function isReady(url: string): Promise<boolean> {
-  return fetch(`${url}/health`).then(
-    ({ ok }) => ok,
-    () => false,
-  )
+async function untilReady(url: string): Promise<void> {
+  const end = Date.now() + 60_000
+  const isReady = () => fetch(`${url}/health`).catch(() => undefined)
+  while (!(await isReady())?.ok) {
+    if (Date.now() > end) throw new Error(`${url} has no table`)
+    await sleep(readyPause)
+  }
 }

@@ -6,6 +6,9 @@ import { fileURLToPath } from 'node:url'
 /** A program of this folder. */
 export const programOf = (file: string) => fileURLToPath(new URL(file, import.meta.url))
 
+/** Between two looks whether a program is ready, ms. */
+export const readyPause = 2
+
 /** A process that ends when it is disposed of. */
 export interface Running extends AsyncDisposable {
   readonly child: ChildProcess

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Budget } from '#manifests/table.ts'
 import { freePort } from '../support/port.ts'
 import { as, hashOf, rpc, tokenOf } from '../support/proxy.ts'
@@ -9,7 +10,7 @@ import { mcpHeaders, modernCall, type Target } from './load.ts'
 import { openOurProxy, tableOf } from './our-proxy.ts'
 import { type Peers, peerProgram } from './peers.ts'
 import { childrenOf } from './process-cost.ts'
-import { programOf, type Running, run } from './program.ts'
+import { programOf, type Running, readyPause, run } from './program.ts'
 
 /** A way that calls can take to a server. */
 export interface Way {
@@ -109,7 +110,6 @@ function ours(path: string, name: string, extra: 'plain' | 'audit and budget' = 
   return {
     name: extra === 'plain' ? `ours ${path}` : `ours ${path}, ${extra}`,
     open: async (origins) => {
-      const began = performance.now()
       const table = tableOf(origins)
       const budgets: Record<string, Budget> = { all: { calls: 1_000_000_000, per: 'day', tools: ['*'] } }
       const [s0] = Object.values(table.servers)
@@ -118,7 +118,7 @@ function ours(path: string, name: string, extra: 'plain' | 'audit and budget' = 
       const servers = isPlain ? table.servers : { ...table.servers, s0: { ...s0, budgets } }
       const proxy = await openOurProxy(isPlain ? 'warn' : 'info', { ...table, servers })
       const running = { pid: proxy.pid, [Symbol.asyncDispose]: () => proxy[Symbol.asyncDispose]() }
-      return opened(running, modernCall(`${proxy.url}${path}`, name, as('a')), began)
+      return opened(running, modernCall(`${proxy.url}${path}`, name, as('a')), proxy.began)
     },
   }
 }
@@ -176,6 +176,6 @@ async function asked(
     const answer = await fetch(url, options).catch(() => undefined)
     if (answer !== undefined && isGood(await answer.text())) return answer
     if (Date.now() > end) throw new Error(`${url} does not answer: ${answer?.status}`)
-    await new Promise((done) => setTimeout(done, 5))
+    await sleep(readyPause)
   }
 }
