@@ -76,20 +76,10 @@ function metaFor(text: string, found: readonly Member[], { era, token, envelope 
   const tokens = kept.filter(({ key }) => token !== undefined && key === 'progressToken')
   const rest = kept.filter((member) => !tokens.includes(member))
   const added = tokens.map(() => `"progressToken":${token}`)
-  if (era === 'modern')
-    added.push(
-      ...envelopeMembers(
-        envelope,
-        rest.some(({ key }) => key === metaKeys.client),
-      ),
-    )
+  const { [metaKeys.client]: _, ...unnamed } = envelope
+  const isNamed = rest.some(({ key }) => key === metaKeys.client)
+  if (era === 'modern') added.push(JSON.stringify(isNamed ? unnamed : envelope).slice(1, -1))
   return objectOf(text, rest, added)
-}
-
-function envelopeMembers(envelope: Metadata['envelope'], named: boolean): readonly string[] {
-  return Object.entries(envelope)
-    .filter(([key]) => !(named && key === metaKeys.client))
-    .map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`)
 }
 
 /** An upstream's response in the words of the client's era, with the client's id. */

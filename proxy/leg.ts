@@ -1,13 +1,12 @@
 import { type Asker, putTo } from './asker.ts'
 import { type Named, toClient } from './bridge.ts'
 import { replyTo } from './demand.ts'
-import { Ended } from './exchange.ts'
 import type { Gateway } from './gateway.ts'
 import { NotAnswered } from './hosted.ts'
 import type { Era } from './inquire.ts'
 import { isRecord, type Message } from './message.ts'
 import type { PooledSession } from './pool.ts'
-import { post, type Reply } from './post.ts'
+import { post, postUntil, type Reply } from './post.ts'
 import { Refusal } from './refusal.ts'
 import type { Spending } from './spending.ts'
 import type { Target } from './table.ts'
@@ -56,39 +55,23 @@ export class SessionLost extends Error {
   override readonly name = 'SessionLost'
 }
 
-/** A stream that stays open after its answer is given up after this, ms. */
-const linger = 1_000
-
 /** Sends a leg and waits for its answer, not for the end of what carries it. */
 export async function walk(gateway: Gateway, question: Question, leg: Leg): Promise<Answer> {
-  const { promise, resolve, reject } = Promise.withResolvers<Answer>()
   const { target, signal, spending } = question
-  const leaving = new AbortController()
-  const stop = () => leaving.abort(signal.reason)
-  signal.addEventListener('abort', stop, { once: true })
   let answer: Answer | undefined
-  let timer: NodeJS.Timeout | undefined
   const take = (text: string, status: number) => {
-    if (lost(status, leg)) return
+    if (lost(status, leg)) return false
     answer = readAnswer(text, question, leg)
-    if (answer === undefined) return hear(gateway, question, leg, text)
-    spending?.answered(undefined, { error: answer.code !== undefined, result: answer.result })
-    resolve(answer)
-    timer = setTimeout(() => leaving.abort(new Ended('left', 'answered')), linger)
+    if (answer === undefined) hear(gateway, question, leg, text)
+    else spending?.answered(undefined, { error: answer.code !== undefined, result: answer.result })
+    return answer !== undefined
   }
-  const sending = { target, method: 'POST', headers: leg.headers, body: leg.body, signal: leaving.signal } as const
-  post(gateway.upstreams, { ...sending, started: () => spending?.sent() }, take)
-    .then((reply) => {
-      if (answer !== undefined) return
-      spending?.status(reply.status)
-      reject(noAnswer(reply, target, leg))
-    }, reject)
-    .finally(() => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', stop)
-    })
-  if (signal.aborted) stop()
-  return promise
+  const { headers, body } = leg
+  const started = () => spending?.sent()
+  const reply = await postUntil(gateway.upstreams, { target, method: 'POST', headers, body, signal, started }, take)
+  if (answer !== undefined) return answer
+  spending?.status(reply.status)
+  throw noAnswer(reply, target, leg)
 }
 
 function readAnswer(text: string, { era, message }: Question, { from, id }: Leg): Answer | undefined {

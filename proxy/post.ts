@@ -40,21 +40,29 @@ export async function post(
 const linger = 1_000
 
 /** The same where the upstream may keep its stream open without end: `take` says when it has what was asked for. */
-export async function postUntil(
+export function postUntil(
   upstreams: Upstreams,
   sending: Sending,
   take: (text: string, status: number) => boolean,
 ): Promise<Reply> {
-  const { promise: heard, resolve } = Promise.withResolvers<Reply>()
+  const { promise, resolve, reject } = Promise.withResolvers<Reply>()
+  const { signal } = sending
   const leaving = new AbortController()
-  const signal = AbortSignal.any([sending.signal, leaving.signal])
+  const leave = () => leaving.abort(signal.reason)
+  signal.addEventListener('abort', leave, { once: true })
+  if (signal.aborted) leave()
   let timer: NodeJS.Timeout | undefined
-  const posted = post(upstreams, { ...sending, signal }, (text, status, reply) => {
+  post(upstreams, { ...sending, signal: leaving.signal }, (text, status, reply) => {
     if (!take(text, status) || timer !== undefined) return
-    timer = setTimeout(() => leaving.abort(), linger)
+    if (reply.type === 'text/event-stream') timer = setTimeout(leave, linger)
     resolve(reply)
-  }).finally(() => clearTimeout(timer))
-  return Promise.race([posted, heard])
+  })
+    .then(resolve, reject)
+    .finally(() => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', leave)
+    })
+  return promise
 }
 
 /** Gathers a body and hands it on as one text. */
