@@ -1,10 +1,12 @@
 import { once } from 'node:events'
-import { createServer } from 'node:http'
 import { answer } from './door.ts'
 import { say } from './log.ts'
 import { Sessions } from './sessions.ts'
 import { readSettings, type Settings } from './settings.ts'
 import { Stateless } from './stateless.ts'
+
+/** Not by `import`, which reads each export of `http`, and one of them brings all of `fetch` with it: 14 MB for each stdio server. */
+const { createServer } = process.getBuiltinModule('node:http')
 
 /** Serves a program that speaks MCP on stdin and stdout over HTTP: `node main.ts [--path /mcp …] -- program argument …`. */
 async function main(settings: Settings): Promise<void> {
