@@ -1,6 +1,6 @@
+import { matches } from '#manifests/glob.ts'
 import type { ServerStatus } from '#manifests/status.ts'
 import type { Grant } from '#manifests/table.ts'
-import { globPattern } from './admission.ts'
 import { suggestion } from './compile/nearest.ts'
 import { Refused } from './controller.ts'
 import type { Agent } from './desired.ts'
@@ -100,7 +100,7 @@ function verdict({ server, tool, exists }: Place, question: Question): string {
   const { agent, name } = question
   const grant = agent.grants[server]
   if (grant === undefined) return `refused: ${name} has no grant for ${server}, and is not told that it exists`
-  const pattern = grant.tools.find((glob) => globPattern(glob).test(tool))
+  const pattern = grant.tools.find((glob) => matches(glob, tool))
   if (pattern === undefined)
     return `refused: no pattern matches (${grant.tools.join(' ') || 'no tools'}, by ${lineOf(server, agent)})`
   const drift = question.records.servers.find((one) => one.name === server)?.drift?.find((one) => one.tool === tool)

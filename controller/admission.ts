@@ -1,3 +1,4 @@
+import { isCovered } from '#manifests/glob.ts'
 import type { Grant, TableAgent } from '#manifests/table.ts'
 import type { Agent } from './desired.ts'
 
@@ -72,17 +73,8 @@ export function meet(a: Grant, b: Grant): Grant {
 }
 
 function meetGlobs(a: readonly string[], b: readonly string[]): string[] {
-  const both = [...a.filter((glob) => covered(glob, b)), ...b.filter((glob) => covered(glob, a))]
+  const both = [...a.filter((glob) => isCovered(glob, b)), ...b.filter((glob) => isCovered(glob, a))]
   return [...new Set(both)].sort()
-}
-
-function covered(glob: string, by: readonly string[]): boolean {
-  return by.some((other) => other === glob || globPattern(other).test(glob))
-}
-
-/** What a pattern of a grant means: `*` is any run of characters. */
-export function globPattern(glob: string): RegExp {
-  return new RegExp(`^${glob.split('*').map(RegExp.escape).join('.*')}$`, 'su')
 }
 
 /** One agent's loss or gain of one server, or of a part of it. */

@@ -1,5 +1,5 @@
+import { isCovered } from '#manifests/glob.ts'
 import type { Config } from '../config/config.ts'
-import { isCovered } from '../forge/access.ts'
 import { type Forge, openForge } from '../forge/client.ts'
 import { ForgeDown, ForgeRefusal } from '../forge/fault.ts'
 import { contexts } from '../forge/statuses.ts'

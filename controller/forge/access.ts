@@ -1,3 +1,4 @@
+import { isCovered } from '#manifests/glob.ts'
 import type { Grant } from '#manifests/table.ts'
 import type { Agent, Desired, Settings } from '../desired.ts'
 import { gainedSecrets } from '../widening.ts'
@@ -91,15 +92,6 @@ function toolWords({ globs, named, isKnown, isRest }: Tools): readonly string[] 
   const both = union(named, plain)
   if (patterns.length === 0) return both.length === 0 ? [] : [few(both)]
   return [both.length === 0 ? `${few(patterns)} (no tool now)` : `${few(both)} (by ${few(patterns)})`]
-}
-
-/** Whether a name is one of these, in which `*` is anything. */
-export function isCovered(name: string, globs: readonly string[]): boolean {
-  return globs.some((glob) => glob === name || pattern(glob).test(name))
-}
-
-function pattern(glob: string): RegExp {
-  return new RegExp(`^${glob.split('*').map(RegExp.escape).join('.*')}$`, 'su')
 }
 
 /** What makes somebody or something more powerful than a grant of a tool does, a line each. Pure. */

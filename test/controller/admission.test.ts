@@ -47,3 +47,11 @@ test('meets globs where one covers the other, and nowhere else', () => {
   expect(tools(['a*'], ['*b'])).toEqual([])
   expect(tools(['a.c'], ['abc'])).toEqual([])
 })
+
+test('meets globs that would send a regular expression astray', () => {
+  const tools = (a: string, b: string) => meet(some(a), some(b)).tools
+  const long = 'a'.repeat(200)
+  expect(tools(`${'a*'.repeat(100)}b`, long)).toEqual([])
+  expect(tools(`${'a*'.repeat(100)}a`, long)).toEqual([long])
+  expect(tools('ab*ba', 'aba')).toEqual([])
+})

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { matches } from '#manifests/glob.ts'
 import type { Grant } from '#manifests/table.ts'
-import { globPattern } from '../../controller/admission.ts'
 import { judge } from '../../proxy/judge.ts'
 import { readBody } from '../../proxy/message.ts'
 import { jointName } from '../../proxy/names.ts'
@@ -84,7 +84,7 @@ test('(F17) under 10,000 random policies what is listed is what may be called, g
           same(`${kind} ${name} is listed`, listed.has(name), may)
           same(
             'explain',
-            grant[kind].some((pattern) => globPattern(pattern).test(name)),
+            grant[kind].some((pattern) => matches(pattern, name)),
             may,
           )
           for (const ask of asks) {
