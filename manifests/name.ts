@@ -11,6 +11,7 @@ const reserved = new Set(['gateway', 'controller', 'proxy', 'edge', 'egress', 's
 
 /** What is wrong with a server's name, as a whole sentence; undefined if nothing is. */
 export function wrongServerName(name: string): string | undefined {
+  if (name in Object.prototype) return `${quote(name)} cannot be a server’s name`
   if (reserved.has(name)) return `"${name}" is a part of the gateway itself, and no server’s name`
   if (serverForm.test(name)) return
   return `${quote(name)} is no server’s name: 1 to 20 of a-z, 0-9 and -, not beginning with -`

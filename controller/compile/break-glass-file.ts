@@ -2,6 +2,7 @@ import { type AgentSpec, PermissionsFile } from '#manifests/permissions.ts'
 import { describeFault } from '../desired.ts'
 import { check } from './check.ts'
 import { join } from './manifest.ts'
+import { readingPermissions } from './permissions.ts'
 import { faultsOfHashes, placedHashes } from './token-hash.ts'
 import { readYaml } from './yaml.ts'
 
@@ -11,10 +12,7 @@ export type GlassFile =
 
 /** A permissions file of the machine: agents alone, and with servers that need not be there yet. */
 export function readGlassFile(file: string, body: Buffer): GlassFile {
-  const { manifest, faults: reading } = readYaml(file, body, {
-    verbatim: (path) => path[0] === 'agents' && path[2] === 'servers' && path.length === 4,
-    dollars: () => false,
-  })
+  const { manifest, faults: reading } = readYaml(file, body, readingPermissions)
   if (manifest === undefined) return { ok: false, faults: reading.map(describeFault) }
   const checked = check(manifest, PermissionsFile)
   const agents = checked.ok ? checked.value.agents : {}

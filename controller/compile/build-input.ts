@@ -1,9 +1,12 @@
 import type { BuildSpec } from '#manifests/build.ts'
 import type { BuildInput, ManifestFault, Tree, TreeEntry } from '../desired.ts'
+import { mostComplaints } from './check.ts'
 import { contentHash } from './content-hash.ts'
 import { faultsOfContext } from './context-faults.ts'
 import { BadPattern, readDockerignore } from './dockerignore.ts'
+import { faultOfFile } from './manifest.ts'
 import { suggestion } from './nearest.ts'
+import { readBlob } from './read-ahead.ts'
 
 export interface BuildQuestion {
   readonly spec: BuildSpec
@@ -27,9 +30,11 @@ export async function readBuildInput(tree: Tree, question: BuildQuestion, signal
   const dockerfile = spec.dockerfile ?? 'Dockerfile'
   const missing = missingFiles(question, below, dockerfile)
   if (missing.length > 0) return { ok: false, faults: missing }
-  const ignored = await readIgnored(tree, { below, dockerfile, context }, signal)
-  if (typeof ignored !== 'function') return refuse(ignored)
-  const sent = (path: string) => isAlwaysSent(path, spec, dockerfile) || (isNamed(path, spec.paths) && !ignored(path))
+  const named = below.filter(({ path }) => isNamed(path, spec.paths))
+  const ignored = await readIgnored(tree, { below, named, dockerfile, context }, signal)
+  if ('message' in ignored) return refuse(ignored)
+  const left = new Set(named.map(({ path }) => path)).difference(ignored)
+  const sent = (path: string) => isAlwaysSent(path, spec, dockerfile) || left.has(path)
   const files = below.filter(({ path }) => sent(path)).sort((a, b) => (a.path < b.path ? -1 : 1))
   const faults = await faultsOfContext(tree, { files, context, blame: (message) => blame('context', message) }, signal)
   return faults.length > 0 ? { ok: false, faults } : { ok: true, input: createInput(question, files, dockerfile) }
@@ -72,29 +77,38 @@ function missingFiles({ spec, context, blame }: BuildQuestion, below: readonly T
   const place = context === '' ? '' : ` in "${context}"`
   const faults = spec.paths
     .filter((path) => path !== '' && !all.has(path))
+    .slice(0, mostComplaints)
     .map((path) => blame('paths', `no "${path}"${place} in this commit${suggestion(path, all)}`))
   if (spec.dockerfile_inline !== undefined || paths.has(dockerfile)) return faults
   return [...faults, blame('dockerfile', `no "${dockerfile}"${place} in this commit${suggestion(dockerfile, paths)}`)]
 }
 
-type Ignored = (path: string) => boolean
-type IgnorePlace = { readonly below: readonly TreeEntry[]; readonly dockerfile: string; readonly context: string }
+interface IgnorePlace {
+  readonly below: readonly TreeEntry[]
+  /** What would be sent. */
+  readonly named: readonly TreeEntry[]
+  readonly dockerfile: string
+  readonly context: string
+}
 
 /** As BuildKit does: `<Dockerfile>.dockerignore` comes before the context's `.dockerignore`. */
-async function readIgnored(tree: Tree, place: IgnorePlace, signal?: AbortSignal): Promise<Ignored | ManifestFault> {
-  const { below, dockerfile, context } = place
+async function readIgnored(
+  tree: Tree,
+  place: IgnorePlace,
+  signal?: AbortSignal,
+): Promise<ReadonlySet<string> | ManifestFault> {
+  const { below, named, dockerfile, context } = place
   const names = [`${dockerfile}.dockerignore`, '.dockerignore']
   const entry = names.flatMap(
     (name) => below.find(({ path, mode }) => path === name && mode.startsWith('100')) ?? [],
   )[0]
-  if (entry === undefined) return () => false
+  if (entry === undefined) return new Set()
   const file = context === '' ? entry.path : `${context}/${entry.path}`
-  const fault = (line: number, message: string) => ({ file, line, column: 1, at: '', message })
+  const fault = (line: number, message: string) => ({ ...faultOfFile(file, message), line })
   if (entry.size > 64 * 1024) return fault(1, `${entry.size} bytes of patterns: at most 65536`)
-  const chunks: Buffer[] = []
-  for await (const body of tree.read([entry.oid], signal)) chunks.push(body)
+  const text = (await readBlob(tree, entry, signal)).toString('utf8')
   try {
-    return readDockerignore(Buffer.concat(chunks).toString('utf8'))
+    return new Set(named.map(({ path }) => path).filter(readDockerignore(text)))
   } catch (error) {
     if (error instanceof BadPattern) return fault(error.line, error.message)
     throw error

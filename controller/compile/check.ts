@@ -13,12 +13,12 @@ export type Checked<T> =
 export function check<S extends z.ZodType>(manifest: Manifest, schema: S): Checked<z.output<S>> {
   const parsed = schema.safeParse(manifest.value, { error: words, reportInput: true })
   if (parsed.success) return { ok: true, value: parsed.data, faults: [] }
-  const complaints = parsed.error.issues.slice(0, most).flatMap((issue) => complain(issue, []))
+  const complaints = parsed.error.issues.slice(0, mostComplaints).flatMap((issue) => complain(issue, []))
   return { ok: false, faults: complaints.map(({ path, message, on }) => manifest.fault(path, message, on)) }
 }
 
 /** More than anybody is told, and few enough to look for the nearest name of each. */
-const most = 200
+export const mostComplaints = 200
 
 type Complaint = { readonly path: Path; readonly message: string; readonly on: 'key' | 'value' }
 
@@ -26,7 +26,7 @@ function complain(issue: z.core.$ZodIssue, above: Path): readonly Complaint[] {
   const path = [...above, ...issue.path.map(step)]
   if (issue.code === 'unrecognized_keys')
     return issue.keys
-      .slice(0, most)
+      .slice(0, mostComplaints)
       .map((key) => ({ path: [...path, key], message: unknownKey(key, issue.message, path), on: 'key' }))
   if (issue.code === 'invalid_union') return complainOfUnion(issue, path)
   if (issue.code === 'invalid_key') return [{ path, message: issue.issues[0]?.message ?? issue.message, on: 'key' }]

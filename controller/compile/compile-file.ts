@@ -3,7 +3,7 @@ import { ServerFile } from '#manifests/server.ts'
 import type { ManifestFault, Server, Tree, TreeEntry } from '../desired.ts'
 import { readBuildInput } from './build-input.ts'
 import { check } from './check.ts'
-import { join, type Manifest, type Path } from './manifest.ts'
+import { faultOfFile, join, type Manifest, type Path } from './manifest.ts'
 import { createServer, defaultPrefix } from './server.ts'
 import { faultsOfServer, salvage } from './server-faults.ts'
 import { type ReadOptions, readYaml } from './yaml.ts'
@@ -39,8 +39,8 @@ export async function compileServerFile(source: ServerSource, signal?: AbortSign
   const { name, entry, body } = source
   const { manifest, faults } = readYaml(entry.path, body, options)
   if (manifest === undefined) {
-    const fault = (_: Path, message: string) => ({ file: entry.path, line: 1, column: 1, at: '', message })
-    return { name, prefix: name, explicit: false, fault, faults }
+    const fault = (_: Path, message: string) => faultOfFile(entry.path, message)
+    return { name, prefix: defaultPrefix(name), explicit: false, fault, faults }
   }
   const checked = check(manifest, ServerFile)
   const file = salvage(manifest.value)

@@ -5,8 +5,8 @@ import { type CompiledGateway, compileGateway, usualSettings } from './gateway.t
 import { gatewayFile, type Layout, layOut, lockFile, permissionsFile } from './layout.ts'
 import { type CompiledLock, compileLock, readLock } from './lock.ts'
 import { join, type Path } from './manifest.ts'
-import { type CompiledPermissions, compilePermissions } from './permissions.ts'
-import { readAhead } from './read-ahead.ts'
+import { type CompiledPermissions, compilePermissions, readingPermissions } from './permissions.ts'
+import { readAhead, readBlob } from './read-ahead.ts'
 import { createOutside, isLoopback } from './server.ts'
 import { readYaml } from './yaml.ts'
 
@@ -53,12 +53,6 @@ export async function compile(given: Tree, signal?: AbortSignal): Promise<Compil
   }
 }
 
-async function readBlob(tree: Tree, entry: TreeEntry, signal?: AbortSignal): Promise<Buffer> {
-  const chunks: Buffer[] = []
-  for await (const body of tree.read([entry.oid], signal)) chunks.push(body)
-  return Buffer.concat(chunks)
-}
-
 async function readGateway(
   tree: Tree,
   { entries, layout: { gateway } }: { entries: readonly TreeEntry[]; layout: Layout },
@@ -93,10 +87,8 @@ export async function readPermissions(tree: Tree, layout: Layout, signal?: Abort
   const known = new Set(layout.named.keys())
   const nothing = { known, warn: (_: Path, message: string) => message }
   if (layout.permissions === undefined) return { ...nothing, faults: [] }
-  const { manifest, faults } = readYaml(permissionsFile, await readBlob(tree, layout.permissions, signal), {
-    verbatim: (path) => path[0] === 'agents' && path[2] === 'servers' && path.length === 4,
-    dollars: () => false,
-  })
+  const body = await readBlob(tree, layout.permissions, signal)
+  const { manifest, faults } = readYaml(permissionsFile, body, readingPermissions)
   if (manifest === undefined) return { ...nothing, faults }
   const compiled = compilePermissions(manifest, layout.named)
   const warn = (path: Path, message: string) => describeFault(manifest.fault(path, message))

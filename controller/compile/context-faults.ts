@@ -1,6 +1,7 @@
 import { posix } from 'node:path'
 import { printFile } from '#manifests/text.ts'
 import type { ManifestFault, Tree, TreeEntry } from '../desired.ts'
+import { faultOfFile } from './manifest.ts'
 
 export interface Context {
   /** What is sent, with paths from the context. */
@@ -15,6 +16,8 @@ const mostFiles = 10_000
 const largestFile = 64 * mebi
 const largestContext = 256 * mebi
 const mostFaults = 20
+/** Bytes that a path may have on Linux. */
+const longestTarget = 4096
 
 /** What cannot be sent to a builder: submodules, LFS pointers, symlinks that lead out, and too much of anything. */
 export async function faultsOfContext(
@@ -45,13 +48,14 @@ function wrongEntry({ path, mode, size }: TreeEntry, context: Context): readonly
   if (mode === '160000')
     return [fileFault(context, path, 'a submodule cannot be built from: its files are not in this repository')]
   if (/[\n\r\0]/.test(path)) return [fileFault(context, path, 'a line break cannot be part of a file’s name')]
+  if (mode === '120000' && size > longestTarget)
+    return [fileFault(context, path, `a symlink of ${size} bytes: no path has more than ${longestTarget}`)]
   if (size > largestFile) return [fileFault(context, path, `${mebibytes(size)} to build from: at most 64 MiB a file`)]
   return []
 }
 
 function fileFault({ context }: Context, path: string, message: string): ManifestFault {
-  const file = printFile(context === '' ? path : `${context}/${path}`)
-  return { file, line: 1, column: 1, at: '', message }
+  return faultOfFile(printFile(context === '' ? path : `${context}/${path}`), message)
 }
 
 async function faultsOfBodies(tree: Tree, context: Context, signal?: AbortSignal): Promise<readonly ManifestFault[]> {
@@ -71,7 +75,7 @@ async function faultsOfBodies(tree: Tree, context: Context, signal?: AbortSignal
 
 /** A pointer holds a version, a hash and a size, and is by its specification smaller than 1024 bytes. */
 export function isSuspect({ mode, size }: TreeEntry): boolean {
-  return mode === '120000' ? size <= largestFile : mode !== '160000' && size >= 100 && size < 1024
+  return mode === '120000' ? size <= longestTarget : mode !== '160000' && size >= 100 && size < 1024
 }
 
 function wrongBody({ path, mode }: TreeEntry, body: Buffer): string | undefined {

@@ -25,23 +25,26 @@ export class BadPattern extends Error {
 }
 
 const mostRules = 500
+/** For all paths together. */
+const mostSteps = 10_000_000
 
 /**
  * Reads a `.dockerignore` and gives the question whether a path is left out, with Docker's semantics: patterns are
  * anchored, match what lies below them too, and the last one that matches decides. Matching takes time in proportion to
- * pattern and path, whatever they are. Throws `BadPattern`.
+ * pattern and path, whatever they are, and in all has an end. Both throw `BadPattern`.
  */
 export function readDockerignore(text: string): (path: string) => boolean {
   const lines = text.replace(/^\ufeff/, '').split(/\r?\n/)
   const rules = lines.flatMap((line, index) => readRule(line, index + 1))
   if (rules.length > mostRules) throw new BadPattern(1, `more than ${mostRules} patterns`)
   const known = new Map<string, readonly boolean[]>()
+  const effort = { left: mostSteps }
   const matches = (path: string): readonly boolean[] => {
     const before = known.get(path)
     if (before !== undefined) return before
     const slash = path.lastIndexOf('/')
     const above = slash < 0 ? [] : matches(path.slice(0, slash))
-    const all = rules.map(({ parts }, index) => above[index] === true || matchesWhole(parts, path))
+    const all = rules.map(({ parts }, index) => above[index] === true || matchesWhole(parts, path, effort))
     known.set(path, all)
     return all
   }
@@ -103,10 +106,14 @@ function readClass(pattern: string, at: number, line: number): { readonly part: 
 }
 
 /** Walks all ways through the parts at once: a set of positions, where `open` ones are inside a `**` that awaits its slash. */
-function matchesWhole(parts: readonly Part[], path: string): boolean {
+function matchesWhole(parts: readonly Part[], path: string, effort: { left: number }): boolean {
   let here = reach(parts, new Set([0]))
   const open = inside(parts, here)
   for (const char of path) {
+    if (here.size + open.size === 0) return false
+    if (here.size === 0 && char !== '/') continue
+    effort.left -= here.size + open.size
+    if (effort.left < 0) throw new BadPattern(1, 'matching takes too long: write fewer patterns, with fewer "*"')
     const next = new Set<number>()
     for (const at of here) advance(parts, at, { char, next })
     if (char === '/') for (const at of open) next.add(at + 1)
@@ -129,7 +136,7 @@ function reach(parts: readonly Part[], from: ReadonlySet<number>): Set<number> {
   for (const start of from) {
     let at = start
     all.add(at)
-    while (parts[at] !== undefined && parts[at]?.kind !== 'char') all.add(++at)
+    while (parts[at] !== undefined && parts[at]?.kind !== 'char' && !all.has(at + 1)) all.add(++at)
   }
   return all
 }

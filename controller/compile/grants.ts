@@ -4,13 +4,12 @@ import type { Manifest, Path } from './manifest.ts'
 import { suggestion } from './nearest.ts'
 
 /** Faults of an agent's `servers` that only the whole commit shows: unknown servers, and one named twice. */
-export function faultsOfGrants(
+export function* faultsOfGrants(
   manifest: Manifest,
   path: Path,
   entries: readonly unknown[],
   known: ReadonlySet<string>,
-) {
-  const faults: ManifestFault[] = []
+): Generator<ManifestFault, void> {
   const seen = new Set<string>()
   const everything = entries.includes('*')
   for (const [index, raw] of entries.entries()) {
@@ -18,10 +17,9 @@ export function faultsOfGrants(
     if (entry === undefined) continue
     const wrong = wrongEntry(entry, { seen, known, everything })
     const at = entry.all ? [...path, index] : [...path, index, entry.server]
-    if (wrong !== undefined) faults.push(manifest.fault(at, wrong, entry.all ? 'value' : 'key'))
+    if (wrong !== undefined) yield manifest.fault(at, wrong, entry.all ? 'value' : 'key')
     seen.add(entry.server)
   }
-  return faults
 }
 
 interface Beside {

@@ -1,6 +1,7 @@
 import { wrongServerName } from '#manifests/name.ts'
 import { printFile, quote } from '#manifests/text.ts'
 import type { ManifestFault, TreeEntry } from '../desired.ts'
+import { faultOfFile } from './manifest.ts'
 import { suggestion } from './nearest.ts'
 
 /** The YAML files of a commit that say something, by what they say. */
@@ -31,27 +32,23 @@ export function layOut(entries: readonly TreeEntry[]): Layout {
   const wrong = new Map(
     yaml.flatMap((entry) => wrongFile(entry, twins).map((message) => [entry.path, message] as const)),
   )
-  const readable = (path: string) => (wrong.has(path) ? undefined : yaml.find((entry) => entry.path === path))
+  const right = new Map(yaml.flatMap((entry) => (wrong.has(entry.path) ? [] : [[entry.path, entry] as const])))
   const named = new Map(yaml.flatMap(({ path }) => serverName(path).map((name) => [name, path] as const)))
   const servers = [...named].flatMap(([name, path]) => {
-    const entry = readable(path)
+    const entry = right.get(path)
     return entry === undefined ? [] : [[name, entry] as const]
   })
-  const permissions = readable(permissionsFile)
-  const gateway = readable(gatewayFile)
-  const lock = readable(lockFile)
+  const permissions = right.get(permissionsFile)
+  const gateway = right.get(gatewayFile)
+  const lock = right.get(lockFile)
   return {
     servers: new Map(servers),
     named,
-    faults: [...[...wrong].map(([path, message]) => ofFile(path, message)), ...missing(yaml)],
+    faults: [...[...wrong].map(([path, message]) => faultOfFile(printFile(path), message)), ...missing(yaml)],
     ...(permissions && { permissions }),
     ...(gateway && { gateway }),
     ...(lock && { lock }),
   }
-}
-
-function ofFile(path: string, message: string): ManifestFault {
-  return { file: printFile(path), line: 1, column: 1, at: '', message }
 }
 
 function isOfManifests({ path, mode }: TreeEntry): boolean {
@@ -97,5 +94,5 @@ function wrongName(path: string): readonly string[] | undefined {
 function missing(yaml: readonly TreeEntry[]): readonly ManifestFault[] {
   if (yaml.some(({ path }) => /^manifests(?:\/permissions\.ya?ml)?$/i.test(path))) return []
   const where = yaml.length === 0 ? ': is GATEWAY_PATH the folder that holds manifests/?' : ''
-  return [ofFile(permissionsFile, `required: the agents and what they may use ("agents: {}" for none)${where}`)]
+  return [faultOfFile(permissionsFile, `required: the agents and what they may use ("agents: {}" for none)${where}`)]
 }

@@ -3,7 +3,7 @@ import { type LockedTool, LockFile } from '#manifests/lock.ts'
 import { indexNames, mentionsOf, type NameIndex, referencesOf } from '#manifests/mention.ts'
 import { suspicionsOf } from '#manifests/suspect.ts'
 import type { ManifestFault, Reviewed } from '../desired.ts'
-import { check } from './check.ts'
+import { check, mostComplaints } from './check.ts'
 import type { Manifest } from './manifest.ts'
 import { suggestion } from './nearest.ts'
 import { type ReadOptions, readYaml } from './yaml.ts'
@@ -23,7 +23,6 @@ export interface CompiledLock {
 
 /** Of a tool, everything but our own keys is its server's words. */
 const options: ReadOptions = {
-  verbatim: () => false,
   dollars: (path) => path.length > 2,
   names: (path) => path.length !== 1 && path.length !== 3,
 }
@@ -48,10 +47,13 @@ export function compileLock({ manifest, lock, faults }: ReadLock, prefixes: Read
       tools: new Set(Object.keys(tools)),
     })),
   )
-  const wrong = servers.flatMap(([server, tools]) => [
-    ...(prefixes.has(server) ? [] : [unknown(manifest, server, prefixes)]),
-    ...Object.entries(tools).flatMap(([name, tool]) => faultsOfTool(manifest, { server, name, tool, index })),
-  ])
+  const strangers = servers.map(([server]) => server).filter((server) => !prefixes.has(server))
+  const wrong = [
+    ...strangers.slice(0, mostComplaints).map((server) => unknown(manifest, server, prefixes)),
+    ...servers.flatMap(([server, tools]) =>
+      Object.entries(tools).flatMap(([name, tool]) => faultsOfTool(manifest, { server, name, tool, index })),
+    ),
+  ]
   const locked = servers.map(([server, tools]) => [server, definitionsOf(tools)] as const)
   return { locked: new Map(locked), faults: wrong }
 }

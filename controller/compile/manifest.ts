@@ -25,6 +25,11 @@ export function printPath(path: Path): string {
     .join('')
 }
 
+/** A fault of a whole file. */
+export function faultOfFile(file: string, message: string): ManifestFault {
+  return { file, line: 1, column: 1, at: '', message }
+}
+
 /** Faults of reading a file and of what it says; where both speak of one place, the first said all. */
 export function join(reading: readonly ManifestFault[], meaning: readonly ManifestFault[]): readonly ManifestFault[] {
   const said = new Set(reading.map(({ at }) => at))

@@ -4,6 +4,7 @@ export function nearest(word: string, candidates: Iterable<string>): string | un
   const all = [...candidates].slice(0, 1_000).map((candidate) => ({ candidate, known: candidate.toLowerCase() }))
   const limit = Math.min(3, Math.max(1, Math.floor(word.length / 3)))
   const near = all
+    .filter(({ known }) => Math.abs(known.length - written.length) <= limit)
     .map(({ candidate, known }) => ({ candidate, far: farness(written, known) }))
     .filter(({ far }) => far <= limit)
     .sort((a, b) => a.far - b.far || (a.candidate < b.candidate ? -1 : 1))

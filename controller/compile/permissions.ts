@@ -1,10 +1,11 @@
 import { z } from 'zod'
 import { PermissionsFile } from '#manifests/permissions.ts'
 import type { Agent, ManifestFault } from '../desired.ts'
-import { check } from './check.ts'
+import { check, mostComplaints } from './check.ts'
 import { expand, faultsOfGrants } from './grants.ts'
 import type { Manifest } from './manifest.ts'
 import { faultsOfHashes, placedHashes } from './token-hash.ts'
+import type { ReadOptions } from './yaml.ts'
 
 export interface Access {
   readonly agents: Readonly<Record<string, Agent>>
@@ -35,6 +36,11 @@ const Draft = z
   })
   .catch({ agents: {}, servers: {} })
 
+/** A tool's name is what stands there, be it a number. */
+export const readingPermissions: ReadOptions = {
+  verbatim: (path) => path[0] === 'agents' && path[2] === 'servers' && path.length === 4,
+}
+
 /** Who may call what. `files` are the servers' files, by name. */
 export function compilePermissions(manifest: Manifest, files: ReadonlyMap<string, string>): CompiledPermissions {
   const checked = check(manifest, PermissionsFile)
@@ -44,7 +50,10 @@ export function compilePermissions(manifest: Manifest, files: ReadonlyMap<string
   const faults = [
     ...checked.faults,
     ...Object.keys(draft.servers).flatMap((name) => defined(manifest, name, files.get(name))),
-    ...agents.flatMap(([name, { servers }]) => faultsOfGrants(manifest, ['agents', name, 'servers'], servers, known)),
+    ...agents
+      .values()
+      .flatMap(([name, { servers }]) => faultsOfGrants(manifest, ['agents', name, 'servers'], servers, known))
+      .take(mostComplaints),
     ...faultsOfHashes(
       manifest,
       agents.flatMap(([name, agent]) => placedHashes(name, ['agents', name, 'token_hash'], agent.token_hash)),

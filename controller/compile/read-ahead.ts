@@ -24,6 +24,11 @@ export async function readAhead(tree: Tree, entries: readonly TreeEntry[], signa
   }
 }
 
+/** All of one file. */
+export async function readBlob(tree: Tree, { oid }: TreeEntry, signal?: AbortSignal): Promise<Buffer> {
+  return Buffer.concat(await Array.fromAsync(tree.read([oid], signal)))
+}
+
 async function* fromMemory(oids: readonly string[], bodies: ReadonlyMap<string, Buffer>): AsyncGenerator<Buffer> {
   for (const oid of oids) yield bodies.get(oid) ?? Buffer.alloc(0)
 }

@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises'
 import { type Compiled, describeFault, type ManifestFault } from '../desired.ts'
 import { openFolder } from '../source/folder.ts'
 import { compile } from './compile.ts'
+import { faultOfFile } from './manifest.ts'
 
 /** What `gateway validate` found, as lines for people and as fields for programs. */
 export interface Validation {
@@ -18,10 +19,7 @@ export async function validate(folder: string, signal?: AbortSignal): Promise<Va
   const there = await stat(folder).catch(() => undefined)
   if (there?.isDirectory()) return summarise(await compile(await openFolder(folder, signal), signal))
   const what = there === undefined ? 'there is no such folder' : 'this is no folder'
-  return failed(
-    [{ file: folder, line: 1, column: 1, at: '', message: `${what}: name the one that holds manifests/` }],
-    [],
-  )
+  return failed([faultOfFile(folder, `${what}: name the one that holds manifests/`)], [])
 }
 
 function summarise(compiled: Compiled): Validation {

@@ -4,6 +4,7 @@ import {
   isMap,
   isScalar,
   isSeq,
+  Lexer,
   LineCounter,
   type ParsedNode,
   parseDocument,
@@ -12,7 +13,7 @@ import {
 import { quote } from '#manifests/text.ts'
 import type { ManifestFault } from '../desired.ts'
 import { decode } from './encoding.ts'
-import { type Manifest, type Path, printPath, type Step } from './manifest.ts'
+import { faultOfFile, type Manifest, type Path, printPath, type Step } from './manifest.ts'
 
 export interface Reading {
   /** Absent after a syntax error, which hides all else in the file. */
@@ -20,31 +21,30 @@ export interface Reading {
   readonly faults: readonly ManifestFault[]
 }
 
+/** What of a file is read otherwise than the rest; each default none. */
 export interface ReadOptions {
   /** Paths whose numbers and truth values are kept as they are written. */
-  readonly verbatim: (path: Path) => boolean
+  readonly verbatim?: (path: Path) => boolean
   /** Paths whose text may hold `${…}`, which means something to another program. */
-  readonly dollars: (path: Path) => boolean
-  /** Paths whose last step may be any text, because it was not chosen by who wrote the file; default none. */
+  readonly dollars?: (path: Path) => boolean
+  /** Paths whose last step may be any text, because it was not chosen by who wrote the file. */
   readonly names?: (path: Path) => boolean
 }
 
 const deepest = 64
 const mostValues = 50_000
 const mostAliased = 10_000
+/** Of the lexer, which gives eight for a line of a mapping; a parser would take them one by one, whatever they are. */
+const mostTokens = 8 * mostValues
 const coreTags = /^tag:yaml\.org,2002:(?:map|seq|str|int|float|bool|null)$/
 
 /** Parses one YAML 1.2 document. Never throws for what is in it. */
 export function readYaml(file: string, body: Buffer, options: ReadOptions): Reading {
   const decoded = decode(file, body)
   if (!decoded.ok) return { faults: [decoded.fault] }
+  if (hasManyTokens(decoded.text)) return { faults: [faultOfFile(file, `more than ${mostTokens} words and signs`)] }
   const lines = new LineCounter()
-  const document = parseDocument(decoded.text, {
-    lineCounter: lines,
-    schema: 'core',
-    uniqueKeys: false,
-    prettyErrors: false,
-  })
+  const document = parse(decoded.text, lines)
   const place = (offset: number) => {
     const { line, col } = lines.linePos(offset)
     return { file, line: Math.max(line, 1), column: Math.max(col, 1) }
@@ -61,6 +61,21 @@ export function readYaml(file: string, body: Buffer, options: ReadOptions): Read
     message,
   })
   return { manifest: { file, value: value ?? {}, fault }, faults }
+}
+
+function hasManyTokens(text: string): boolean {
+  return new Lexer().lex(text).drop(mostTokens).next().done !== true
+}
+
+/** Nobody reads the stacks of its errors, and to make them takes most of the time where there are many. */
+function parse(text: string, lineCounter: LineCounter) {
+  const usual = Error.stackTraceLimit
+  Error.stackTraceLimit = 0
+  try {
+    return parseDocument(text, { lineCounter, schema: 'core', uniqueKeys: false, prettyErrors: false })
+  } finally {
+    Error.stackTraceLimit = usual
+  }
 }
 
 /** Where the parser has had enough depends on how deep it was called, and must not differ between a check and a commit. */
@@ -121,11 +136,11 @@ class Walk {
     const { value, source } = node
     if (typeof value === 'string') {
       if (value.includes('\0')) this.#note(node, path, 'a NUL cannot be part of a value')
-      if (value.includes('${') && !this.#options.dollars(path))
+      if (value.includes('${') && this.#options.dollars?.(path) !== true)
         this.#note(node, path, '"${…}" is not filled in here: write the value, or name a secret under "secrets"')
       return value
     }
-    return value !== null && this.#options.verbatim(path) ? source : value
+    return value !== null && this.#options.verbatim?.(path) === true ? source : value
   }
 
   #mapping(node: YAMLMap.Parsed, path: Path, aliased: boolean): unknown {
@@ -133,7 +148,7 @@ class Walk {
     for (const { key, value } of node.items) {
       const name = keyText(key)
       const inner = [...path, name ?? '?']
-      const isFree = this.#options.names?.(inner) ?? false
+      const isFree = this.#options.names?.(inner) === true
       const wrong = name === undefined ? 'a key is one word or text' : wrongKey(name, values, isFree)
       if (wrong !== undefined) this.#note(key, inner, wrong)
       if (wrong === undefined && name !== undefined) values.set(name, this.#plain(value, inner, aliased))

@@ -91,6 +91,11 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
       'manifests/servers/wiki.yaml:50000:5 env: more than 50000 values in a file',
     ],
     [
+      'more signs than anybody writes',
+      wiki(`env: [${','.repeat(400_000)}]\n`),
+      'manifests/servers/wiki.yaml:1:1 more than 400000 words and signs',
+    ],
+    [
       'an alias without an anchor',
       wiki('env: { A: *nobody }\n'),
       'manifests/servers/wiki.yaml:1:11 env.A: no anchor &nobody stands before this alias',
@@ -535,6 +540,11 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
       'manifests/servers/gateway.yaml:1:1 "gateway" is a part of the gateway itself, and no server’s name',
     ],
     [
+      'a name that every object has',
+      wiki('', { 'manifests/servers/constructor.yaml': url }),
+      'manifests/servers/constructor.yaml:1:1 "constructor" cannot be a server’s name',
+    ],
+    [
       'a symlink',
       wiki({ mode: '120000', body: '/etc/passwd' }),
       'manifests/servers/wiki.yaml:1:1 a symlink cannot be a manifest: put the file itself here',
@@ -647,6 +657,19 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
       'an absolute symlink',
       wiki('', { 'servers/wiki/x': { mode: '120000', body: '/etc/passwd' } }),
       'servers/wiki/x:1:1 a symlink that leaves the build context, to "/etc/passwd"',
+    ],
+    [
+      'a symlink to more than a path',
+      wiki('', { 'servers/wiki/x': { mode: '120000', body: 'x/'.repeat(3_000) } }),
+      'servers/wiki/x:1:1 a symlink of 6000 bytes: no path has more than 4096',
+    ],
+    [
+      'patterns in .dockerignore that take very long',
+      wiki('', {
+        'servers/wiki/.dockerignore': `${'*a'.repeat(50)}\n`.repeat(500),
+        [`servers/wiki/${'a'.repeat(4_000)}`]: '',
+      }),
+      'servers/wiki/.dockerignore:1:1 matching takes too long: write fewer patterns, with fewer "*"',
     ],
     [
       'a file over 64 MiB',

@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { compile } from '../../controller/compile/compile.ts'
+import { compilePermissions } from '../../controller/compile/permissions.ts'
+import { readYaml } from '../../controller/compile/yaml.ts'
 import { describeFault } from '../../controller/desired.ts'
 import { agent, permissions, tokenHash, wiki } from '../support/manifest.ts'
 import { type TreeFile, treeOf } from '../support/tree.ts'
@@ -326,6 +328,13 @@ describe('a broken commit', () => {
     expect(lines.at(-1)).toBe(
       'manifests/servers/wiki.yaml:51:1 more than 50 faults in this file: the others are not told',
     )
+  })
+
+  test('of very many unknown servers looks no further than is told', () => {
+    const names = Array.from({ length: 1_000 }, (_, index) => `wiki-${index}`)
+    const body = Buffer.from(agent(`[${names}]`))
+    const { manifest } = readYaml('manifests/permissions.yaml', body, {})
+    expect(compilePermissions(manifest!, new Map([['wiki', '']])).faults).toHaveLength(200)
   })
 })
 
