@@ -4,9 +4,6 @@ import type { CommitStatus, PullStatus, Status } from '#manifests/status.ts'
 import type { LogQuestion } from './log-question.ts'
 import type { Word } from './narration.ts'
 
-/** Why a pass is wanted; goes into the log, never decides anything. */
-export type Poke = 'webhook' | 'cli'
-
 /** Somebody asked for what cannot be done; says what could be. */
 export class Refused extends Error {
   override readonly name = 'Refused'
@@ -27,7 +24,7 @@ export interface Controller {
   /** All metrics in Prometheus' text format. */
   metrics(): Promise<string>
   /** Asks for a pass; returns at once. Any number of pokes before the next pass are one. */
-  poke(why: Poke): void
+  poke(): void
   /** Asks for a pass and waits until the head of the branch has a final phase. Throws `SourceDown` while nobody can tell what that is. */
   reconcile(signal: AbortSignal): Promise<CommitStatus>
   /** What servers do and their builds say, from this moment on; undefined after each `beat` ms of silence. */

@@ -2,7 +2,7 @@ import type { Account } from '#manifests/account.ts'
 import type { ListedServer } from '#manifests/lock.ts'
 import type { CommitStatus, PullStatus, Status } from '#manifests/status.ts'
 import { account } from './account.ts'
-import { type Controller, type Poke, Refused } from './controller.ts'
+import { type Controller, Refused } from './controller.ts'
 import { liveReports } from './gate.ts'
 import { generationKey, HostDown } from './host.ts'
 import type { Journal } from './journal/journal.ts'
@@ -91,7 +91,7 @@ export class Steward implements Controller {
     return this.#rounds.meters.text(await this.status('public'), this.#rounds.publisher.heard)
   }
 
-  poke(_: Poke): void {
+  poke(): void {
     this.#rounds.ask()
   }
 

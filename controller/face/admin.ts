@@ -60,7 +60,7 @@ function addChanging(app: FastifyInstance, controller: Controller): void {
     if (wait > 0 && words)
       return reply.type('application/x-ndjson').send(Readable.from(narrated(controller, wordsOf, signal)))
     if (wait > 0) return controller.reconcile(signal)
-    controller.poke('cli')
+    controller.poke()
     return reply.code(202).send({ status: 'asked for' })
   })
   addRoute(app, 'POST', '/approve/:plan', (request) => {

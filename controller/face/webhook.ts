@@ -64,7 +64,7 @@ function take(controller: Controller, reception: Reception, { request, reply, bo
   const hint = hintOf(eventOf(request.headers), body, reception.branch)
   reception.count('taken')
   reception.hear(hint)
-  if (hint.about === 'branch') controller.poke('webhook')
+  if (hint.about === 'branch') controller.poke()
   return reply.code(202).send({ status: hint.about === 'nothing' ? `taken; nothing to do for ${hint.event}` : 'taken' })
 }
 

@@ -50,7 +50,7 @@ test('asks for a pass and waits for its outcome', async () => {
   const { controller, ask } = await open()
   controller.commits.push(commitStatus('c'.repeat(40), { phase: 'applying' }))
   const answer = ask('POST', '/reconcile')
-  await expect.poll(() => controller.pokes).toEqual(['cli'])
+  await expect.poll(() => controller.pokes).toBe(1)
   controller.commits[0] = commitStatus('c'.repeat(40))
   controller.announce()
   expect(await answer).toMatchObject({ code: 200, json: { phase: 'applied' } })
@@ -59,7 +59,7 @@ test('asks for a pass and waits for its outcome', async () => {
 test('asks for a pass without waiting', async () => {
   const { controller, ask } = await open()
   expect(await ask('POST', '/reconcile?wait=0')).toMatchObject({ code: 202 })
-  expect(controller.pokes).toEqual(['cli'])
+  expect(controller.pokes).toBe(1)
 })
 
 test('says so when the outcome takes longer than asked', async () => {

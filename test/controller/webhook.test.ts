@@ -41,7 +41,7 @@ describe('a webhook', () => {
   ])('is taken with a good %s, and asks for a pass', async (header, prefix) => {
     const { controller, post } = open([secret])
     expect((await post('{}', { [header]: prefix + sign('{}') })).statusCode).toBe(202)
-    expect(controller.pokes).toEqual(['webhook'])
+    expect(controller.pokes).toBe(1)
   })
 
   test.each([
@@ -60,7 +60,7 @@ describe('a webhook', () => {
   ])('is refused with %s', async (_name, headers) => {
     const { controller, post } = open([secret])
     expect((await post('{}', headers)).statusCode).toBe(401)
-    expect(controller.pokes).toEqual([])
+    expect(controller.pokes).toBe(0)
   })
 
   test('is taken with any of the secrets while they are rotated', async () => {
@@ -95,7 +95,7 @@ describe('a webhook', () => {
       throw new Error('the disk is full')
     }
     expect((await post('{}', { 'x-forgejo-signature': sign('{}') })).statusCode).toBe(202)
-    expect(controller.pokes).toEqual(['webhook'])
+    expect(controller.pokes).toBe(1)
   })
 
   test('of what cannot be read is about the branch, so that one look too many is made', async () => {
@@ -110,7 +110,7 @@ describe('a webhook', () => {
     const headers = { 'x-forgejo-signature': sign('{}'), 'x-forgejo-delivery': randomUUID() }
     expect((await post('{}', headers)).statusCode).toBe(202)
     expect((await post('{}', headers)).statusCode).toBe(200)
-    expect(controller.pokes).toHaveLength(1)
+    expect(controller.pokes).toBe(1)
     vi.setSystemTime(Date.now() + 25 * 3600 * 1000)
     expect((await post('{}', headers)).statusCode).toBe(202)
   })
@@ -128,7 +128,7 @@ describe('a webhook', () => {
     expect((await post(most, { 'x-forgejo-signature': sign(most) })).statusCode).toBe(202)
     const more = Buffer.alloc(most.length + 1, 'x')
     expect((await post(more, { 'x-forgejo-signature': sign(more) })).statusCode).toBe(413)
-    expect(controller.pokes).toHaveLength(1)
+    expect(controller.pokes).toBe(1)
   })
 
   test('is not heard for a minute from where many wrong ones came', async () => {
@@ -173,7 +173,7 @@ suite('deliveries captured from Forgejo', ['shared-data'], () => {
     if (name in refused) {
       expect(answer.status).toBe(401)
       expect(await answer.text()).toContain(refused[name])
-      expect(controller.pokes).toEqual([])
+      expect(controller.pokes).toBe(0)
       return
     }
     expect(answer.status).toBe(202)
@@ -182,7 +182,7 @@ suite('deliveries captured from Forgejo', ['shared-data'], () => {
     const isLabel = name.includes('label_updated')
     const about = pulls.test(name) && !isLabel ? 'pull' : isOther(name) ? 'nothing' : 'branch'
     expect(hint?.about).toBe(about)
-    expect(controller.pokes).toEqual(about === 'branch' ? ['webhook'] : [])
+    expect(controller.pokes).toBe(about === 'branch' ? 1 : 0)
     const payload = z
       .looseObject({ number: z.number().optional(), after: z.string().optional() })
       .parse(JSON.parse(`${body}`))

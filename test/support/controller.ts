@@ -1,13 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ListedServer } from '#manifests/lock.ts'
 import type { CommitStatus, PullStatus, ServerStatus, Status } from '#manifests/status.ts'
-import { type Controller, type Poke, Refused } from '../../controller/controller.ts'
+import { type Controller, Refused } from '../../controller/controller.ts'
 import { createNarration, type Narration } from '../../controller/narration.ts'
 import { createWire } from '../../controller/wire.ts'
 
 /** A controller without repository and host: what it tells is what a test puts into it. */
 export interface MemoryController extends Controller {
-  readonly pokes: Poke[]
+  /** How often a pass was asked for. */
+  pokes: number
   readonly downs: { readonly volumes: boolean }[]
   readonly wishes: string[]
   readonly narration: Narration
@@ -47,7 +48,7 @@ export function createMemoryController(): MemoryController {
   let waiting: (() => void)[] = []
   const wire = createWire<CommitStatus>()
   const controller: MemoryController = {
-    pokes: [],
+    pokes: 0,
     downs: [],
     wishes: [],
     narration: createNarration(),
@@ -76,9 +77,9 @@ export function createMemoryController(): MemoryController {
     history: (limit) => controller.commits.slice(0, limit),
     news: (beat, signal) => wire.listen(beat, signal),
     metrics: async () => '# nothing\n',
-    poke: (why) => void controller.pokes.push(why),
+    poke: () => void controller.pokes++,
     async reconcile(signal) {
-      controller.pokes.push('cli')
+      controller.pokes++
       while (!final.includes(controller.commits[0]?.phase ?? '')) await controller.changed(60_000, signal)
       return controller.commits[0]!
     },
