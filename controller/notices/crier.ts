@@ -1,15 +1,13 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Logger } from 'pino'
-import { z } from 'zod'
-import { NoticeKind } from '#manifests/gateway.ts'
 import type { Status } from '#manifests/status.ts'
 import type { Bell } from '../bell.ts'
 import type { Notifications } from '../desired.ts'
 import type { NoticeKeep } from '../journal/notices.ts'
 import { type Outbox, Unwelcome } from '../outbox.ts'
 import { type Channel, channels, channelsOf, letterOf } from './letter.ts'
-import type { Notice } from './notice.ts'
-import { tell } from './told.ts'
+import { Notice } from './notice.ts'
+import { type Telling, tell } from './told.ts'
 
 export interface CrierOptions {
   readonly journal: NoticeKeep
@@ -30,15 +28,6 @@ const interval = 5_000
 const rest = 500
 const hour = 3_600_000
 const answerWithin = 10_000
-
-const NoticeText = z.object({
-  kind: NoticeKind,
-  instance: z.string(),
-  subject: z.string(),
-  text: z.string(),
-  commit: z.string().optional(),
-  at: z.string(),
-})
 
 /** Tells people when something breaks, and when it is well again, as `notifications` of gateway.yaml says. Nothing waits for it. */
 export function openCrier(options: CrierOptions): AsyncDisposable {
@@ -64,7 +53,7 @@ export function kindOf(channel: Channel): string {
 
 async function cry(options: CrierOptions, signal: AbortSignal): Promise<void> {
   const { journal, bell, log } = options
-  let before = { told: journal.toldTroubles(), noted: new Map<string, number>() }
+  let before: Omit<Telling, 'notices'> = { told: journal.toldTroubles(), noted: new Map() }
   const times: number[] = []
   while (!signal.aborted) {
     await bell.next(interval, signal)
@@ -74,8 +63,9 @@ async function cry(options: CrierOptions, signal: AbortSignal): Promise<void> {
     if (notifications === undefined) continue
     try {
       const { notices, ...now } = tell(await options.status(), before, Date.now())
-      before = { told: now.told, noted: new Map(now.noted) }
+      // What cannot be remembered is told the next time.
       if (notices.length > 0) journal.rememberTold(now.told)
+      before = now
       for (const notice of notices) send(notice, { notifications, times, options })
     } catch (error) {
       log.error({ err: error }, 'nobody could be told')
@@ -104,7 +94,7 @@ async function carry(channel: Channel, body: string, options: CrierOptions, sign
   const notifications = options.notifications()
   if (notifications?.[channel] === undefined) return
   const secrets = await options.secrets()
-  const letter = letterOf(NoticeText.parse(JSON.parse(body)), channel, { notifications, secrets, page: options.page })
+  const letter = letterOf(Notice.parse(JSON.parse(body)), channel, { notifications, secrets, page: options.page })
   if (typeof letter === 'string') throw new Unwelcome(letter)
   const answer = await fetch(letter.url, {
     method: 'POST',

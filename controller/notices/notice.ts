@@ -1,4 +1,5 @@
-import type { NoticeKind } from '#manifests/gateway.ts'
+import { z } from 'zod'
+import { NoticeKind } from '#manifests/gateway.ts'
 import type { Status } from '#manifests/status.ts'
 
 /** Something that people should know of. */
@@ -12,16 +13,17 @@ export interface Trouble {
 }
 
 /** One message, as it is sent. */
-export interface Notice {
-  readonly kind: NoticeKind
-  readonly instance: string
-  readonly subject: string
-  readonly text: string
+export const Notice = z.object({
+  kind: NoticeKind,
+  instance: z.string(),
+  subject: z.string(),
+  text: z.string(),
   /** Head of the branch. */
-  readonly commit?: string
+  commit: z.string().optional(),
   /** ISO 8601. */
-  readonly at: string
-}
+  at: z.string(),
+})
+export type Notice = Readonly<z.infer<typeof Notice>>
 
 /** What passes by itself in most cases is not told at once, ms. */
 const brief = 60_000

@@ -1,6 +1,6 @@
 import type { NoticeKind } from '#manifests/gateway.ts'
 import type { Status } from '#manifests/status.ts'
-import { type Notice, type Trouble, troublesOf } from './notice.ts'
+import { type Notice, troublesOf } from './notice.ts'
 
 /** What people were told of and has not ended, by subject: the reason that was told. */
 export type Told = ReadonlyMap<string, { readonly kind: NoticeKind; readonly reason: string }>
@@ -33,10 +33,10 @@ export function tell(status: Status, before: Omit<Telling, 'notices'>, now: numb
   const told = new Map(before.told)
   for (const subject of over) told.delete(subject)
   for (const { subject, kind, reason } of due) told.set(subject, { kind, reason })
-  return { notices: [...due.map(noticeOf), ...over.map(recovery)], told, noted }
-
-  function noticeOf({ kind, subject, reason }: Trouble): Notice {
-    return notice(kind, subject, reason)
+  return {
+    notices: [...due.map(({ kind, subject, reason }) => notice(kind, subject, reason)), ...over.map(recovery)],
+    told,
+    noted,
   }
 
   function recovery(subject: string): Notice {

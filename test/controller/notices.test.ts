@@ -105,7 +105,11 @@ describe('a notice', () => {
     return { heard, url: `http://127.0.0.1:${portOf(server)}/hook` }
   }
 
-  async function cry(notifications: Notifications | undefined, secrets: Readonly<Record<string, string>> = {}) {
+  async function cry(
+    notifications: Notifications | undefined,
+    secrets: Readonly<Record<string, string>> = {},
+    rememberTold?: (told: Telling['told']) => void,
+  ) {
     const state = await mkdtemp(join(tmpdir(), 'crier-'))
     closing.push(() => rm(state, { recursive: true, force: true }))
     const journal = openJournal(state)
@@ -115,7 +119,8 @@ describe('a notice', () => {
     const log = pino({ level: 'silent' })
     const outbox = openOutbox(journal, log)
     const crier = openCrier({
-      ...{ journal, outbox, log, bell, page: 'http://page.example' },
+      ...{ outbox, log, bell, page: 'http://page.example' },
+      journal: { ...journal, ...(rememberTold && { rememberTold }) },
       status: async () => now,
       notifications: () => notifications,
       secrets: async () => new Map(Object.entries(secrets)),
@@ -166,6 +171,18 @@ describe('a notice', () => {
     await cry({ ...all, most: 1, webhook: { url } })
     await until('it is heard in the end', () => heard.length === 2)
     expect(new Set(heard.map(({ body }) => body)).size).toBe(1)
+  })
+
+  test('is told once it can be remembered', async () => {
+    const { heard, url } = await receiver()
+    const refusals = [new Error('disk full')]
+    const { become } = await cry({ ...all, webhook: { url } }, {}, () => {
+      const refusal = refusals.pop()
+      if (refusal !== undefined) throw refusal
+    })
+    await until('it was refused', () => refusals.length === 0)
+    become(stalled)
+    await until('both are heard', () => heard.length === 2)
   })
 
   test('names the key, and never the address, where it cannot be told', async () => {
