@@ -1,4 +1,4 @@
-import { type Care, careOf } from './signers.ts'
+import { careOf } from './signers.ts'
 
 /** A commit, and the paths that it itself changed: a merge only those where it is not what git makes of its parents. */
 export interface Change {
@@ -17,31 +17,24 @@ export interface Unsigned {
   readonly because: string
 }
 
-/** Whether a commit is signed for a kind of care. */
-export type Verdicts = (commit: string, care: Care) => Verdict
-
 /** The newest commit without the signature that it needs, for each of `paths` that has one. Pure. `changes` newest first. */
 export function unsignedIn(
   paths: readonly string[],
   changes: readonly Change[],
-  verdicts: Verdicts,
+  verdicts: (commit: string) => Verdict,
 ): ReadonlyMap<string, Change> {
   const wanted = new Set(paths)
   const found = new Map<string, Change>()
   for (const change of changes)
     for (const path of change.paths)
-      if (wanted.has(path) && !found.has(path) && verdicts(change.commit, careOf(path)) !== 'G') found.set(path, change)
+      if (wanted.has(path) && !found.has(path) && verdicts(change.commit) !== 'G') found.set(path, change)
   return found
 }
 
-/** Commits whose signature matters, by what for. */
-export function toVerify(paths: readonly string[], changes: readonly Change[]): ReadonlyMap<Care, readonly string[]> {
+/** Commits whose signature matters. Pure. */
+export function toVerify(paths: readonly string[], changes: readonly Change[]): readonly string[] {
   const wanted = new Set(paths)
-  const cares = (change: Change) => new Set(change.paths.filter((path) => wanted.has(path)).map(careOf))
-  const pairs = changes.flatMap((change) => [...cares(change)].map((care) => ({ care, commit: change.commit })))
-  return new Map(
-    [...Map.groupBy(pairs, ({ care }) => care)].map(([care, of]) => [care, of.map(({ commit }) => commit)]),
-  )
+  return changes.filter((change) => change.paths.some((path) => wanted.has(path))).map(({ commit }) => commit)
 }
 
 /** Why a path stays as it was, in words a person would say. */

@@ -33,13 +33,9 @@ export class Notary {
 
   /** Looks that there is all that it takes. Throws `SignersFault`. */
   async prepare(): Promise<void> {
-    await this.#signers()
+    await readSigners(this.#desk.path)
     this.#lacking ??= await this.#desk.lacking()
     if (this.#lacking !== '') throw new SignersFault(this.#lacking)
-  }
-
-  async #signers(): Promise<Signers> {
-    return readSigners(this.#desk.path)
   }
 
   /** Throws `SignersFault`. */
@@ -47,7 +43,7 @@ export class Notary {
     { head, base }: { readonly head: Tree; readonly base: string | undefined },
     signal?: AbortSignal,
   ): Promise<Vetted> {
-    const signers = await this.#signers()
+    const signers = await readSigners(this.#desk.path)
     const key = [base ?? '', signers.default.digest, signers.permissions.digest].join(' ')
     if (this.#last?.key === key && this.#last.head === head) return this.#last.vetted
     const vetted = await this.#look(signers, { head, base }, signal)
@@ -62,12 +58,12 @@ export class Notary {
   ): Promise<Vetted> {
     if (base === head.commit) return { tree: head, unsigned: [] }
     const { history, tree } = this.#desk
-    const known = base === undefined ? undefined : await this.#known(base)
+    const known = base === undefined ? undefined : await this.#known(base, signal)
     return vet({ history, signers, tree }, { head, base: known }, signal)
   }
 
   /** A mirror that was made anew may lack the base: then it is as if there were none. */
-  async #known(base: string): Promise<Tree | undefined> {
-    return (await this.#desk.history.knows(base)) ? this.#desk.tree(base) : undefined
+  async #known(base: string, signal?: AbortSignal): Promise<Tree | undefined> {
+    return (await this.#desk.history.knows(base, signal)) ? this.#desk.tree(base) : undefined
   }
 }

@@ -79,13 +79,13 @@ async function heldOf(papers: Papers, pair: Pair, signal?: AbortSignal): Promise
   const changes = await changesSince(papers, from.commit, head.commit, signal)
   if (changes === undefined)
     return paths.map((path) => ({ path, commit: head.commit, because: `${stays(path, pair)}: ${tooMany}` }))
-  const commits = toVerify(paths, changes).get(care) ?? []
+  const commits = toVerify(paths, changes)
   const verdicts = await papers.history.verdicts(commits, papers.signers[care], signal)
-  const found = unsignedIn(paths, changes, (commit) => verdicts.get(commit) ?? 'E')
-  return [...found].map(([path, change]) => ({
+  const verdictOn = (commit: string) => verdicts.get(commit) ?? 'E'
+  return [...unsignedIn(paths, changes, verdictOn)].map(([path, change]) => ({
     path,
     commit: change.commit,
-    because: `${stays(path, pair)}: ${wordsFor(path, change, verdicts.get(change.commit) ?? 'E')}`,
+    because: `${stays(path, pair)}: ${wordsFor(path, change, verdictOn(change.commit))}`,
   }))
 }
 
