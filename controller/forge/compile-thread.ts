@@ -18,7 +18,7 @@ const { signal } = ending
 const bare = createBareGit(place)
 const git: Git = (args, run) => bare(args, { ...run, signal })
 const mirror = new Mirror(folder, git)
-const tree = (commit: string) => openBareTree(place, commit, commit)
+const tree = (commit: string) => openBareTree(place, commit)
 // Its files lie with the heads, and go with them: the controller's own history has others.
 const history = new History({ folder, home: folder, git, below: path })
 const notary = signers === undefined ? undefined : new Notary({ path: signers, history, tree, lacking: async () => '' })

@@ -8,9 +8,9 @@ import { type Git, Mirror } from './mirror.ts'
 /** Bytes that a listing may have: a few trees that name each other can list more files than any memory holds. */
 const listingLimit = 64 * 2 ** 20
 
-/** What is read of a bare repository that strangers may have written to. */
+/** What is read of a repository, whoever may have written to it. */
 export interface BareTree {
-  /** The bare repository. */
+  /** The bare repository, or the `.git` of another. */
   readonly folder: string
   /** Folder of the tree that is read, `` for its root. */
   readonly path: string
@@ -50,10 +50,10 @@ export function failureOf(error: unknown) {
   return { code, stdout, isKilled: 'killed' in error && error.killed === true }
 }
 
-/** A tree or a commit by its hash; `commit` is what it is to be called. */
-export async function openBareTree(options: BareTree, oid: string, commit: string): Promise<Tree> {
+/** A commit, by its hash. */
+export async function openBareTree(options: BareTree, commit: string): Promise<Tree> {
   const { folder, path, inherited } = options
-  const files = await new Mirror(folder, createBareGit(options)).list(oid, path)
+  const files = await new Mirror(folder, createBareGit(options)).list(commit, path)
   const env = { ...gitEnvironment('/nonexistent', inherited), GIT_DIR: folder }
   return { commit, list: async () => files, read: (oids, signal) => readBlobs(oids, env, signal) }
 }

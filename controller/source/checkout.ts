@@ -1,11 +1,10 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import type { Tree } from '../desired.ts'
-import { readBlobs } from './git-blobs.ts'
+import { createBareGit, openBareTree } from './bare-tree.ts'
 import { gitEnvironment, type Inherited } from './git-environment.ts'
-import { type Git, Mirror } from './mirror.ts'
+import { Mirror } from './mirror.ts'
 
-const listingLimit = 64 * 2 ** 20
 /** ms */
 const quick = 10_000
 
@@ -14,14 +13,9 @@ const quick = 10_000
  * says where there is no such repository or revision.
  */
 export async function openCheckout(folder: string, revision: string, inherited: Inherited): Promise<Tree> {
-  const { ask, commitOf, directory, mirror, environment } = await openRepository(folder, inherited)
-  const commit = await commitOf(revision)
-  const prefix = (await ask('--show-prefix')).replace(/\/$/, '')
-  return {
-    commit,
-    list: () => mirror.list(commit, prefix),
-    read: (oids, signal) => readBlobs(oids, { ...environment, GIT_DIR: directory }, signal),
-  }
+  const { ask, commitOf, directory } = await openRepository(folder, inherited)
+  const path = (await ask('--show-prefix')).replace(/\/$/, '')
+  return openBareTree({ folder: directory, path, inherited }, await commitOf(revision))
 }
 
 /** Plans that commits of that repository approve, of those that `to` has and `from` lacks. Throws what git says. */
@@ -30,26 +24,15 @@ export async function approvedSince(
   { from, to }: { readonly from: string; readonly to: string },
   inherited: Inherited,
 ): Promise<readonly string[]> {
-  const { commitOf, mirror } = await openRepository(folder, inherited)
+  const { commitOf, directory } = await openRepository(folder, inherited)
+  const mirror = new Mirror(directory, createBareGit({ folder: directory, inherited }))
   return (await mirror.path(await commitOf(from), await commitOf(to))).approves
 }
 
 async function openRepository(folder: string, inherited: Inherited) {
-  const environment = gitEnvironment('/nonexistent', inherited)
-  const git: Git = async (args, { folder: repository, limit, signal }) => {
-    const env = repository === undefined ? environment : { ...environment, GIT_DIR: repository }
-    const options = {
-      cwd: folder,
-      env,
-      maxBuffer: listingLimit,
-      timeout: limit,
-      ...(signal === undefined ? {} : { signal }),
-    }
-    return (await promisify(execFile)('git', [...args], options)).stdout
-  }
+  const options = { cwd: folder, env: gitEnvironment('/nonexistent', inherited), timeout: quick }
   const ask = async (...args: readonly string[]) =>
-    (await git(['rev-parse', ...args], { limit: quick, signal: undefined })).replace(/\n$/, '')
-  const directory = await ask('--absolute-git-dir')
+    (await promisify(execFile)('git', ['rev-parse', ...args], options)).stdout.replace(/\n$/, '')
   const commitOf = (revision: string) => ask('--verify', '--end-of-options', `${revision}^{commit}`)
-  return { ask, commitOf, directory, mirror: new Mirror(directory, git), environment }
+  return { ask, commitOf, directory: await ask('--absolute-git-dir') }
 }
