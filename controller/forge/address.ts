@@ -51,16 +51,11 @@ function locateOnForge(repo: string, forgeUrl: string): string {
     case 'ssh':
       // ssh has a port of its own, and knows nothing of the path that a web server puts before the forge.
       if (repository.host.toLowerCase() !== forge.hostname.replace(/^\[|\]$/g, '')) break
-      return ownerAndName(sshPath(repository.url))
+      return ownerAndName(repository.path)
     default:
       repository satisfies never
   }
   throw new WrongValue(`GATEWAY_REPO is ${repository.label}, which does not lie below ${forgeUrl}`)
-}
-
-function sshPath(url: string): string {
-  if (url.startsWith('ssh://')) return new URL(url).pathname
-  return /^(?:[^@/:]+@)?(?:[^@/:]+|\[[0-9a-f:]+\]):(.+)$/i.exec(url)?.[1] ?? ''
 }
 
 function ownerAndName(path: string): string {

@@ -5,7 +5,7 @@ import { quoted, WrongValue } from '../config/variable.ts'
 /** Where a git repository is. `label` is how people are shown it. No part holds a credential. */
 export type Repository = { readonly url: string; readonly label: string } & (
   | { readonly kind: 'http'; readonly protocol: 'http' | 'https'; readonly origin: string }
-  | { readonly kind: 'ssh'; readonly host: string; readonly port: string }
+  | { readonly kind: 'ssh'; readonly host: string; readonly port: string; readonly path: string }
   | { readonly kind: 'folder' }
 )
 
@@ -21,7 +21,7 @@ export function readRepository(text: string): Repository {
   if (host === undefined || path === undefined) return folder(resolve(text))
   if (user === '' && /^[^/]*@/.test(path)) throw new WrongValue(credentials)
   if (host.startsWith('-') || user.startsWith('-')) throw new WrongValue(`found ${quoted(text)}, ${allowed}`)
-  return { kind: 'ssh', host: host.replace(/^\[|\]$/g, ''), port: '22', url: text, label: text }
+  return { kind: 'ssh', host: host.replace(/^\[|\]$/g, ''), port: '22', path, url: text, label: text }
 }
 
 function fromUrl(text: string): Repository {
@@ -43,7 +43,14 @@ function fromUrl(text: string): Repository {
     case 'ssh:':
       if (/^-|^%2d/i.test(url.hostname) || /^-|^%2d/i.test(url.username))
         throw new WrongValue(`found ${quoted(text)}, ${allowed}`)
-      return { kind: 'ssh', host: url.hostname.replace(/^\[|\]$/g, ''), port: url.port || '22', url: text, label: text }
+      return {
+        kind: 'ssh',
+        host: url.hostname.replace(/^\[|\]$/g, ''),
+        port: url.port || '22',
+        path: url.pathname,
+        url: text,
+        label: text,
+      }
     case 'file:':
       if (url.host !== '') throw new WrongValue(`found ${quoted(text)}, allowed is file:///<absolute path>`)
       return folder(fileURLToPath(url))
