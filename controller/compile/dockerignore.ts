@@ -110,10 +110,8 @@ function matchesWhole(parts: readonly Part[], path: string, effort: { left: numb
   let here = reach(parts, new Set([0]))
   const open = inside(parts, here)
   for (const char of path) {
-    if (here.size + open.size === 0) return false
     if (here.size === 0 && char !== '/') continue
-    effort.left -= here.size + open.size
-    if (effort.left < 0) throw new BadPattern(1, 'matching takes too long: write fewer patterns, with fewer "*"')
+    spend(effort, here.size + open.size)
     const next = new Set<number>()
     for (const at of here) advance(parts, at, { char, next })
     if (char === '/') for (const at of open) next.add(at + 1)
@@ -121,6 +119,11 @@ function matchesWhole(parts: readonly Part[], path: string, effort: { left: numb
     for (const at of inside(parts, here)) open.add(at)
   }
   return here.has(parts.length)
+}
+
+function spend(effort: { left: number }, steps: number): void {
+  effort.left -= steps
+  if (effort.left < 0) throw new BadPattern(1, 'matching takes too long: write fewer patterns, with fewer "*"')
 }
 
 function advance(parts: readonly Part[], at: number, to: { readonly char: string; readonly next: Set<number> }): void {

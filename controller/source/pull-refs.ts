@@ -2,6 +2,7 @@ import { mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createBareGit, failureOf, TreeTooLarge } from './bare-tree.ts'
 import type { Inherited } from './git-environment.ts'
+import { sweepLeftovers } from './leftovers.ts'
 import { type Git, MirrorBroken } from './mirror.ts'
 
 /** Heads of pull requests, beside the mirror and never in it: whoever may ask for a merge has written them. */
@@ -16,7 +17,7 @@ export interface PullRefs {
   /** The commit that git would make of both, or the paths that it cannot merge. Throws `PullFault`. */
   merge(base: string, head: string, signal: AbortSignal): Promise<Merged>
   /** Forgets all but these, with what only they needed. */
-  keep(numbers: ReadonlySet<number>): Promise<void>
+  keep(numbers: ReadonlySet<number>, signal: AbortSignal): Promise<void>
 }
 
 export type Merged = { readonly commit: string } | { readonly conflicts: readonly string[] }
@@ -67,13 +68,14 @@ export function createPullRefs(options: PullRefsOptions): PullRefs {
       }
     },
     merge: (base, head, signal) => mergeTrees(local, { base, head }, signal),
-    async keep(numbers) {
+    async keep(numbers, signal) {
+      await sweepLeftovers(folder)
       const names = await readdir(join(folder, 'refs', 'pulls')).catch(() => [])
       const gone = names.filter((name) => !numbers.has(Number(name)))
       if (gone.length === 0) return
       if (gone.length === names.length) return rm(folder, { recursive: true, force: true })
-      for (const name of gone) await local(['update-ref', '-d', ref(Number(name))], { limit: quick, signal: undefined })
-      await local(['gc', '--quiet', '--prune=now'], { limit: fetchLimit, signal: undefined })
+      for (const name of gone) await local(['update-ref', '-d', ref(Number(name))], { limit: quick, signal })
+      await local(['gc', '--quiet', '--prune=now'], { limit: fetchLimit, signal })
     },
   }
 }

@@ -137,6 +137,18 @@ describe('a pull request', () => {
     await until('it is forgotten', () => !existsSync(join(state, 'pulls.git')))
   })
 
+  test('is forgotten beside others, although a git that was killed left its lock', async () => {
+    const { state } = await desk.inspect()
+    const closed = await desk.propose({ 'README.md': 'words' })
+    const open = await desk.propose({ 'README.md': 'other words' })
+    for (const { head } of [closed, open]) await desk.judged(head)
+    const ref = ({ number }: typeof open) => join(state, 'pulls.git', 'refs', 'pulls', `${number}`)
+    await writeFile(`${ref(closed)}.lock`, '')
+    await stage.alice.ask('PATCH', `${stage.at}/pulls/${closed.number}`, { state: 'closed' }, 201)
+    await until('it is forgotten', () => !existsSync(ref(closed)))
+    expect(existsSync(ref(open))).toBe(true)
+  })
+
   test('keeps one comment, put right when somebody edits or deletes it', async () => {
     await desk.inspect()
     const { number } = await desk.propose({ 'README.md': 'words' })
