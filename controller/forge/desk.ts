@@ -58,11 +58,18 @@ export function openDesk(config: Charge, options: DeskOptions): Desk {
     if (forge !== undefined) outbox.send(forgeKinds.status, `${sha} ${context}`, JSON.stringify(rest))
   }
   if (forge !== undefined) employ(forge, outbox, page)
+  const tell = (status: CommitStatus) => {
+    try {
+      for (const said of newsOf(status, outbox)) post(status.commit, said)
+    } catch (error) {
+      log.error({ err: error, commit: status.commit }, 'not told: the outbox cannot be read')
+    }
+  }
   const listening = listen(rounds.news, ending.signal, (status) => {
     if (status.phase !== 'superseded') vigil?.found(status.commit)
-    for (const said of newsOf(status, outbox)) post(status.commit, said)
+    tell(status)
   })
-  for (const status of untold(journal, outbox)) for (const said of newsOf(status, outbox)) post(status.commit, said)
+  for (const status of untold(journal, outbox)) tell(status)
   const [last] = journal.history(1)
   if (last !== undefined) vigil?.found(last.commit)
   return {
@@ -77,7 +84,7 @@ export function openDesk(config: Charge, options: DeskOptions): Desk {
     async [Symbol.asyncDispose]() {
       ending.abort(new Error('the controller stops'))
       vigil?.[Symbol.dispose]()
-      await listening.catch((error: unknown) => log.error({ err: error }, 'the forge is told nothing more'))
+      await listening
       await forge?.[Symbol.asyncDispose]()
     },
   }
