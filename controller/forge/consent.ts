@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
 import { createBell } from '../bell.ts'
 import type { Consent } from '../consent.ts'
+import { messageOf } from '../troubles.ts'
 import type { Wire } from '../wire.ts'
 import type { Forge } from './client.ts'
 import { consentToAll, opinionOf, type Recorded } from './reviews.ts'
@@ -110,7 +111,7 @@ class Records implements Consents {
         return { kind: 'none' }
       return { kind: 'pull', ...opinionOf(pull, await forge.reviews(pull.number, limit)) }
     } catch (error) {
-      const because = error instanceof Error ? error.message : String(error)
+      const because = messageOf(error)
       if (!signal.aborted) log.warn({ commit, reason: because }, 'the forge does not say what others consent to')
       return { kind: 'unknown', because }
     }

@@ -4,6 +4,7 @@ import { createBell } from '../bell.ts'
 import type { Consent } from '../consent.ts'
 import type { Base } from '../ruling.ts'
 import { PullFault, type PullRefs } from '../source/pull-refs.ts'
+import { messageOf } from '../troubles.ts'
 import type { Wire } from '../wire.ts'
 import type { KnownTools } from './access.ts'
 import type { Pull } from './answers.ts'
@@ -136,7 +137,7 @@ class Inspector implements Pulls {
 
   #tell(error: unknown): void {
     const { log, onChange } = this.#options
-    const trouble = error === undefined ? undefined : error instanceof Error ? error.message : String(error)
+    const trouble = error === undefined ? undefined : messageOf(error)
     if (this.#ending.signal.aborted || trouble === this.#trouble) return
     this.#trouble = trouble
     if (trouble !== undefined) log.warn({ reason: trouble }, 'pull requests cannot be looked at')
@@ -151,7 +152,7 @@ class Inspector implements Pulls {
       this.#looked.delete(number)
       notes.forget(number)
     }
-    await refs.keep(numbers)
+    await refs.keep(numbers, signal)
     const isDue = Date.now() - this.#checked >= checkEvery
     if (isDue) this.#checked = Date.now()
     const failed: unknown[] = []

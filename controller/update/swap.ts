@@ -3,6 +3,7 @@ import type { Engine } from '../docker/engine.ts'
 import { imageTag } from '../docker/labels.ts'
 import { Described, DescribedImage, furtherNetworks, type NewImage, successorOf } from '../docker/likeness.ts'
 import { plainText } from '../docker/log.ts'
+import { messageOf } from '../troubles.ts'
 import { readRecord, type Swap, writeRecord } from './record.ts'
 
 /** Time for the next controller to be ready, ms. */
@@ -97,7 +98,7 @@ async function startNext({ engine, lacks }: Scene, { next }: Swap, signal: Abort
   try {
     await engine.startContainer(next, signal)
   } catch (error) {
-    return `it cannot be started: ${words(error)}`
+    return `it cannot be started: ${messageOf(error)}`
   }
   const until = Date.now() + readyWithin
   let last = 'it does not answer'
@@ -118,8 +119,4 @@ async function startNext({ engine, lacks }: Scene, { next }: Swap, signal: Abort
 async function lastWords(engine: Engine, id: string, signal: AbortSignal): Promise<string> {
   const lines = plainText(await engine.logs(id, 20, signal)).split('\n')
   return lines.findLast((line) => /^\S/.test(line)) ?? 'it says nothing'
-}
-
-function words(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }
