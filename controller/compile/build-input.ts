@@ -4,9 +4,11 @@ import { mostComplaints } from './check.ts'
 import { contentHash } from './content-hash.ts'
 import { faultsOfContext } from './context-faults.ts'
 import { BadPattern, readDockerignore } from './dockerignore.ts'
-import { faultOfFile } from './manifest.ts'
+import { foldersOf } from './layout.ts'
+import { faultOfFile, type Path } from './manifest.ts'
 import { suggestion } from './nearest.ts'
 import { readBlob } from './read-ahead.ts'
+import type { ReadOptions } from './yaml.ts'
 
 export interface BuildQuestion {
   readonly spec: BuildSpec
@@ -21,6 +23,12 @@ export interface BuildQuestion {
 export type BuildAnswer =
   | { readonly ok: true; readonly input: BuildInput }
   | { readonly ok: false; readonly faults: readonly ManifestFault[] }
+
+/** Of a file with a `build`: arguments are as they are written, and `${…}` in a Dockerfile is for Docker. */
+export const readingBuild = {
+  verbatim: (path: Path) => path.at(-3) === 'build' && path.at(-2) === 'args',
+  dollars: (path: Path) => path.at(-2) === 'build' && path.at(-1) === 'dockerfile_inline',
+} satisfies ReadOptions
 
 /** What an image is built from, out of a tree; reads only the ignore file, symlinks, and what may be an LFS pointer. */
 export async function readBuildInput(tree: Tree, question: BuildQuestion, signal?: AbortSignal): Promise<BuildAnswer> {
@@ -61,14 +69,7 @@ function noContext(context: string, entries: readonly TreeEntry[]): string {
 }
 
 function folders(entries: readonly TreeEntry[]): ReadonlySet<string> {
-  return new Set(
-    entries.flatMap(({ path }) =>
-      path
-        .split('/')
-        .slice(0, -1)
-        .map((_, index, all) => all.slice(0, index + 1).join('/')),
-    ),
-  )
+  return new Set(entries.flatMap(({ path }) => foldersOf(path)))
 }
 
 function missingFiles({ spec, context, blame }: BuildQuestion, below: readonly TreeEntry[], dockerfile: string) {

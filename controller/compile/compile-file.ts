@@ -1,7 +1,7 @@
 import { BuildSpec } from '#manifests/build.ts'
 import { ServerFile } from '#manifests/server.ts'
 import type { ManifestFault, Server, Tree, TreeEntry } from '../desired.ts'
-import { readBuildInput } from './build-input.ts'
+import { readBuildInput, readingBuild } from './build-input.ts'
 import { check } from './check.ts'
 import { faultOfFile, join, type Manifest, type Path } from './manifest.ts'
 import { createServer, defaultPrefix } from './server.ts'
@@ -29,9 +29,8 @@ export interface ServerSource {
 }
 
 const options: ReadOptions = {
-  verbatim: ([first, second, ...rest]) =>
-    (first === 'env' && rest.length === 0) || (first === 'build' && second === 'args' && rest.length === 1),
-  dollars: ([first, second]) => first === 'build' && second === 'dockerfile_inline',
+  ...readingBuild,
+  verbatim: (path) => (path[0] === 'env' && path.length === 2) || readingBuild.verbatim(path),
 }
 
 /** `manifests/servers/<name>.yaml`, with its build input read from the tree. */

@@ -1,9 +1,10 @@
 import { GatewayFile } from '#manifests/gateway.ts'
 import type { ImageSource, ManifestFault, NoticeAddress, Notifications, Settings, Tree, TreeEntry } from '../desired.ts'
+import { readingBuild } from './build-input.ts'
 import { check } from './check.ts'
 import { join } from './manifest.ts'
 import { compileProduct } from './product.ts'
-import { type ReadOptions, readYaml } from './yaml.ts'
+import { readYaml } from './yaml.ts'
 
 export interface CompiledGateway {
   /** Absent if the file has any fault. */
@@ -21,15 +22,9 @@ export interface GatewaySource {
   readonly body: Buffer
 }
 
-const options: ReadOptions = {
-  verbatim: ([first, second, third, ...rest]) =>
-    first === 'proxy' && second === 'build' && third === 'args' && rest.length === 1,
-  dollars: ([first, second, third]) => first === 'proxy' && second === 'build' && third === 'dockerfile_inline',
-}
-
 /** `manifests/gateway.yaml`, with what the gateway is built from read from the tree. */
 export async function compileGateway(source: GatewaySource, signal?: AbortSignal): Promise<CompiledGateway> {
-  const { manifest, faults } = readYaml(source.file, source.body, options)
+  const { manifest, faults } = readYaml(source.file, source.body, readingBuild)
   if (manifest === undefined) return { faults }
   const checked = check(manifest, GatewayFile)
   const { product, faults: unbuildable } = checked.ok

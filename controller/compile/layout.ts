@@ -51,6 +51,12 @@ export function layOut(entries: readonly TreeEntry[]): Layout {
   }
 }
 
+/** The folders that a path lies in, outermost first. */
+export function foldersOf(path: string): readonly string[] {
+  const parts = path.split('/')
+  return parts.slice(1).map((_, at) => parts.slice(0, at + 1).join('/'))
+}
+
 function isOfManifests({ path, mode }: TreeEntry): boolean {
   if (!/^manifests(?:\/|$)/i.test(path)) return false
   return /\.ya?ml$/i.test(path) || !mode.startsWith('100') || path.toLowerCase() === 'manifests'

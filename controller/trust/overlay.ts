@@ -1,3 +1,4 @@
+import { foldersOf } from '../compile/layout.ts'
 import type { Tree, TreeEntry } from '../desired.ts'
 
 /** What a tree has at a path, as far as another may differ from it. */
@@ -30,9 +31,4 @@ export function overlay(
     !kept.has(path) && !folders.has(path) && !foldersOf(path).some((folder) => roots.has(folder))
   const files = [...entries.filter(fits), ...stays].sort((a, b) => (a.path < b.path ? -1 : 1))
   return { commit: head.commit, list: async () => files, read: (oids, signal) => head.read(oids, signal) }
-}
-
-function foldersOf(path: string): readonly string[] {
-  const parts = path.split('/')
-  return parts.slice(1).map((_, at) => parts.slice(0, at + 1).join('/'))
 }
