@@ -58,7 +58,7 @@ describe('a rollback on the process host', () => {
   )
 })
 
-suite('a rollback on the Docker engine', ['docker'], () => {
+suite('a rollback on the Docker engine', ['docker', 'product'], () => {
   test(
     '(7) (23) is the kept generation at once, without the repository, and gives no grant back',
     { timeout: limit },

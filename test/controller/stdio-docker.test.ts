@@ -32,7 +32,7 @@ CMD ["--banner"]
 `
 const meddle = `if (process.argv[1].startsWith('/.gateway')) process.exit(9)\n`
 
-suite('stdio servers on the Docker engine', ['docker'], () => {
+suite('stdio servers on the Docker engine', ['docker', 'product'], () => {
   let fixture: DockerFixture
   let host: Host
   let input: ReturnType<typeof buildInputOf>

@@ -1,90 +1,48 @@
-import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { z } from 'zod'
-import { CommitStatus } from '#manifests/status.ts'
 import { openEngine } from '../../controller/docker/docker.ts'
 import { labelsOf, mark } from '../../controller/docker/labels.ts'
 import { checkoutFiles } from '../support/checkout.ts'
-import { type Load, post, startLoad } from '../support/clients.ts'
 import { readComposition } from '../support/composition.ts'
-import { post as askEngine, inspect, removeInstance, testInstance } from '../support/engine.ts'
+import { post as askEngine, inspect } from '../support/engine.ts'
 import { testToken } from '../support/gateway.ts'
-import { type GitServer, serveGit } from '../support/git-server.ts'
 import { suite } from '../support/machine.ts'
 import { freePort } from '../support/port.ts'
-import { createRepository, type Repository } from '../support/repository.ts'
-import { sayServer } from '../support/say.ts'
-import { addressForContainers, createStack, type Stack } from '../support/stack.ts'
+import type { Repository } from '../support/repository.ts'
+import type { Stack } from '../support/stack.ts'
+import { type Composed, flawless, openComposed, type Unit } from './composed.ts'
 
-const Said = z.object({ result: z.object({ content: z.tuple([z.object({ text: z.string() })]) }) })
 const minutes = 60_000
 const agents = { alpha: testToken(), beta: testToken() }
 const patient = { timeout: 2 * minutes, interval: 200 }
 
-suite('the gateway on a machine for good', ['docker'], () => {
-  const instance = testInstance()
+suite('the gateway on a machine for good', ['docker', 'product'], () => {
   const engine = openEngine()
-  let checkout: Repository
+  let composed: Composed
+  let instance: string
   let repository: Repository
-  let git: GitServer
-  let secrets: string
-  let port: number
-  let face: string
-  let endpoint: string
   let stack: Stack
 
   beforeAll(async () => {
-    checkout = await createRepository()
-    await checkout.commit(await checkoutFiles('.'))
-    repository = await createRepository()
-    git = await serveGit(repository.bare, { token: testToken().token, host: addressForContainers() })
-    secrets = await mkdtemp(join(tmpdir(), 'gateway-secrets-'))
-    await writeFile(join(secrets, '.env'), 'SESAME=open\n')
-    await repository.publish({
+    composed = await openComposed(await checkoutFiles('.'), {
       'manifests/permissions.yaml': permissions('alpha'),
-      'manifests/servers/plain.yaml': 'description: says nothing\nbuild: servers/say\n',
       'manifests/servers/sesame.yaml': 'description: says the word\nbuild: servers/say\nsecrets: [{ WORD: SESAME }]\n',
-      'servers/say/Dockerfile': sayServer.Dockerfile,
-      'servers/say/main.mjs': sayServer['main.mjs'],
     })
-    const agentsPort = await freePort()
-    endpoint = `http://127.0.0.1:${agentsPort}/mcp`
-    port = await freePort()
-    face = `http://127.0.0.1:${port}`
-    await writeFile(
-      join(checkout.work, 'gateway.env'),
-      [
-        `GATEWAY_REPO=${git.url}`,
-        `GATEWAY_GIT_TOKEN=${git.token}`,
-        `GATEWAY_INSTANCE=${instance}`,
-        `GATEWAY_PROXY_LISTEN=127.0.0.1:${agentsPort}`,
-        'GATEWAY_POLL=*/2 * * * * *',
-        '',
-      ].join('\n'),
-    )
-    stack = await stackOf(instance, `${instance}-state`, port)
+    ;({ instance, repository, stack } = composed)
+    await writeFile(join(composed.secrets, '.env'), 'SESAME=open\n')
   }, 2 * minutes)
+  afterAll(() => composed?.[Symbol.asyncDispose](), 2 * minutes)
 
-  afterAll(async () => {
-    await stack?.down()
-    await removeInstance(instance)
-    await stack?.[Symbol.asyncDispose]()
-    await git?.[Symbol.asyncDispose]()
-    for (const made of [checkout, repository]) await made?.[Symbol.asyncDispose]()
-    if (secrets !== undefined) await rm(secrets, { recursive: true, force: true })
-  }, 2 * minutes)
-
-  function stackOf(project: string, state: string, at: number): Promise<Stack> {
-    const instead = { 'gateway-state': state, 'gateway-run': `${instance}-run`, '/opt/gateway': secrets }
-    return createStack({ folder: checkout.work, project, instead, port: at })
-  }
+  const say = (server: string, ms = 0, { token } = agents.alpha) => composed.say(server, token, ms)
+  const startCalls = (server: string) => composed.startCalls(server, agents.alpha.token)
+  const units = () => composed.units()
 
   test('comes up: servers are built, and a call is answered', { timeout: 10 * minutes }, async () => {
     await stack.up()
     const head = await repository.git('rev-parse', 'HEAD')
-    const became = await becomes(head)
+    const became = await composed.becomes(head)
     expect(became.servers).toEqual({})
     expect(became).toMatchObject({ phase: 'applied', errors: [] })
     expect(await say('plain')).toBe('nothing')
@@ -99,7 +57,7 @@ suite('the gateway on a machine for good', ['docker'], () => {
 
   test('lets no log grow without bound', async () => {
     const Shape = z.object({ HostConfig: z.object({ LogConfig: z.unknown() }) })
-    const { services } = await readComposition(checkout.work)
+    const { services } = await readComposition(composed.checkout.work)
     const { driver, options } = services.controller.logging
     for (const { id } of await units())
       expect((await inspect(`/containers/${id}/json`, Shape)).HostConfig.LogConfig).toEqual({
@@ -122,7 +80,7 @@ suite('the gateway on a machine for good', ['docker'], () => {
   })
 
   test('says that it is well by the command that the engine asks', async () => {
-    const { services } = await readComposition(checkout.work)
+    const { services } = await readComposition(composed.checkout.work)
     const [, ...command] = services.controller.healthcheck.test
     expect(await stack.exec(...command)).toMatchObject({ code: 0 })
   })
@@ -132,8 +90,8 @@ suite('the gateway on a machine for good', ['docker'], () => {
   }, async () => {
     const before = await units()
     const load = startCalls('sesame')
-    await writeFile(join(secrets, '.env.new'), 'SESAME=close\n')
-    await rename(join(secrets, '.env.new'), join(secrets, '.env'))
+    await writeFile(join(composed.secrets, '.env.new'), 'SESAME=close\n')
+    await rename(join(composed.secrets, '.env.new'), join(composed.secrets, '.env'))
     await expect.poll(() => say('sesame'), patient).toBe('close')
     await hasEnded(before.filter(({ server }) => server === 'sesame'))
     await flawless(load)
@@ -159,7 +117,7 @@ suite('the gateway on a machine for good', ['docker'], () => {
 
   test('brings the proxy to its own version, and no call notices', { timeout: 6 * minutes }, async () => {
     const before = await units()
-    const file = join(checkout.work, 'proxy/main.ts')
+    const file = join(composed.checkout.work, 'proxy/main.ts')
     await writeFile(file, `${await readFile(file, 'utf8')}// another version\n`)
     const load = startCalls('plain')
     const image = stack.image
@@ -207,14 +165,14 @@ suite('the gateway on a machine for good', ['docker'], () => {
     const itsSocket = await socket()
     const line = `GATEWAY_INSTANCE: "${instance}" on this engine belongs to the state ${instance}-state, not to ${instance}-other: choose another name, or run \`gateway adopt\` on this machine to take it over`
     {
-      await using other = await stackOf(`${instance}-2`, `${instance}-other`, await freePort())
+      await using other = await composed.stackOf(`${instance}-2`, `${instance}-other`, await freePort())
       await other.up()
       await expect.poll(() => other.logs(), patient).toContain(line)
     }
     expect(await units()).toEqual(before)
     expect(await socket()).toEqual(itsSocket)
     await repository.publish({ 'manifests/permissions.yaml': permissions('alpha', 'beta') })
-    await expect.poll(() => say('plain', 0, agents.beta.token).catch(String), patient).toBe('nothing')
+    await expect.poll(() => say('plain', 0, agents.beta).catch(String), patient).toBe('nothing')
   })
 
   test('is gone when it is taken down', { timeout: 2 * minutes }, async () => {
@@ -236,60 +194,9 @@ suite('the gateway on a machine for good', ['docker'], () => {
     return `agents:\n${lines.join('')}`
   }
 
-  async function say(server: string, ms = 0, token = agents.alpha.token): Promise<string> {
-    const params = { name: 'say', arguments: { ms } }
-    const answer = await post(`${endpoint}/${server}`, token, { jsonrpc: '2.0', id: 1, method: 'tools/call', params })
-    const said = Said.safeParse(answer.body)
-    if (!said.success) throw new Error(`${answer.status} ${JSON.stringify(answer.body)}`)
-    return said.data.result.content[0].text
-  }
-
-  function startCalls(server: string): Load {
-    return startLoad(async () => void (await say(server)), 2)
-  }
-
-  async function flawless(load: Load): Promise<void> {
-    const { calls, failures } = await load.stop()
-    expect(failures).toEqual([])
-    expect(calls).toBeGreaterThan(20)
-  }
-
-  async function becomes(commit: string): Promise<CommitStatus> {
-    const final = new Set(['applied', 'degraded', 'rejected'])
-    const look = async () => {
-      const answer = await fetch(`${face}/commits/${commit}?wait=10`).catch(() => undefined)
-      return answer?.status === 200 ? CommitStatus.parse(await answer.json()) : undefined
-    }
-    await expect
-      .poll(async () => final.has((await look())?.phase ?? ''), { timeout: 8 * minutes, interval: 200 })
-      .toBe(true)
-    return (await look()) ?? expect.unreachable()
-  }
-
   async function isUp(): Promise<void> {
-    const health = () => fetch(`${face}/readyz`).then(({ status }) => status, String)
+    const health = () => fetch(`${composed.face}/readyz`).then(({ status }) => status, String)
     await expect.poll(health, patient).toBe(200)
-  }
-
-  interface Unit {
-    readonly id: string
-    readonly role: string
-    readonly server: string | undefined
-    readonly image: string
-  }
-
-  /** What runs, the controller not among it. */
-  async function units(): Promise<readonly Unit[]> {
-    const containers = await engine.containers(labelsOf({ instance }), AbortSignal.timeout(minutes))
-    return containers
-      .filter(({ State }) => State.Status === 'running')
-      .map(({ Id, Image, Config: { Labels } }) => ({
-        id: Id,
-        role: mark(Labels, 'role') ?? '',
-        server: mark(Labels, 'server'),
-        image: Image,
-      }))
-      .sort((a, b) => (a.id < b.id ? -1 : 1))
   }
 
   /** Names of what came instead of something, or beside it. */

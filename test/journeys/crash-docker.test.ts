@@ -34,7 +34,7 @@ const moments = {
   'the one before is stopped': 'POST /containers/*/stop',
 } as const
 
-suite('a controller on the Docker engine', ['docker'], () => {
+suite('a controller on the Docker engine', ['docker', 'product'], () => {
   let stack: AsyncDisposableStack
   let socket: FaultProxy
   let scene: Scene
@@ -135,7 +135,7 @@ suite('a controller on the Docker engine', ['docker'], () => {
   }
 })
 
-suite('two controllers on the Docker engine', ['docker'], () => {
+suite('two controllers on the Docker engine', ['docker', 'product'], () => {
   test('(28) and twenty deliveries never run two of a server that has a volume of its own', {
     timeout: 5 * minutes,
   }, async () => {

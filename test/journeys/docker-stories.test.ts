@@ -32,7 +32,7 @@ const contained = (name: string, small: SmallServer) => smallServer(name, { dock
 
 vi.setConfig({ testTimeout: 2 * minutes, hookTimeout: 10 * minutes })
 
-suite('stories on the Docker engine', ['docker'], () => {
+suite('stories on the Docker engine', ['docker', 'product'], () => {
   const engine = openEngine()
   const limit = () => AbortSignal.timeout(minutes)
   let repository: Repository

@@ -3,7 +3,7 @@ import { labelsOf, mark } from '../../controller/docker/labels.ts'
 import { suite } from '../support/machine.ts'
 import { journey } from './journey.ts'
 
-suite('the main job on the Docker engine', ['docker', 'tools'], () => {
+suite('the main job on the Docker engine', ['docker', 'product', 'mermaid', 'tools'], () => {
   journey('docker', ({ instance }) => async () => {
     const containers = await openEngine().containers(labelsOf({ instance }), AbortSignal.timeout(30_000))
     return containers

@@ -46,7 +46,7 @@ const servers = {
 const names = ['dice', 'words', 'everything'] as const satisfies readonly (keyof typeof servers)[]
 type Name = (typeof names)[number]
 
-suite('docs/add-a-server.md', ['docker', 'tools'], () => {
+suite('docs/add-a-server.md', ['docker', 'product', 'tools'], () => {
   let page: Page
   let beside: Beside
 

@@ -50,7 +50,7 @@ createServer(async (request, response) => {
 `,
 })
 
-suite('a proxy behind its edge', ['docker'], () => {
+suite('a proxy behind its edge', ['docker', 'product'], () => {
   const instance = testInstance()
   let state: string
   let port: number

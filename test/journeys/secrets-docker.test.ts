@@ -13,7 +13,7 @@ const Image = z.looseObject({ RootFS: z.looseObject({ Layers: z.array(z.string()
 const Running = z.array(z.object({ Id: z.string(), Labels: z.record(z.string(), z.string()) }))
 const Packed = z.array(z.object({ Layers: z.array(z.string()) }))
 
-suite('on the Docker engine', ['docker', 'tools'], () => {
+suite('on the Docker engine', ['docker', 'product', 'tools'], () => {
   secretsJourney('docker', {
     base: baseImage,
     given: 'variables',

@@ -59,7 +59,7 @@ test('each server that has an image is told of here, shows an example, and has i
   expect(ports).toEqual(names.map((name) => String(served[name]?.port)))
 })
 
-suite('the servers of this project on the Docker engine', ['docker', 'tools', 'chromium'], () => {
+suite('the servers of this project on the Docker engine', ['docker', 'product', 'mermaid', 'tools', 'chromium'], () => {
   const opened = new AsyncDisposableStack()
   const containers = new Map<string, string>()
   let gateway: Gateway

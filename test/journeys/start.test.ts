@@ -172,7 +172,7 @@ suite('npm start in a fresh clone, with processes', ['tools'], () => {
   })
 })
 
-suite('npm start in a fresh clone, with Docker', ['docker', 'tools'], () => {
+suite('npm start in a fresh clone, with Docker', ['docker', 'product', 'tools'], () => {
   const instance = testInstance()
   const engine = openEngine()
   const signal = () => AbortSignal.timeout(minutes)

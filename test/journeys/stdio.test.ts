@@ -87,4 +87,4 @@ function journey(runtime: Runtime): void {
 }
 
 suite('stdio on the process host', ['tools'], () => journey('process'))
-suite('stdio on the Docker engine', ['docker', 'tools'], () => journey('docker'))
+suite('stdio on the Docker engine', ['docker', 'product', 'tools'], () => journey('docker'))

@@ -1,25 +1,19 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { z } from 'zod'
-import { CommitStatus } from '#manifests/status.ts'
 import { openEngine } from '../../controller/docker/docker.ts'
 import type { EngineContainer } from '../../controller/docker/engine.ts'
 import { labelsOf, mark, updaterName } from '../../controller/docker/labels.ts'
 import { checkoutFiles } from '../support/checkout.ts'
-import { type Load, post, startLoad } from '../support/clients.ts'
-import { inspect, removeInstance, testInstance } from '../support/engine.ts'
+import { inspect } from '../support/engine.ts'
 import { testToken } from '../support/gateway.ts'
-import { type GitServer, serveGit } from '../support/git-server.ts'
 import { suite } from '../support/machine.ts'
-import { freePort } from '../support/port.ts'
-import { createRepository, type Repository } from '../support/repository.ts'
-import { sayServer } from '../support/say.ts'
-import { addressForContainers, createStack, type Stack } from '../support/stack.ts'
+import type { Repository } from '../support/repository.ts'
+import type { Stack } from '../support/stack.ts'
 import { until } from '../support/until.ts'
+import { type Composed, flawless, openComposed } from './composed.ts'
 
-const Said = z.object({ result: z.object({ content: z.tuple([z.object({ text: z.string() })]) }) })
 const minutes = 60_000
 const agent = testToken()
 const product = [
@@ -33,66 +27,32 @@ const product = [
   'stdio',
 ]
 
-suite('a controller that commits may replace', ['docker'], () => {
-  const instance = testInstance()
+suite('a controller that commits may replace', ['docker', 'product'], () => {
   const engine = openEngine()
-  let checkout: Repository
+  let composed: Composed
+  let instance: string
   let repository: Repository
-  let git: GitServer
-  let secrets: string
-  let face: string
-  let endpoint: string
   let stack: Stack
 
   beforeAll(async () => {
     const sources = await checkoutFiles(...product, 'docker-compose.yml')
-    checkout = await createRepository()
-    await checkout.commit(sources)
-    repository = await createRepository()
-    git = await serveGit(repository.bare, { token: testToken().token, host: addressForContainers() })
-    secrets = await mkdtemp(join(tmpdir(), 'gateway-secrets-'))
     const carried = Object.entries(sources).map(([path, file]) => [`product/${path}`, file] as const)
-    await repository.publish({
+    const files = {
       ...Object.fromEntries(carried),
       'manifests/permissions.yaml': `agents:\n  alpha: { token_hash: "${agent.hash}", servers: ["*"] }\n`,
       'manifests/gateway.yaml': 'bake: 0s\nproxy: { build: product }\n',
-      'manifests/servers/plain.yaml': 'description: says nothing\nbuild: servers/say\n',
-      'servers/say/Dockerfile': sayServer.Dockerfile,
-      'servers/say/main.mjs': sayServer['main.mjs'],
-    })
-    const agentsPort = await freePort()
-    endpoint = `http://127.0.0.1:${agentsPort}/mcp`
-    const port = await freePort()
-    face = `http://127.0.0.1:${port}`
-    await writeFile(
-      join(checkout.work, 'gateway.env'),
-      [
-        `GATEWAY_REPO=${git.url}`,
-        `GATEWAY_GIT_TOKEN=${git.token}`,
-        `GATEWAY_INSTANCE=${instance}`,
-        `GATEWAY_PROXY_LISTEN=127.0.0.1:${agentsPort}`,
-        'GATEWAY_POLL=*/2 * * * * *',
-        'GATEWAY_SELF_UPDATE=on',
-        '',
-      ].join('\n'),
-    )
-    const instead = {
-      'gateway-state': `${instance}-state`,
-      'gateway-run': `${instance}-run`,
-      '/opt/gateway': secrets,
     }
-    stack = await createStack({ folder: checkout.work, project: instance, instead, port })
+    composed = await openComposed(sources, files, ['GATEWAY_SELF_UPDATE=on'])
+    ;({ instance, repository, stack } = composed)
     await stack.up()
   }, 10 * minutes)
+  afterAll(() => composed?.[Symbol.asyncDispose](), 2 * minutes)
 
-  afterAll(async () => {
-    await stack?.down()
-    await removeInstance(instance)
-    await stack?.[Symbol.asyncDispose]()
-    await git?.[Symbol.asyncDispose]()
-    for (const made of [checkout, repository]) await made?.[Symbol.asyncDispose]()
-    if (secrets !== undefined) await rm(secrets, { recursive: true, force: true })
-  }, 2 * minutes)
+  const say = () => composed.say('plain', agent.token)
+  const startCalls = () => composed.startCalls('plain', agent.token)
+  const becomes = (commit: string) => composed.becomes(commit)
+  /** What runs, controllers and updaters not among it. */
+  const units = async () => (await composed.units()).filter(({ role }) => ['edge', 'proxy', 'server'].includes(role))
 
   test('(16) is replaced by the one that the repository has, which Compose knows as its own', {
     timeout: 5 * minutes,
@@ -185,54 +145,7 @@ suite('a controller that commits may replace', ['docker'], () => {
     return readFile(join(repository.work, file), 'utf8')
   }
 
-  async function say(): Promise<string> {
-    const params = { name: 'say', arguments: {} }
-    const message = { jsonrpc: '2.0', id: 1, method: 'tools/call', params }
-    const answer = await post(`${endpoint}/plain`, agent.token, message)
-    return Said.parse(answer.body).result.content[0].text
-  }
-
-  function startCalls(): Load {
-    return startLoad(async () => void (await say()), 2)
-  }
-
-  async function flawless(load: Load): Promise<void> {
-    const { calls, failures } = await load.stop()
-    expect(failures).toEqual([])
-    expect(calls).toBeGreaterThan(20)
-  }
-
-  /** A final phase, told by whichever controller answers. */
-  async function becomes(commit: string): Promise<CommitStatus> {
-    const final = new Set(['applied', 'degraded', 'rejected'])
-    return until(
-      `${commit} has a final phase`,
-      async () => {
-        const answer = await fetch(`${face}/commits/${commit}?wait=10`).catch(() => undefined)
-        const status = answer?.status === 200 && CommitStatus.safeParse(await answer.json().catch(() => undefined)).data
-        return status && final.has(status.phase) && status
-      },
-      4 * minutes,
-    )
-  }
-
   function containers(role: 'updater' | 'proxy'): Promise<readonly EngineContainer[]> {
     return engine.containers(labelsOf({ instance, role }), AbortSignal.timeout(minutes))
-  }
-
-  interface Unit {
-    readonly id: string
-    readonly role: string
-    readonly image: string
-  }
-
-  /** What runs, controllers and updaters not among it. */
-  async function units(): Promise<readonly Unit[]> {
-    const all = await engine.containers(labelsOf({ instance }), AbortSignal.timeout(minutes))
-    return all
-      .filter(({ State }) => State.Status === 'running')
-      .map(({ Id, Image, Config: { Labels } }) => ({ id: Id, role: mark(Labels, 'role') ?? '', image: Image }))
-      .filter(({ role }) => ['edge', 'proxy', 'server'].includes(role))
-      .sort((a, b) => (a.id < b.id ? -1 : 1))
   }
 })

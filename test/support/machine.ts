@@ -1,10 +1,13 @@
 import { execFileSync } from 'node:child_process'
+import { once } from 'node:events'
 import { accessSync, constants, existsSync, mkdtempSync, readdirSync, rmdirSync } from 'node:fs'
-import { request } from 'node:http'
+import { get, request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { basename, delimiter, join } from 'node:path'
-import { describe, inject, test } from 'vitest'
+import { text } from 'node:stream/consumers'
+import { beforeAll, describe, inject, test } from 'vitest'
 import type { TestProject } from 'vitest/node'
+import type { Layered } from './layers.ts'
 
 /** What a suite may need of the machine, each with the reason why it is absent. */
 export type Need = 'docker' | 'own-engine' | 'chromium' | 'cjk-font' | 'sshd' | 'shared-data' | 'tools' | 'tmpfs'
@@ -99,10 +102,19 @@ function onPath(program: string): boolean {
   })
 }
 
-/** A suite that needs something of the machine: skipped by name where that is absent, failed there if `REQUIRE_EVERY_SUITE` is set. */
-export function suite(name: string, needs: readonly Need[], body: () => void): void {
-  const reasons = needs.flatMap((need) => inject('lacks')[need] ?? [])
-  if (reasons.length === 0) describe(name, body)
+/**
+ * A suite that needs something of the machine: skipped by name where that is absent, failed there if `REQUIRE_EVERY_SUITE` is set.
+ * The layers of images that it builds are there before it begins.
+ */
+export function suite(name: string, needs: readonly (Need | Layered)[], body: () => void): void {
+  const lacks: Readonly<Partial<Record<Need | Layered, string>>> = inject('lacks')
+  const reasons = needs.flatMap((need) => lacks[need] ?? [])
+  if (reasons.length === 0)
+    describe(name, () => {
+      for (const image of ['product', 'mermaid'] as const)
+        if (needs.includes(image)) beforeAll(() => makeLayers(image), 600_000)
+      body()
+    })
   else if (process.env.REQUIRE_EVERY_SUITE)
     describe(name, () => {
       test('has what it needs', () => {
@@ -110,4 +122,10 @@ export function suite(name: string, needs: readonly Need[], body: () => void): v
       })
     })
   else describe.skip(`${name} (skipped: ${reasons.join('; ')})`, body)
+}
+
+async function makeLayers(image: Layered): Promise<void> {
+  const [answer] = await once(get(`${inject('layers')}/${image}`), 'response')
+  const said = await text(answer)
+  if (answer.statusCode !== 200) throw new Error(said)
 }

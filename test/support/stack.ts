@@ -1,18 +1,14 @@
 import { readFile } from 'node:fs/promises'
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
-import { BuildSpec } from '#manifests/build.ts'
-import { readBuildInput } from '../../controller/compile/build-input.ts'
 import { parseEnvFile } from '../../controller/config/env-file.ts'
 import { either } from '../../controller/docker/call.ts'
 import { openEngine } from '../../controller/docker/docker.ts'
 import type { EngineContainer } from '../../controller/docker/engine.ts'
 import { plainText } from '../../controller/docker/log.ts'
-import { packTar } from '../../controller/docker/tar.ts'
-import { readEntries } from '../../controller/rollout.ts'
-import { openFolder } from '../../controller/source/folder.ts'
 import { type Composition, mountOf, readComposition } from './composition.ts'
 import { post, runIn } from './engine.ts'
+import { buildImage } from './image.ts'
 
 /** What must differ between two stacks on one engine, and from what an operator has. */
 export interface StackOptions {
@@ -132,21 +128,9 @@ class ComposedStack implements Stack {
     })
   }
 
-  /** The checkout as it stands on disk, as `docker compose build` sends it. */
   async #build(): Promise<void> {
-    const tree = await openFolder(this.#options.folder)
-    const blame = (_: string, message: string) => ({ file: '', line: 1, column: 1, at: '', message })
-    const question = { spec: BuildSpec.parse({}), context: '', entries: await tree.list(), blame }
-    const answer = await readBuildInput(tree, question, limit())
-    if (!answer.ok) throw new Error(JSON.stringify(answer.faults))
-    const tar = packTar(readEntries(tree, answer.input, limit()))
-    const lines: string[] = []
-    const made = { t: this.tag, dockerfile: 'Dockerfile', labels: this.#marks, buildargs: {} }
-    const failure = await engine.build(tar, made, (line) => lines.push(line), limit())
-    const image = await engine.image(this.tag, limit())
-    if (failure !== '' || image === undefined) throw new Error(`${failure}\n${lines.slice(-20).join('\n')}`)
-    this.image = image.Id
-    this.#images.add(image.Id)
+    this.image = await buildImage(this.#options.folder, { tag: this.tag, labels: this.#marks })
+    this.#images.add(this.image)
   }
 
   async #make(): Promise<void> {
