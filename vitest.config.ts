@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 import { SkippedSuites } from './test/support/skipped.ts'
 
@@ -6,6 +7,7 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     globalSetup: ['test/support/machine.ts', 'test/support/layers.ts'],
     reporters: [new SkippedSuites(), 'default'],
+    env: { NODE_COMPILE_CACHE: fileURLToPath(new URL('node_modules/.cache/code', import.meta.url)) },
     testTimeout: 30_000,
     hookTimeout: 120_000,
   },

@@ -12,6 +12,7 @@ import { CommitStatus, Status } from '#manifests/status.ts'
 import { openAdmin } from '../../controller/face/admin.ts'
 import { createFace } from '../../controller/face/http.ts'
 import { commitStatus, createMemoryController, serverStatus } from '../support/controller.ts'
+import { usual } from '../support/environment.ts'
 
 const bin = fileURLToPath(new URL('../../controller/cli/main.ts', import.meta.url))
 const sha = 'c'.repeat(40)
@@ -34,7 +35,7 @@ interface Ended {
 
 /** Runs the real program in an empty folder, with nothing of ours in its environment but what is given. */
 async function gateway(args: readonly string[], env: Record<string, string> = {}, input = ''): Promise<Ended> {
-  const child = spawn(process.execPath, [bin, ...args], { cwd: folder, env: { PATH: process.env.PATH, ...env } })
+  const child = spawn(process.execPath, [bin, ...args], { cwd: folder, env: { ...usual, ...env } })
   child.stdin.end(input)
   const ended = new Promise<number | null>((done) => child.once('close', done))
   const [out, err, code] = await Promise.all([text(child.stdout), text(child.stderr), ended])

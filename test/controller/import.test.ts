@@ -7,6 +7,7 @@ import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { validate } from '../../controller/compile/validate.ts'
+import { usual } from '../support/environment.ts'
 
 const bin = fileURLToPath(new URL('../../controller/cli/main.ts', import.meta.url))
 
@@ -17,7 +18,7 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true }))
 
 async function gateway(...args: readonly string[]) {
-  const child = spawn(process.execPath, [bin, ...args], { cwd: folder, env: { PATH: process.env.PATH } })
+  const child = spawn(process.execPath, [bin, ...args], { cwd: folder, env: usual })
   const ended = new Promise<number | null>((done) => child.once('close', done))
   const [out, err] = await Promise.all([text(child.stdout), text(child.stderr)])
   return { code: await ended, out, err }

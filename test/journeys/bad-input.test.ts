@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { type Load, startLoad } from '../support/clients.ts'
+import { usual } from '../support/environment.ts'
 import { type Gateway, startGateway, testToken } from '../support/gateway.ts'
 import { type Change, createRepository, type Repository } from '../support/repository.ts'
 import { callSmall, type SmallServer, smallServer } from '../support/small-server.ts'
@@ -346,7 +347,7 @@ const cli = fileURLToPath(new URL('../../controller/cli/main.ts', import.meta.ur
 /** The lines that a verb of the CLI prints, whether it is content or not. */
 function run(...args: readonly string[]): Promise<readonly string[]> {
   return new Promise((done) => {
-    const options = { env: { PATH: process.env.PATH }, timeout: minutes }
+    const options = { env: usual, timeout: minutes }
     execFile(process.execPath, [cli, ...args], options, (_, stdout) => done(stdout.trimEnd().split('\n')))
   })
 }

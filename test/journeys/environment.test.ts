@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { spawnController } from '../support/controller-process.ts'
+import { usual } from '../support/environment.ts'
 import { type Gateway, type Setting, settingOf, startGateway, testToken } from '../support/gateway.ts'
 import { serveGit } from '../support/git-server.ts'
 import { freePort } from '../support/port.ts'
@@ -318,7 +319,7 @@ describe('under plain node', () => {
   })
 
   test.each(Object.entries(mains))('%s starts', async (main, { args = [], says }) => {
-    const env = { PATH: process.env.PATH, PORT: 'none' }
+    const env = { ...usual, PORT: 'none' }
     const { stdout, stderr } = await run(process.execPath, [join(checkout, main), ...args], { env }).catch(
       (error: { stdout: string; stderr: string }) => error,
     )

@@ -7,6 +7,7 @@ import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { callers } from '../support/clients.ts'
+import { usual } from '../support/environment.ts'
 import { type Gateway, startGateway, testToken } from '../support/gateway.ts'
 import { createRepository, type Repository } from '../support/repository.ts'
 import { callSmall, smallProgram, smallServer } from '../support/small-server.ts'
@@ -52,7 +53,7 @@ describe('a lock of tools on the process host', () => {
 
   async function lock(...args: readonly string[]) {
     const all = ['lock', ...args, ...(args.includes('--url') ? [] : ['--state', gateway.state])]
-    const child = spawn(process.execPath, [bin, ...all], { cwd: repository.work, env: { PATH: process.env.PATH } })
+    const child = spawn(process.execPath, [bin, ...all], { cwd: repository.work, env: usual })
     const ended = new Promise<number | null>((done) => child.once('close', done))
     const [out, err, code] = await Promise.all([text(child.stdout), text(child.stderr), ended])
     return { code, out, err }

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { CommitStatus, Status } from '#manifests/status.ts'
 import { type ControllerProcess, mortal, spawnController, verdictOf } from './controller-process.ts'
+import { usual } from './environment.ts'
 import { freePort } from './port.ts'
 import { endUnits } from './units.ts'
 import { until } from './until.ts'
@@ -71,7 +72,7 @@ export async function settingOf(runtime: Runtime, env: Readonly<Record<string, s
     endpoint: `http://127.0.0.1:${agents}`,
     face: `http://127.0.0.1:${people}`,
     env: {
-      PATH: process.env.PATH ?? '',
+      ...usual,
       LANG: 'C.UTF-8',
       ...networkVariables(),
       GATEWAY_INSTANCE: instance,

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { onTestFinished } from 'vitest'
 import { z } from 'zod'
+import { usual } from './environment.ts'
 
 const Line = z.looseObject({ msg: z.string(), url: z.string().optional() })
 export type Line = z.infer<typeof Line>
@@ -41,7 +42,7 @@ export async function failProgram(main: string, env: Readonly<Record<string, str
 
 function spawnProgram(main: string, env: Readonly<Record<string, string>>) {
   const child = spawn(process.execPath, [main], {
-    env: { PATH: process.env.PATH, ...env },
+    env: { ...usual, ...env },
     stdio: ['ignore', 'ignore', 'pipe'],
     timeout: 1_200_000,
   })

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import { usual } from './environment.ts'
 import { until } from './until.ts'
 
 /** `node proxy/main.ts`, as a host starts it. */
@@ -29,8 +30,10 @@ export function spawnProxy(environment: Readonly<Record<string, string>>): {
   child: ChildProcess
   output: () => string
 } {
-  const { PATH = '' } = process.env
-  const child = spawn(process.execPath, [program], { env: { PATH, ...environment }, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, [program], {
+    env: { ...usual, ...environment },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   let output = ''
   for (const stream of [child.stdout, child.stderr])
     stream?.on('data', (chunk: Buffer) => {

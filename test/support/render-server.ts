@@ -4,6 +4,7 @@ import { createInterface } from 'node:readline/promises'
 import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
+import { usual } from './environment.ts'
 import { connectV2, type McpClient } from './mcp-clients.ts'
 import { until } from './until.ts'
 
@@ -23,7 +24,7 @@ export async function openRenderServer(
 ): Promise<RenderServer> {
   const main = fileURLToPath(new URL(`../../servers/${name}/main.ts`, import.meta.url))
   const child = spawn(process.execPath, [main], {
-    env: { PATH: process.env.PATH, PORT: '0', ...env },
+    env: { ...usual, PORT: '0', ...env },
     stdio: ['ignore', 'ignore', 'pipe'],
   })
   const ended = once(child, 'exit')

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { onTestFinished } from 'vitest'
 import { createMessageParser } from '../../proxy/sse.ts'
+import { usual } from './environment.ts'
 import { freePort } from './port.ts'
 import { until } from './until.ts'
 
@@ -95,7 +96,7 @@ export async function openWrapper(
   const testMark = randomUUID()
   const args = [wrapper, '--sessions', `${sessions}`, '--idle', `${idle}`, ...flags, '--', ...command]
   const child = spawn(process.execPath, args, {
-    env: { PATH: process.env.PATH, HOST: '127.0.0.1', PORT: `${port}`, TEST_MARK: testMark, ...env },
+    env: { ...usual, HOST: '127.0.0.1', PORT: `${port}`, TEST_MARK: testMark, ...env },
     stdio: ['ignore', 'ignore', 'pipe'],
   })
   let log = ''
