@@ -2,18 +2,13 @@ import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest'
 import { openEngine } from '../../controller/docker/docker.ts'
 import { driftOf } from '../../controller/drift.ts'
 import type { Generation, ObservedGeneration } from '../../controller/host.ts'
-import { buildInputOf } from '../support/build-input.ts'
 import { type DockerFixture, openDockerFixture } from '../support/docker-fixture.ts'
 import { post } from '../support/engine.ts'
 import { suite } from '../support/machine.ts'
-import { clear, find, generationOf, requestOf } from '../support/stage.ts'
-import { witness } from '../support/witness.ts'
+import { clear, find, generationOf } from '../support/stage.ts'
+import { made, makeReady, patient, signal } from './host-contract/stand.ts'
 
 vi.setConfig({ testTimeout: 60_000 })
-
-const signal = new AbortController().signal
-const patient = { timeout: 20_000, interval: 50 }
-const made = buildInputOf(witness)
 
 suite('what somebody changes on the engine', ['docker'], () => {
   const engine = openEngine()
@@ -23,10 +18,7 @@ suite('what somebody changes on the engine', ['docker'], () => {
 
   beforeAll(async () => {
     fixture = await openDockerFixture()
-    await fixture.host.prepare(() => {}, signal)
-    await fixture.host.startEdge(signal)
-    await fixture.host.startProxy(signal)
-    await fixture.host.build(requestOf('witness', made), signal)
+    await makeReady(fixture.host)
   })
   beforeEach(async () => {
     await clear(fixture.host)

@@ -18,13 +18,9 @@ import { fetchIn, removeInstance, runIn, testInstance } from '../support/engine.
 import { baseImage, suite } from '../support/machine.ts'
 import { freePort, portOf } from '../support/port.ts'
 import { clear, find, generationOf, requestOf, running } from '../support/stage.ts'
-import { witness } from '../support/witness.ts'
+import { made, makeReady, patient, signal } from './host-contract/stand.ts'
 
 vi.setConfig({ testTimeout: 60_000 })
-
-const signal = new AbortController().signal
-const patient = { timeout: 20_000, interval: 50 }
-const made = buildInputOf(witness)
 
 suite('a Docker host', ['docker'], () => {
   const engine = openEngine()
@@ -32,10 +28,7 @@ suite('a Docker host', ['docker'], () => {
 
   beforeAll(async () => {
     fixture = await openDockerFixture()
-    await fixture.host.prepare(() => {}, signal)
-    await fixture.host.startEdge(signal)
-    await fixture.host.startProxy(signal)
-    await fixture.host.build(requestOf('witness', made), signal)
+    await makeReady(fixture.host)
   })
   afterEach(() => clear(fixture.host))
   afterAll(() => fixture?.close())

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Status } from '#manifests/status.ts'
-import { startLoad } from '../support/clients.ts'
 import { type Gateway, startGateway, testToken } from '../support/gateway.ts'
+import { startLoad } from '../support/load.ts'
 import { createRepository } from '../support/repository.ts'
 import { isAtRest, isSettled, type More, publish, type Scene, settled } from '../support/scene.ts'
 import { callSmall, smallServer } from '../support/small-server.ts'

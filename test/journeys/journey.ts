@@ -2,9 +2,10 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { checkoutFiles } from '../support/checkout.ts'
-import { callers, openStream, post, startLoad } from '../support/clients.ts'
+import { callers, openStream, post } from '../support/clients.ts'
 import { type Gateway, type Runtime, startGateway, testToken } from '../support/gateway.ts'
 import { type GitServer, serveGit } from '../support/git-server.ts'
+import { startLoad } from '../support/load.ts'
 import { createRepository, type Repository } from '../support/repository.ts'
 
 /** What runs on a host, by identity: container or process. */

@@ -1,17 +1,11 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { openDockerHost, openEngine } from '../../controller/docker/docker.ts'
-import { imageTag, labelsOf, mark } from '../../controller/docker/labels.ts'
-import { productOf } from '../../controller/product.ts'
-import { openCheckout } from '../../controller/source/checkout.ts'
+import { openEngine } from '../../controller/docker/docker.ts'
+import { labelsOf, mark } from '../../controller/docker/labels.ts'
 import { removeInstance, testInstance } from '../support/engine.ts'
 import { startGateway, testToken } from '../support/gateway.ts'
 import { baseImage, suite } from '../support/machine.ts'
 import { type OwnEngine, openOwnEngine } from '../support/own-engine.ts'
-import { freePort } from '../support/port.ts'
+import { buildProduct } from '../support/product.ts'
 import { createRepository } from '../support/repository.ts'
 import { isAtRest, type Scene, settled } from '../support/scene.ts'
 import { callSmall, smallServer } from '../support/small-server.ts'
@@ -21,10 +15,9 @@ const minutes = 60_000
 const agent = testToken()
 const instance = testInstance()
 const signal = AbortSignal.timeout(10 * minutes)
-const checkout = fileURLToPath(new URL('../..', import.meta.url))
 const dockerfile = `FROM ${baseImage}\nCOPY main.mjs .\n`
 
-suite('a machine that loses power', ['docker', 'own-engine'], () => {
+suite('a machine that loses power', ['docker', 'product', 'own-engine'], () => {
   let stack: AsyncDisposableStack
   let machine: OwnEngine
   let scene: Scene
@@ -32,7 +25,8 @@ suite('a machine that loses power', ['docker', 'own-engine'], () => {
   beforeAll(async () => {
     stack = new AsyncDisposableStack()
     machine = stack.use(await openOwnEngine())
-    await machine.load([baseImage, await productImage(stack)])
+    stack.defer(() => removeInstance(instance))
+    await machine.load([baseImage, await buildProduct(instance)])
     const repository = stack.use(await createRepository())
     await repository.publish({
       'manifests/permissions.yaml': `agents:\n  alpha: { token_hash: "${agent.hash}", servers: ["*"] }\n`,
@@ -79,18 +73,3 @@ suite('a machine that loses power', ['docker', 'own-engine'], () => {
     return callSmall(`${scene.gateway.endpoint}/mcp/${server}`, agent.token, tool, args, machine.post)
   }
 })
-
-/** The product's image, made by the machine's engine, for one that reaches no registry; gives its name. */
-async function productImage(stack: AsyncDisposableStack): Promise<string> {
-  const state = await mkdtemp(join(tmpdir(), 'gateway-product-'))
-  stack.defer(() => rm(state, { recursive: true, force: true }))
-  stack.defer(() => removeInstance(instance))
-  const product = await productOf(await openCheckout(checkout, 'HEAD', { PATH: process.env.PATH ?? '' }), signal)
-  const listen = { host: '127.0.0.1', port: await freePort() }
-  const host = await openDockerHost(
-    { instance, state, listen, subnets: '10.213.0.0/16', networks: [], product },
-    signal,
-  )
-  await host.prepare(() => {}, signal)
-  return imageTag(instance, 'gateway', product.input.hash)
-}

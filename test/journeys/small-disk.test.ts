@@ -1,21 +1,17 @@
 import { execFile } from 'node:child_process'
-import { mkdtemp, rm, statfs } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { rm, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { pino } from 'pino'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
-import { readConfig } from '../../controller/config/config.ts'
 import { openEngine } from '../../controller/docker/docker.ts'
 import { labelsOf } from '../../controller/docker/labels.ts'
-import { openConfiguredHost } from '../../controller/open-host.ts'
 import { floor } from '../../controller/room.ts'
-import { startLoad } from '../support/clients.ts'
 import { removeInstance, testInstance } from '../support/engine.ts'
 import { type Gateway, startGateway, testToken } from '../support/gateway.ts'
+import { startLoad } from '../support/load.ts'
 import { baseImage, suite } from '../support/machine.ts'
 import { type OwnEngine, openOwnEngine } from '../support/own-engine.ts'
+import { buildProduct } from '../support/product.ts'
 import { createRepository, type Repository } from '../support/repository.ts'
 import { callSmall, smallDockerfile, smallProgram, smallServer } from '../support/small-server.ts'
 import { until } from '../support/until.ts'
@@ -24,7 +20,6 @@ const minutes = 60_000
 const megabyte = 2 ** 20
 vi.setConfig({ testTimeout: 3 * minutes, hookTimeout: 10 * minutes })
 
-const root = fileURLToPath(new URL('../..', import.meta.url))
 const agent = testToken()
 /** Of each build, beside the base image. */
 const weight = 200
@@ -33,23 +28,7 @@ const file = (version: number) => `${smallProgram}\n// version ${version}\n`
 const words = (version: number) =>
   smallServer('words', { word: `version ${version}`, dockerfile, program: file(version) })
 
-/** Builds edge's and the proxy's image where the network is, for an engine that has none. */
-async function buildProduct(instance: string): Promise<string> {
-  const state = await mkdtemp(join(tmpdir(), 'gateway-product-'))
-  try {
-    const env = { ...process.env, GATEWAY_REPO: root, GATEWAY_STATE: state, GATEWAY_INSTANCE: instance }
-    const log = pino({ level: 'silent' })
-    const limit = AbortSignal.timeout(9 * minutes)
-    await using host = await openConfiguredHost(readConfig(env), { folder: root, log }, limit)
-    await host.prepare(() => {}, limit)
-    const [image] = await openEngine().images(labelsOf({ instance }), limit)
-    return image?.RepoTags?.[0] ?? ''
-  } finally {
-    await rm(state, { recursive: true, force: true })
-  }
-}
-
-suite('an engine on a small disk', ['docker', 'own-engine'], () => {
+suite('an engine on a small disk', ['docker', 'product', 'own-engine'], () => {
   const instance = testInstance()
   const limit = () => AbortSignal.timeout(minutes)
   let own: OwnEngine

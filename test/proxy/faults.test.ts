@@ -19,6 +19,13 @@ afterEach(async () => {
   await good[Symbol.asyncDispose]()
 })
 
+test('calls at either endpoint are told after 15 s that their server is being replaced', async () => {
+  proxy.use({ agents, servers: { s: serverAt('s', undefined) } })
+  const told = { code: -32603, message: 's is being replaced, try again' }
+  for (const { status, json } of await Promise.all([call('/mcp'), call('/mcp/s')]))
+    expect([status, json.id, json.error]).toEqual([200, 1, told])
+})
+
 describe.each(['/mcp', '/mcp/s'])('a call at %s', (path) => {
   test('waits for a server that is being replaced', async () => {
     proxy.use({ agents, servers: { s: serverAt('s', undefined) } })
@@ -26,12 +33,6 @@ describe.each(['/mcp', '/mcp/s'])('a call at %s', (path) => {
     await until('the call waits', () => proxy.gateway.exchanges.size === 1)
     proxy.use({ agents, servers: { s: serverAt('s', good.origin) } })
     expect((await waiting).json.result.content[0].text).toBe('hi')
-  })
-
-  test('is told after 15 s that its server is being replaced', async () => {
-    proxy.use({ agents, servers: { s: serverAt('s', undefined) } })
-    const { status, json } = await call(path)
-    expect([status, json.id, json.error]).toEqual([200, 1, { code: -32603, message: 's is being replaced, try again' }])
   })
 
   test('that could not be sent is sent once more, to what serves then', async () => {

@@ -5,18 +5,10 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { openUpstream } from '../support/mcp-upstream.ts'
 import { freePort } from '../support/port.ts'
-import { agentWith, as, post, rpc, serverAt, wholeGrant } from '../support/proxy.ts'
+import { agentWith, as, emptyTable, post, rpc, serverAt, wholeGrant } from '../support/proxy.ts'
 import { openProxyProcess, spawnProxy } from '../support/proxy-process.ts'
 import { openTableServer } from '../support/table-server.ts'
 import { until } from '../support/until.ts'
-
-const empty = {
-  grantsFile: 'gateway-repo manifests/permissions.yaml',
-  agents: {},
-  servers: {},
-  starting: [],
-  draining: [],
-}
 
 let state: string
 beforeEach(async () => {
@@ -63,7 +55,7 @@ describe('a proxy process', () => {
     await using controller = await openTableServer()
     await using proxy = await openProxyProcess({ name: 'p', port: await freePort(), socket: controller.socket, state })
     const servers = { s: serverAt('s', upstream.origin) }
-    controller.publish({ ...empty, revision: 5, agents: { a: agentWith('a', { s: wholeGrant }) }, servers })
+    controller.publish({ ...emptyTable, revision: 5, agents: { a: agentWith('a', { s: wholeGrant }) }, servers })
     const report = await until('three good answers', () => {
       const latest = controller.latest.get('p')
       return latest?.have === 5 && latest.generations[servers.s.generation]?.probe?.ok ? latest : undefined
@@ -92,7 +84,7 @@ describe('a proxy process', () => {
       socket = controller.socket
       await using proxy = await openProxyProcess({ name: 'p', port, socket, state })
       controller.publish({
-        ...empty,
+        ...emptyTable,
         revision: 5,
         agents: { a: agentWith('a', { s: wholeGrant }) },
         servers: { s: serverAt('s', upstream.origin) },
@@ -113,19 +105,19 @@ describe('a proxy process', () => {
   test('goes on when the controller comes back, and hears of what it missed', async () => {
     await using controller = await openTableServer()
     await using _proxy = await openProxyProcess({ name: 'p', port: await freePort(), socket: controller.socket, state })
-    controller.publish({ ...empty, revision: 1 })
+    controller.publish({ ...emptyTable, revision: 1 })
     await until('the first table', () => controller.latest.get('p')?.have === 1)
     await controller.stop()
-    controller.publish({ ...empty, revision: 2 })
+    controller.publish({ ...emptyTable, revision: 2 })
     await controller.start()
     await until('the second table', () => controller.latest.get('p')?.have === 2)
   })
 
   test('never keeps an older table in the place of a newer one', async () => {
-    await writeFile(join(state, 'table.json'), JSON.stringify({ ...empty, revision: 9 }))
+    await writeFile(join(state, 'table.json'), JSON.stringify({ ...emptyTable, revision: 9 }))
     await using controller = await openTableServer()
     await using proxy = await openProxyProcess({ name: 'p', port: await freePort(), socket: controller.socket, state })
-    controller.publish({ ...empty, revision: 8 })
+    controller.publish({ ...emptyTable, revision: 8 })
     await until('a report', () => controller.reports.length > 0)
     expect(controller.latest.get('p')?.have).toBe(9)
     expect((await health(proxy.url)).body.revision).toBe(9)
@@ -139,12 +131,12 @@ describe('a proxy process', () => {
     await using proxy = await openProxyProcess({ name: 'p', port: await freePort(), socket: controller.socket, state })
     const agents = { a: agentWith('a', { s: wholeGrant }) }
     const before = serverAt('s', old.origin)
-    controller.publish({ ...empty, revision: 1, agents, servers: { s: before } })
+    controller.publish({ ...emptyTable, revision: 1, agents, servers: { s: before } })
     await until('the first table', () => controller.latest.get('p')?.have === 1)
     const slow = post(`${proxy.url}/mcp/s`, rpc('tools/call', { name: 'pause' }), as('a'))
     await until('the call is on its way', () => old.seen.some(({ body }) => body.includes('"pause"')))
     const draining = [{ generation: before.generation, server: 's', upstream: old.origin, path: '/mcp' }]
-    controller.publish({ ...empty, revision: 2, agents, servers: { s: serverAt('s', next.origin) }, draining })
+    controller.publish({ ...emptyTable, revision: 2, agents, servers: { s: serverAt('s', next.origin) }, draining })
     const calls = () => controller.latest.get('p')?.generations[before.generation]?.calls
     await until('the call is reported', () => controller.latest.get('p')?.have === 2 && calls() === 1)
     old.release()

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, test, vi } from 'vitest'
 import { connectCurl, connectV2, type McpClient, type ToolAnswer } from '../support/mcp-clients.ts'
 import { decodePng } from '../support/png.ts'
-import { descendants } from '../support/process-tree.ts'
+import { descendants, isRunning } from '../support/process-tree.ts'
 import { failProgram, type Program, startProgram } from '../support/program.ts'
 
 vi.setConfig({ testTimeout: 60_000 })
@@ -27,15 +27,6 @@ async function openServer(env: Readonly<Record<string, string>> = {}): Promise<S
   const pie = () => client.callTool('generate_pie_chart', { data })
   await vi.waitFor(async () => expect((await fetch(`${program.url}/readyz`)).status).toBe(200), { timeout: 40_000 })
   return { program, client, pie }
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch {
-    return false
-  }
 }
 
 /** Bytes that a process and those below it hold. */

@@ -5,7 +5,7 @@ import { openLoopback } from '../support/loopback.ts'
 import { suite } from '../support/machine.ts'
 import { connectCurl, everyClient, type McpClient } from '../support/mcp-clients.ts'
 import { decodePng } from '../support/png.ts'
-import { descendants } from '../support/process-tree.ts'
+import { descendants, isRunning } from '../support/process-tree.ts'
 import { failProgram, launchProgram, type Program, startProgram } from '../support/program.ts'
 import { raiseStorm } from './storm.ts'
 
@@ -304,12 +304,3 @@ describe('a mermaid server that cannot start', () => {
     expect([code, lines.length, lines[0]?.msg]).toEqual([1, 1, expect.stringMatching(words)])
   })
 })
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch {
-    return false
-  }
-}

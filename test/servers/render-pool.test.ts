@@ -8,6 +8,7 @@ import { openRenderPool, type RenderPool, type RenderPoolSettings } from '../../
 import { createRenderQueue } from '../../servers/kit/render-queue.ts'
 import { openLoopback } from '../support/loopback.ts'
 import { suite } from '../support/machine.ts'
+import { isRunning } from '../support/process-tree.ts'
 import { fetchVectors, tryAll } from './fetch-vectors.ts'
 
 const files = new Map([
@@ -30,15 +31,6 @@ function open(settings: Partial<RenderPoolSettings> = {}): RenderPool {
   const pool = openRenderPool({ files, warm: double(1), slots: 2, limit: 5_000, ...settings, program })
   pools.add(pool)
   return pool
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch {
-    return false
-  }
 }
 
 async function rendererPids(page: Page): Promise<readonly number[]> {

@@ -1,8 +1,6 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
-import { Client as ModernClient, StreamableHTTPClientTransport as ModernTransport } from '@modelcontextprotocol/client'
-import { Client as LegacyClient } from '@modelcontextprotocol/sdk/client/index.js'
-import { StreamableHTTPClientTransport as LegacyTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js'
+import { answerOf, type Connect, connectV1, connectV2, namesOf } from './mcp-clients.ts'
 
 /** What every client is asked in a journey, whatever its generation. */
 export interface Caller extends AsyncDisposable {
@@ -12,69 +10,40 @@ export interface Caller extends AsyncDisposable {
 }
 
 /** The official clients of both generations, and curl as the old gateway's documentation has it. */
-export const callers = { v1: connectLegacy, v2: connectModern, curl: connectCurl } as const
+export const callers = { v1: callerOver(connectV1), v2: callerOver(connectV2('auto')), curl: callerOver(connectCurl) }
 
-const info = { name: 'journey', version: '1.0.0' }
-
-async function connectLegacy(url: string, token: string): Promise<Caller> {
-  const client = new LegacyClient(info)
-  await client.connect(new LegacyTransport(new URL(url), { requestInit: { headers: bearer(token) } }))
-  return {
-    tools: async () => (await client.listTools()).tools.map(({ name }) => name),
-    call: async (name, args) => textOf(await client.callTool({ name, arguments: { ...args } })),
-    [Symbol.asyncDispose]: () => client.close(),
+function callerOver(connect: Connect) {
+  return async (url: string, token: string): Promise<Caller> => {
+    const { listTools, callTool, close } = await connect(url, bearer(token))
+    return {
+      tools: listTools,
+      async call(name, args) {
+        const { text, images, isError } = await callTool(name, args)
+        const said = [...(text === '' ? [] : [text]), ...images.map(() => '[image]')].join('\n')
+        if (isError) throw new Error(said)
+        return said
+      },
+      [Symbol.asyncDispose]: close,
+    }
   }
 }
 
-async function connectModern(url: string, token: string): Promise<Caller> {
-  const client = new ModernClient(info, { versionNegotiation: { mode: 'auto' } })
-  await client.connect(new ModernTransport(new URL(url), { requestInit: { headers: bearer(token) } }))
-  return {
-    tools: async () => (await client.listTools()).tools.map(({ name }) => name),
-    call: async (name, args) => textOf(await client.callTool({ name, arguments: { ...args } })),
-    [Symbol.asyncDispose]: () => client.close(),
+/** The program. */
+async function connectCurl(url: string, headers: Readonly<Record<string, string>> = {}): ReturnType<Connect> {
+  const all = Object.entries({ ...headers, 'Content-Type': 'application/json' })
+  const args = ['-sS', '-X', 'POST', url, ...all.flatMap(([name, value]) => ['-H', `${name}: ${value}`])]
+  const ask = async (method: string, params?: unknown) => {
+    const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method, params })
+    const { stdout } = await promisify(execFile)('curl', [...args, '-d', body], { maxBuffer: 2 ** 26 })
+    const { result, error } = JSON.parse(stdout)
+    if (error !== undefined) throw new Error(JSON.stringify(error))
+    return result
   }
-}
-
-async function connectCurl(url: string, token: string): Promise<Caller> {
-  const ask = async (method: string, params?: unknown) =>
-    answerOf(await curl(url, token, { jsonrpc: '2.0', id: 1, method, params }))
   return {
-    tools: async () => {
-      const { tools } = await ask('tools/list')
-      return Array.isArray(tools) ? tools.map(({ name }) => String(name)) : []
-    },
-    call: async (name, args) => textOf(await ask('tools/call', { name, arguments: args })),
-    [Symbol.asyncDispose]: async () => {},
+    listTools: async () => namesOf(await ask('tools/list')),
+    callTool: async (name, args = {}) => answerOf(await ask('tools/call', { name, arguments: args })),
+    close: async () => {},
   }
-}
-
-async function curl(url: string, token: string, body: unknown): Promise<string> {
-  const args = [
-    '-sS',
-    '-X',
-    'POST',
-    url,
-    '-H',
-    `Authorization: Bearer ${token}`,
-    '-H',
-    'Content-Type: application/json',
-  ]
-  const { stdout } = await promisify(execFile)('curl', [...args, '-d', JSON.stringify(body)], { maxBuffer: 2 ** 26 })
-  return stdout
-}
-
-function answerOf(text: string): Record<string, unknown> {
-  const { result, error } = JSON.parse(text)
-  if (error !== undefined) throw new Error(JSON.stringify(error))
-  return result
-}
-
-function textOf(result: Record<string, unknown>): string {
-  const content = Array.isArray(result.content) ? result.content : []
-  const text = content.map((part) => (part.type === 'text' ? part.text : `[${part.type}]`)).join('\n')
-  if (result.isError === true) throw new Error(text)
-  return text
 }
 
 function bearer(token: string): Record<string, string> {
@@ -90,32 +59,6 @@ export async function post(url: string, token: string | undefined, body: unknown
     signal: signal ?? AbortSignal.timeout(60_000),
   })
   return { status: response.status, body: await response.json() }
-}
-
-/** Calls from several callers at once until told to stop; what failed is kept with its time. */
-export interface Load {
-  stop(): Promise<{ readonly calls: number; readonly failures: readonly string[] }>
-}
-
-export function startLoad(call: () => Promise<void>, width = 4): Load {
-  let going = true
-  let calls = 0
-  const failures: string[] = []
-  const began = Date.now()
-  const loop = async () => {
-    while (going) {
-      await call().catch((error: unknown) => failures.push(`after ${Date.now() - began} ms: ${error}`))
-      calls++
-    }
-  }
-  const loops = Array.from({ length: width }, loop)
-  return {
-    async stop() {
-      going = false
-      await Promise.all(loops)
-      return { calls, failures }
-    },
-  }
 }
 
 /** A stream that stays open until somebody ends it: the modern protocol's subscription, once it is acknowledged. */

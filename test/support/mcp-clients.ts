@@ -24,7 +24,8 @@ const Called = z.looseObject({
   isError: z.boolean().default(false),
 })
 
-function answerOf(result: unknown): ToolAnswer {
+/** A result of `tools/call`. */
+export function answerOf(result: unknown): ToolAnswer {
   const { content, isError } = Called.parse(result)
   const images = content.flatMap(({ data }) => (data === undefined ? [] : Buffer.from(data, 'base64')))
   const texts = content.filter(({ type }) => type === 'text')
@@ -42,10 +43,10 @@ export const connectV1: Connect = async (endpoint, headers = {}) => {
   }
 }
 
-/** The official client of the second generation, held to one of the two eras of the protocol. */
-export function connectV2(era: 'legacy' | 'modern'): Connect {
+/** The official client of the second generation, held to one of the two eras of the protocol, or left the choice. */
+export function connectV2(era: 'legacy' | 'modern' | 'auto'): Connect {
   return async (endpoint, headers = {}) => {
-    const mode = era === 'legacy' ? 'legacy' : { pin: '2026-07-28' }
+    const mode = era === 'modern' ? { pin: '2026-07-28' } : era
     const client = new Client(info, { versionNegotiation: { mode } })
     await client.connect(new StreamableHTTPClientTransport(new URL(endpoint), { requestInit: { headers } }))
     return {
@@ -58,6 +59,11 @@ export function connectV2(era: 'legacy' | 'modern'): Connect {
 
 const Listed = z.looseObject({ tools: z.array(z.looseObject({ name: z.string() })) })
 
+/** The tools in a result of `tools/list`. */
+export function namesOf(result: unknown): readonly string[] {
+  return Listed.parse(result).tools.map(({ name }) => name)
+}
+
 /** What curl sends: no handshake, no Accept, no version. */
 export const connectCurl: Connect = async (endpoint, headers = {}) => {
   const ask = async (method: string, params?: unknown) => {
@@ -68,7 +74,7 @@ export const connectCurl: Connect = async (endpoint, headers = {}) => {
     )
   }
   return {
-    listTools: async () => Listed.parse(await ask('tools/list')).tools.map(({ name }) => name),
+    listTools: async () => namesOf(await ask('tools/list')),
     callTool: async (name, args = {}) => answerOf(await ask('tools/call', { name, arguments: args })),
     close: async () => {},
   }

@@ -29,3 +29,13 @@ function ownMemory(pid: number): number {
     return 0
   }
 }
+
+/** Whether there is such a process, be it one that has ended and that nobody has buried yet. */
+export function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
+}

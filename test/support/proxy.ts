@@ -50,6 +50,15 @@ export function serverAt(name: string, origin: string | undefined, more: Partial
   }
 }
 
+/** A table that lets nobody in, but for its revision. */
+export const emptyTable = {
+  grantsFile: 'gateway-repo manifests/permissions.yaml',
+  agents: {},
+  servers: {},
+  starting: [],
+  draining: [],
+}
+
 export async function openProxy(
   options: Pick<GatewayOptions, 'store' | 'budgetStore' | 'sealKey' | 'limits'> = {},
 ): Promise<OpenProxy> {
@@ -78,14 +87,7 @@ export async function openProxy(
     lines,
     spoken: () => spoken,
     use: (table) => {
-      const empty = {
-        grantsFile: 'gateway-repo manifests/permissions.yaml',
-        agents: {},
-        servers: {},
-        starting: [],
-        draining: [],
-      }
-      gateway.holder.replace({ ...empty, ...table, revision: ++revision })
+      gateway.holder.replace({ ...emptyTable, ...table, revision: ++revision })
     },
     post: (path, body, headers = {}) => post(url + path, body, headers),
     [Symbol.asyncDispose]: async () => {

@@ -154,7 +154,7 @@ export async function ask(url: string, { method, body, headers, signal }: Asking
   const response = await fetch(url, {
     method,
     headers: { accept: both, ...(sent === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
-    signal: signal ?? AbortSignal.timeout(20_000),
+    signal: signal ?? AbortSignal.timeout(60_000),
     ...(sent === undefined ? {} : { body: sent }),
   })
   const type = response.headers.get('content-type') ?? ''

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 export async function until<T>(
   what: string,
   look: () => T | Promise<T>,
-  limit = 15_000,
+  limit = 30_000,
 ): Promise<Exclude<T, undefined | false>> {
   const end = Date.now() + limit
   for (;;) {
