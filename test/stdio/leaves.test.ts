@@ -50,9 +50,9 @@ describe('nothing is left of', () => {
 
   test('one whose client leaves while it starts', async () => {
     const wrapped = await wrap(['/bin/sh', '-c', 'sleep 60'])
-    const leaving = wrapped.send('POST', initialize(), {}, AbortSignal.timeout(500))
+    const left = expect(wrapped.send('POST', initialize(), {}, AbortSignal.timeout(500))).rejects.toThrow()
     await until('it has been started', () => wrapped.programs().length > 0)
-    await expect(leaving).rejects.toThrow()
+    await left
     await wrapped.empty()
   })
 
