@@ -1,6 +1,7 @@
 import { chmod, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fastify } from 'fastify'
+import { pack } from '#manifests/packed-table.ts'
 import { asksHeader, Report } from '#manifests/table.ts'
 import type { Publisher } from './publish.ts'
 
@@ -17,7 +18,7 @@ export async function openTableSocket(folder: string, publisher: Publisher): Pro
     const gone = new AbortController()
     reply.raw.once('close', () => gone.abort())
     const table = await publisher.poll(report.data, gone.signal)
-    if (table !== undefined) return reply.send(table)
+    if (table !== undefined) return reply.send(pack(table))
     const asks = publisher.asked(report.data.proxy)
     return (asks.length === 0 ? reply : reply.header(asksHeader, asks.join(','))).code(204).send()
   })

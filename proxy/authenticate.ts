@@ -13,7 +13,7 @@ const bearer = /^Bearer +(\S+) *$/i
 
 /** Who the bearer of a request's token is; throws a `Refusal` that says which file to change. */
 export function authenticate(snapshot: Snapshot, request: IncomingMessage, now: number): Holding {
-  const file = snapshot.table.grantsFile
+  const file = snapshot.grantsFile
   const token = bearer.exec(request.headers.authorization ?? '')?.[1]
   if (token === undefined) throw new Refusal('token-missing', { file })
   const digest = hash('sha256', token)
@@ -25,7 +25,7 @@ export function authenticate(snapshot: Snapshot, request: IncomingMessage, now: 
 }
 
 function unknown(snapshot: Snapshot, token: string, digest: string): Refusal {
-  const file = snapshot.table.grantsFile
+  const file = snapshot.grantsFile
   const agent =
     snapshot.holders.get(hash('sha256', `${token}\n`)) ?? snapshot.holders.get(hash('sha256', `${token}\r\n`))
   return agent === undefined

@@ -9,9 +9,6 @@ export function healthOf({ holder, probes }: Gateway): readonly [number, object]
     const target = servingTarget(snapshot, server)
     return target === undefined || probes.probe(target.generation)?.ok === false
   })
-  const { revision } = snapshot.table
-  return [
-    200,
-    { status: down ? 'degraded' : 'healthy', agents: snapshot.agents.size, servers: snapshot.servers.size, revision },
-  ]
+  const { agents, servers, revision } = snapshot
+  return [200, { status: down ? 'degraded' : 'healthy', agents: agents.size, servers: servers.size, revision }]
 }

@@ -1,11 +1,11 @@
-import type { Table } from '#manifests/table.ts'
+import type { PackedTable } from '#manifests/packed-table.ts'
 import { indexTable, type Snapshot } from './table.ts'
 
 /** Holds the one table that is in force. */
 export interface Holder {
   readonly current: Snapshot | undefined
   /** Puts a newer table in force; an older or equal one is ignored. Returns whether it took effect. */
-  replace(table: Table): boolean
+  replace(table: PackedTable): boolean
   /** Calls back after each replacement, in the order of subscription. */
   onReplace(listener: (snapshot: Snapshot) => void): void
   /** Resolves at the next replacement; rejects with the signal's reason. */
@@ -20,7 +20,7 @@ export function createHolder(): Holder {
       return current
     },
     replace(table) {
-      if (current !== undefined && table.revision <= current.table.revision) return false
+      if (current !== undefined && table.revision <= current.revision) return false
       const snapshot = indexTable(table)
       current = snapshot
       for (const listener of [...listeners]) listener(snapshot)

@@ -11,7 +11,7 @@ export function instructionsFor({ snapshot, agent, gateway, only }: Visit): stri
   if (only !== undefined) return ownOf(gateway, snapshot, only)
   const servers = grantedServers(snapshot, agent)
   if (servers.length === 0)
-    return `${agent} may use no server. Access is granted by a change of agents.${agent}.servers in ${snapshot.table.grantsFile}.`
+    return `${agent} may use no server. Access is granted by a change of agents.${agent}.servers in ${snapshot.grantsFile}.`
   const sections = servers.map((server) => {
     const { prefix = '', description = '' } = snapshot.servers.get(server) ?? {}
     const own = ownOf(gateway, snapshot, server)

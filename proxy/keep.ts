@@ -2,14 +2,14 @@ import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Table } from '#manifests/table.ts'
+import { PackedTable } from '#manifests/packed-table.ts'
 
 /** The last table, on disk, for a start without the controller. The proxies of an instance share it. */
 export interface Keep extends Disposable {
   /** The table that was kept; undefined if there is none. Throws if what is there is not a table. */
-  load(): Promise<Table | undefined>
+  load(): Promise<PackedTable | undefined>
   /** Keeps a table, unless a newer one is kept already. */
-  save(table: Table, signal: AbortSignal): Promise<void>
+  save(table: PackedTable, signal: AbortSignal): Promise<void>
 }
 
 const lockLimit = 5_000
@@ -35,15 +35,15 @@ export async function openKeep(folder: string): Promise<Keep> {
   }
 }
 
-async function load(path: string): Promise<Table | undefined> {
+async function load(path: string): Promise<PackedTable | undefined> {
   const text = await readFile(path, 'utf8').catch((error: unknown) => {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
     throw error
   })
-  return text === undefined ? undefined : Table.parse(JSON.parse(text))
+  return text === undefined ? undefined : PackedTable.parse(JSON.parse(text))
 }
 
-async function replaceOlder(path: string, table: Table): Promise<void> {
+async function replaceOlder(path: string, table: PackedTable): Promise<void> {
   const kept = await load(path).catch(() => undefined)
   if (kept !== undefined && kept.revision >= table.revision) return
   const temporary = `${path}.${process.pid}`

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import type { Server } from 'node:http'
 import { join } from 'node:path'
 import { type Logger, pino } from 'pino'
-import type { Table } from '#manifests/table.ts'
+import type { PackedTable } from '#manifests/packed-table.ts'
 import { createApp } from './app.ts'
 import { openBudgetStore } from './budget-store.ts'
 import { type Config, ConfigError, readConfig } from './config.ts'
@@ -35,7 +35,7 @@ async function main(config: Config, log: Logger): Promise<void> {
   const leave = prepareLeaving(server, gateway.exchanges)
   const told = Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')])
   await listen(server, config.listen)
-  log.info({ address: server.address(), revision: gateway.holder.current?.table.revision }, 'listening')
+  log.info({ address: server.address(), revision: gateway.holder.current?.revision }, 'listening')
   const polling = poll.run(stop.signal)
   await told
   log.info('leaving')
@@ -64,7 +64,7 @@ interface Taking {
 }
 
 /** Puts a table in force, then keeps it; the next poll acknowledges both. A disk that fails does not stop it from being in force. */
-async function take(table: Table, { gateway, keep, log, signal }: Taking): Promise<boolean> {
+async function take(table: PackedTable, { gateway, keep, log, signal }: Taking): Promise<boolean> {
   if (!gateway.holder.replace(table)) return false
   log.info({ revision: table.revision }, 'a table has taken effect')
   await keep

@@ -25,7 +25,7 @@ export function refuseWithheld(
 ): void {
   const why = isStrict(pins) && name !== undefined ? withheldBy(pins, name, definitions) : undefined
   if (why === undefined || name === undefined) return
-  const file = (holder.current?.table.grantsFile ?? '').replace(/permissions\.yaml$/, 'tools.lock.yaml')
+  const file = (holder.current?.grantsFile ?? '').replace(/permissions\.yaml$/, 'tools.lock.yaml')
   throw new Refusal(`tool-${why}`, { server, name, file })
 }
 

@@ -1,7 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
-import { asksHeader, pollHold, type Report, Table } from '#manifests/table.ts'
+import { PackedTable } from '#manifests/packed-table.ts'
+import { asksHeader, pollHold, type Report } from '#manifests/table.ts'
 import { request } from './http.ts'
 
 export interface PollOptions {
@@ -10,7 +11,7 @@ export interface PollOptions {
   /** What this proxy sees now, and what it was asked about. */
   readonly report: (asks: readonly string[]) => Report
   /** Puts a table in force; false if it is not newer than what is held. */
-  readonly take: (table: Table) => Promise<boolean>
+  readonly take: (table: PackedTable) => Promise<boolean>
   readonly log: Logger
 }
 
@@ -87,7 +88,7 @@ async function pollOnce(
   if (response.statusCode === 204) return { is: 'fine', asks: asksOf(response.headers[asksHeader]) }
   if (response.statusCode !== 200)
     throw new Error(`the controller answered HTTP ${response.statusCode}: ${text.slice(0, 200)}`)
-  return (await take(Table.parse(JSON.parse(text)))) ? fine : { is: 'nothing-new', asks: [] }
+  return (await take(PackedTable.parse(JSON.parse(text)))) ? fine : { is: 'nothing-new', asks: [] }
 }
 
 function asksOf(header: string | string[] | undefined): Outcome['asks'] {

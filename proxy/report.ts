@@ -18,7 +18,7 @@ export function reportOf(gateway: Gateway, asks: readonly string[]): Report {
   const uses = budgets.uses()
   return {
     proxy: config.name,
-    have: snapshot?.table.revision ?? 0,
+    have: snapshot?.revision ?? 0,
     counters: { ...counters },
     generations: Object.fromEntries(generations),
     ...(asks.length === 0 ? {} : { definitions: definitionsOf(gateway, asks) }),

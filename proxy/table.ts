@@ -1,4 +1,5 @@
-import type { Credential, Grant, Pins, Table, TableAgent, TableServer } from '#manifests/table.ts'
+import type { PackedTable } from '#manifests/packed-table.ts'
+import type { Credential, Grant, Pins, TableServer } from '#manifests/table.ts'
 import { indexPins, type PinIndex } from './pinning.ts'
 
 /** One generation of a server, as a proxy reaches it. */
@@ -21,10 +22,21 @@ export interface Target {
   readonly credential: Credential | undefined
 }
 
-/** A table with its indexes. Replaced whole, never edited; a request sees one. */
+export interface Agent {
+  /** The last day that its tokens are valid, UTC, `YYYY-MM-DD`. */
+  readonly expires: string | undefined
+  /** By server that exists. Agents who may use the same have one in common. */
+  readonly grants: Grants
+}
+
+type Grants = ReadonlyMap<string, Grant>
+
+/** A table, by what is asked of it. Replaced whole, never edited; a request sees one. */
 export interface Snapshot {
-  readonly table: Table
-  readonly agents: ReadonlyMap<string, TableAgent>
+  readonly revision: number
+  /** Where grants are written, in words for a refusal. */
+  readonly grantsFile: string
+  readonly agents: ReadonlyMap<string, Agent>
   readonly servers: ReadonlyMap<string, TableServer>
   /** Agent's name by SHA-256 of a token. */
   readonly holders: ReadonlyMap<string, string>
@@ -34,13 +46,15 @@ export interface Snapshot {
 
 const standbyTimeout = 60_000
 
-export function indexTable(table: Table): Snapshot {
+export function indexTable(table: PackedTable): Snapshot {
+  const { revision, grantsFile } = table
   const servers = new Map(Object.entries(table.servers))
   return {
-    table,
-    agents: new Map(Object.entries(table.agents)),
+    revision,
+    grantsFile,
     servers,
-    holders: indexHashes(table),
+    agents: agentsOf(table, servers),
+    holders: new Map(table.agents.flatMap(({ name, hashes }) => hashes.map((hash) => [hash, name] as const))),
     targets: new Map([
       ...standbys(table, servers, 'starting'),
       ...standbys(table, servers, 'draining'),
@@ -49,17 +63,22 @@ export function indexTable(table: Table): Snapshot {
   }
 }
 
-function indexHashes(table: Table): ReadonlyMap<string, string> {
-  const pairs = Object.entries(table.agents).flatMap(([name, agent]) =>
-    agent.hashes.map((hash) => [hash, name] as const),
-  )
-  return new Map(pairs)
+function agentsOf({ agents, access }: PackedTable, existing: ReadonlyMap<string, unknown>): Snapshot['agents'] {
+  const grants = access.map((parts): Grants => {
+    const pairs = parts.flatMap(({ servers, grant }) =>
+      servers.filter((server) => existing.has(server)).map((server) => [server, grant] as const),
+    )
+    return new Map(pairs)
+  })
+  return new Map(agents.map(({ name, expires, access }) => [name, { expires, grants: grants[access] ?? none }]))
 }
+
+const none: Grants = new Map()
 
 type Entry = readonly [string, Target]
 
 function standbys(
-  table: Table,
+  table: PackedTable,
   servers: ReadonlyMap<string, TableServer>,
   role: 'starting' | 'draining',
 ): readonly Entry[] {
@@ -71,7 +90,7 @@ function standbys(
   })
 }
 
-function servingTargets(table: Table): readonly Entry[] {
+function servingTargets(table: PackedTable): readonly Entry[] {
   const starting = new Set(table.starting.map(({ generation }) => generation))
   return Object.entries(table.servers).flatMap(([server, serving]) => {
     const { generation, upstream, path, health, timeout, pins, credential } = serving
@@ -90,7 +109,7 @@ export function narrow(snapshot: Snapshot, agent: string, server: string): Snaps
   const grant = grantOf(snapshot, agent, server)
   return {
     ...snapshot,
-    agents: new Map(known && grant && [[agent, { ...known, grants: { [server]: grant } }]]),
+    agents: new Map(known && grant && [[agent, { ...known, grants: new Map([[server, grant]]) }]]),
     servers: new Map(one && [[server, { ...one, prefix: '' }]]),
   }
 }
@@ -108,26 +127,19 @@ export function servingTarget(snapshot: Snapshot, server: string): Target | unde
 
 /** What an agent may use of a server that exists; undefined alike for one that does not and one that it may not use. */
 export function grantOf(snapshot: Snapshot, agent: string, server: string): Grant | undefined {
-  const grants = snapshot.agents.get(agent)?.grants
-  if (grants === undefined || !snapshot.servers.has(server) || !Object.hasOwn(grants, server)) return undefined
-  return grants[server]
+  return snapshot.agents.get(agent)?.grants.get(server)
 }
 
 /** The servers that an agent may use, by name: the order of everything that joins them. */
 export function grantedServers(snapshot: Snapshot, agent: string): readonly string[] {
-  const known = granted.get(snapshot) ?? new Map<string, readonly string[]>()
-  granted.set(snapshot, known)
-  const found =
-    known.get(agent) ??
-    Object.keys(snapshot.agents.get(agent)?.grants ?? {})
-      .filter((server) => snapshot.servers.has(server))
-      .sort()
-  known.set(agent, found)
-  return found
+  const { grants } = snapshot.agents.get(agent) ?? { grants: none }
+  const servers = granted.get(grants) ?? [...grants.keys()].sort()
+  granted.set(grants, servers)
+  return servers
 }
 
 /** Every joint call asks. */
-const granted = new WeakMap<Snapshot, Map<string, readonly string[]>>()
+const granted = new WeakMap<Grants, readonly string[]>()
 
 /** Servers, by name, in the order in which one is taken where something could be of several: the longest prefix first. */
 export function inOrder({ servers }: Snapshot, names: readonly string[]): readonly string[] {
@@ -136,7 +148,7 @@ export function inOrder({ servers }: Snapshot, names: readonly string[]): readon
 }
 
 /** Whether the last day of an agent's tokens (UTC) is over. */
-export function expired(agent: TableAgent, now: number): boolean {
+export function expired(agent: Agent, now: number): boolean {
   return agent.expires !== undefined && new Date(now).toISOString().slice(0, 10) > agent.expires
 }
 

@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -9,15 +10,15 @@ import { freePort } from '../support/port.ts'
 import { agentWith, serverAt, wholeGrant } from '../support/proxy.ts'
 import { openTableServer } from '../support/table-server.ts'
 import { until } from '../support/until.ts'
-import { readyPause, run } from './program.ts'
+import { programOf, readyPause, run } from './program.ts'
 
 export interface OurProxy extends AsyncDisposable {
   readonly url: string
   readonly pid: number
   /** When its process was started, ms of `performance.now()`. */
   readonly began: number
-  /** Puts a table in force and waits until the proxy says that it has it. */
-  use(table: Pick<Table, 'agents' | 'servers'>): Promise<void>
+  /** Puts a table in force and waits until the proxy says that it has it; the longest time that the loop of a watched one was blocked meanwhile, ms. */
+  use(table: Pick<Table, 'agents' | 'servers'>): Promise<number>
 }
 
 const folder = new URL('../..', import.meta.url).pathname
@@ -40,6 +41,7 @@ spawnSync(process.execPath, args, { cwd: folder, env: { NODE_COMPILE_CACHE: code
 export async function openOurProxy(
   level: 'info' | 'warn',
   first: Pick<Table, 'agents' | 'servers'>,
+  loop: 'watched' | 'alone' = 'alone',
 ): Promise<OurProxy> {
   const stack = new AsyncDisposableStack()
   const controller = stack.use(await openTableServer())
@@ -50,11 +52,12 @@ export async function openOurProxy(
   const publish = (table: typeof first) =>
     controller.publish({ revision: ++revision, grantsFile: 'bench', starting: [], draining: [], ...table })
   publish(first)
+  const watch = loop === 'watched' ? ['--import', programOf('loop-watch.ts')] : []
   const began = performance.now()
   const running = stack.use(
     run(
       process.execPath,
-      args.map((arg) => (arg.startsWith('-') ? arg : join(folder, arg))),
+      [...watch, ...args.map((arg) => (arg.startsWith('-') ? arg : join(folder, arg)))],
       {
         GATEWAY_PROXY_NAME: 'bench',
         GATEWAY_PROXY_LISTEN: `127.0.0.1:${port}`,
@@ -63,6 +66,7 @@ export async function openOurProxy(
         LOG_LEVEL: level,
         NODE_COMPILE_CACHE: code,
       },
+      loop === 'watched' ? ['ipc'] : [],
     ),
   )
   running.child.stdout?.resume()
@@ -73,8 +77,13 @@ export async function openOurProxy(
     pid: running.pid,
     began,
     use: async (table) => {
+      if (loop === 'watched') running.child.send('watch')
       publish(table)
       await until('the table is in force', () => controller.latest.get('bench')?.have === revision, 60_000)
+      if (loop === 'alone') return Number.NaN
+      const told = once(running.child, 'message')
+      running.child.send('tell')
+      return Number((await told)[0])
     },
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   }

@@ -19,9 +19,10 @@ export function run(
   command: string,
   args: readonly string[],
   environment: Readonly<Record<string, string>> = {},
+  more: readonly 'ipc'[] = [],
 ): Running {
   const env = { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '', ...environment }
-  const child = spawn(command, args, { env, stdio: ['ignore', 'pipe', 'ignore'] })
+  const child = spawn(command, args, { env, stdio: ['ignore', 'pipe', 'ignore', ...more] })
   if (child.pid === undefined) throw new Error(`${command} does not start`)
   return {
     child,

@@ -1,4 +1,5 @@
-import { Table } from '#manifests/table.ts'
+import { PackedTable, pack } from '#manifests/packed-table.ts'
+import type { Table } from '#manifests/table.ts'
 import { createHolder } from '../../proxy/holder.ts'
 import { agentWith, as, rpc, serverAt, wholeGrant } from '../support/proxy.ts'
 import { type Figures, median, type Table as Shown, timed } from './figures.ts'
@@ -28,57 +29,86 @@ async function callCost(proxy: OurProxy, name = 's0__echo'): Promise<number> {
 }
 
 /** A table of 200 servers, all of one origin, and so many agents who may use ten of them each; `a` is one. */
-function bigTable(origin: string, agents: number): Pick<Table, 'agents' | 'servers'> {
+function bigTable(origin: string, { agents, access }: Size): Pick<Table, 'agents' | 'servers'> {
   const names = Array.from({ length: 200 }, (_, index) => `s${index}`)
-  const few = Object.fromEntries(names.slice(0, 10).map((name) => [name, wholeGrant]))
-  const others = Array.from({ length: agents - 1 }, (_, index) => [`b${index}`, agentWith(`b${index}`, few)] as const)
+  const grants = (agent: number) =>
+    Object.fromEntries(
+      Array.from({ length: 10 }, (_, nth) => {
+        const step = nth < 5 ? nth : nth + Math.floor(agent / names.length)
+        return [`s${access === 'the same' ? nth : (agent + step) % names.length}`, wholeGrant]
+      }),
+    )
+  const all = ['a', ...Array.from({ length: agents - 1 }, (_, index) => `b${index}`)]
   return {
-    agents: Object.fromEntries([['a', agentWith('a', few)], ...others]),
+    agents: Object.fromEntries(all.map((name, index) => [name, agentWith(name, grants(index))])),
     servers: Object.fromEntries(names.map((name) => [name, serverAt(name, origin)])),
   }
 }
 
+interface Size {
+  readonly agents: number
+  /** What an agent may use, beside what others may. */
+  readonly access: 'the same' | 'its own'
+}
+
+const sizes: readonly Size[] = [
+  { agents: 1, access: 'the same' },
+  { agents: 100, access: 'the same' },
+  { agents: 10_000, access: 'the same' },
+  { agents: 10_000, access: 'its own' },
+  { agents: 100_000, access: 'the same' },
+]
+
 async function agentsTable(): Promise<{ readonly shown: Shown; readonly ratios: Readonly<Record<string, number>> }> {
   await using upstreams = await openUpstreams('plain')
   const [origin = ''] = upstreams.origins
-  const measured: { agents: number; cpu: number; memory: number; parse: number; swap: number }[] = []
-  for (const agents of [1, 100, 10_000, 100_000]) {
-    const table = bigTable(origin, agents)
-    await using proxy = await openOurProxy('warn', tableOf([origin]))
-    await proxy.use(table)
-    measured.push({ agents, cpu: await callCost(proxy), memory: memoryOf([proxy.pid]), ...(await swapOf(table)) })
+  const measured: (Size & Swap & { readonly cpu: number; readonly memory: number; readonly blocked: number })[] = []
+  for (const size of sizes) {
+    const table = bigTable(origin, size)
+    await using proxy = await openOurProxy('warn', tableOf([origin]), 'watched')
+    const blocked: number[] = []
+    for (let time = 0; time < times; time++) blocked.push(await proxy.use(table))
+    const cpu = await callCost(proxy)
+    const memory = memoryOf([proxy.pid])
+    measured.push({ ...size, cpu, memory, blocked: median(blocked), ...(await swapOf(table)) })
   }
   const [least, , many] = measured
   return {
     shown: {
       title: 'Agents in the table, beside 200 servers',
-      about: `CPU of a joint call at 16 connections, memory after load; what it takes to read a table and to put it in force in the place of another (nothing else happens in that time), medians of ${swaps}.`,
-      columns: ['agents', 'CPU µs a call', 'MB', 'read ms', 'swap ms'],
-      rows: measured.map(({ agents, cpu, memory, parse, swap }) => [
+      about: `Agents who may use ten servers each, the same or each its own ten. CPU of a joint call at 16 connections, memory after ${times} tables and that load; what it takes to read a table and to put it in force in the place of another, and the longest time that the proxy can do nothing else from the table's arrival until it is in force and kept; medians of ${times}.`,
+      columns: ['agents', 'servers', 'CPU µs a call', 'MB', 'read ms', 'swap ms', 'blocked ms'],
+      rows: measured.map(({ agents, access, cpu, memory, read, swap, blocked }) => [
         agents,
+        access,
         Math.round(cpu),
         Math.round(memory),
-        parse.toFixed(1),
-        swap.toFixed(1),
+        ...[read, swap, blocked].map((ms) => ms.toFixed(1)),
       ]),
     },
     ratios: { 'CPU of a call with 10,000 agents beside one': (many?.cpu ?? 0) / (least?.cpu ?? 0) },
   }
 }
 
-const swaps = 5
+const times = 5
 
-async function swapOf(table: Pick<Table, 'agents' | 'servers'>): Promise<{ parse: number; swap: number }> {
+/** ms. */
+interface Swap {
+  readonly read: number
+  readonly swap: number
+}
+
+async function swapOf(table: Pick<Table, 'agents' | 'servers'>): Promise<Swap> {
   const holder = createHolder()
-  const [parse, swap]: [number[], number[]] = [[], []]
-  for (let revision = 1; revision <= swaps; revision++) {
-    const text = JSON.stringify({ revision, grantsFile: 'bench', starting: [], draining: [], ...table })
-    const [read, parsed] = await timed(() => Table.parse(JSON.parse(text)))
-    const [, swapped] = await timed(() => holder.replace(read))
-    parse.push(parsed)
-    swap.push(swapped)
+  const [reads, swaps]: [number[], number[]] = [[], []]
+  for (let revision = 1; revision <= times; revision++) {
+    const text = JSON.stringify(pack({ revision, grantsFile: 'bench', starting: [], draining: [], ...table }))
+    const [packed, read] = await timed(() => PackedTable.parse(JSON.parse(text)))
+    const [, swap] = await timed(() => holder.replace(packed))
+    reads.push(read)
+    swaps.push(swap)
   }
-  return { parse: median(parse), swap: median(swap) }
+  return { read: median(reads), swap: median(swaps) }
 }
 
 async function toolsTable(): Promise<Shown> {

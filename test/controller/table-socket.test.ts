@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { Agent, request } from 'undici'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { definitionOf } from '#manifests/definition.ts'
-import { asksHeader, Table } from '#manifests/table.ts'
+import { PackedTable } from '#manifests/packed-table.ts'
+import { asksHeader } from '#manifests/table.ts'
 import { createPublisher, type Publisher } from '../../controller/publish.ts'
 import { emptyDraft } from '../../controller/routes.ts'
 import { openTableSocket } from '../../controller/table-socket.ts'
@@ -43,7 +44,7 @@ test('answers with the table as soon as there is a newer one', async () => {
   publisher.publish((draft) => ({ ...draft, agents: { bob: { hashes: [], grants: {} } } }))
   const { statusCode, body } = await held
   expect(statusCode).toBe(200)
-  expect(Table.parse(await body.json())).toMatchObject({ revision: 1, agents: { bob: {} } })
+  expect(PackedTable.parse(await body.json())).toMatchObject({ revision: 1, agents: [{ name: 'bob' }] })
 })
 
 test('lets go of a poll that its proxy drops, and answers the next', async () => {

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { pack } from '#manifests/packed-table.ts'
 import type { Budget, Table } from '#manifests/table.ts'
 import { createBudgets } from '../../proxy/budget.ts'
 import { openBudgetStore, periodOf } from '../../proxy/budget-store.ts'
@@ -38,7 +39,7 @@ function open(budgets: Readonly<Record<string, Budget>>, at = '2030-01-02T03:04:
     () => changes++,
     () => now,
   )
-  const use = (next: Readonly<Record<string, Budget>>) => made.review(indexTable(tableOf(next)))
+  const use = (next: Readonly<Record<string, Budget>>) => made.review(indexTable(pack(tableOf(next))))
   use(budgets)
   const reserve = (...tools: readonly string[]) => {
     const calls = tools.map((name, index) => rpc('tools/call', { name }, index))

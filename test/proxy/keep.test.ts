@@ -2,6 +2,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { pack } from '#manifests/packed-table.ts'
 import { openKeep } from '../../proxy/keep.ts'
 
 let folder: string
@@ -10,7 +11,8 @@ beforeEach(async () => {
 })
 afterEach(() => rm(folder, { recursive: true, force: true }))
 
-const table = (revision: number) => ({ revision, grantsFile: 'x', agents: {}, servers: {}, starting: [], draining: [] })
+const table = (revision: number) =>
+  pack({ revision, grantsFile: 'x', agents: {}, servers: {}, starting: [], draining: [] })
 const { signal } = new AbortController()
 
 test('two proxies that save at once leave the newest table, and nothing else', async () => {

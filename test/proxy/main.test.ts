@@ -3,6 +3,7 @@ import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { pack } from '#manifests/packed-table.ts'
 import { openUpstream } from '../support/mcp-upstream.ts'
 import { freePort } from '../support/port.ts'
 import { agentWith, as, emptyTable, post, rpc, serverAt, wholeGrant } from '../support/proxy.ts'
@@ -114,7 +115,7 @@ describe('a proxy process', () => {
   })
 
   test('never keeps an older table in the place of a newer one', async () => {
-    await writeFile(join(state, 'table.json'), JSON.stringify({ ...emptyTable, revision: 9 }))
+    await writeFile(join(state, 'table.json'), JSON.stringify(pack({ ...emptyTable, revision: 9 })))
     await using controller = await openTableServer()
     await using proxy = await openProxyProcess({ name: 'p', port: await freePort(), socket: controller.socket, state })
     controller.publish({ ...emptyTable, revision: 8 })

@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto'
 import { pino } from 'pino'
+import { pack } from '#manifests/packed-table.ts'
 import type { Grant, Table, TableServer } from '#manifests/table.ts'
 import { createApp } from '../../proxy/app.ts'
 import { closeGateway, createGateway, type Gateway, type GatewayOptions } from '../../proxy/gateway.ts'
@@ -87,7 +88,7 @@ export async function openProxy(
     lines,
     spoken: () => spoken,
     use: (table) => {
-      gateway.holder.replace({ ...emptyTable, ...table, revision: ++revision })
+      gateway.holder.replace(pack({ ...emptyTable, ...table, revision: ++revision }))
     },
     post: (path, body, headers = {}) => post(url + path, body, headers),
     [Symbol.asyncDispose]: async () => {

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer, type ServerResponse } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { pack } from '#manifests/packed-table.ts'
 import { Report, type Table } from '#manifests/table.ts'
 
 /** A controller that only hands out tables, for driving a proxy: `POST /table` on a unix socket, and a record of all reports. */
@@ -31,7 +32,7 @@ export async function openTableServer(): Promise<TableServer> {
     for (const [response, have] of waiting) {
       if (table === undefined || table.revision <= have) continue
       waiting.delete(response)
-      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(table))
+      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(pack(table)))
     }
   }
   const make = () =>
