@@ -1,4 +1,5 @@
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
+import type { BigIntStats } from 'node:fs'
+import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -8,8 +9,8 @@ import { PackedTable } from '#manifests/packed-table.ts'
 export interface Keep extends Disposable {
   /** The table that was kept; undefined if there is none. Throws if what is there is not a table. */
   load(): Promise<PackedTable | undefined>
-  /** Keeps a table, unless a newer one is kept already. */
-  save(table: PackedTable, signal: AbortSignal): Promise<void>
+  /** Keeps a table as this JSON text, unless a newer one is kept already. */
+  save(revision: number, text: string, signal: AbortSignal): Promise<void>
 }
 
 const lockLimit = 5_000
@@ -21,18 +22,38 @@ export async function openKeep(folder: string): Promise<Keep> {
   // A table has no compare-and-rename; a write transaction is a lock that dies with its process.
   const lock = new DatabaseSync(join(folder, 'state.db'), { timeout: 0 })
   lock.exec('PRAGMA journal_mode = WAL')
+  let own: Written | undefined
   return {
     load: () => load(path),
-    save: async (table, signal) => {
+    save: async (revision, text, signal) => {
       await acquire(lock, signal)
       try {
-        await replaceOlder(path, table)
+        const kept = await keptRevision(path, own)
+        if (kept === undefined || kept < revision) own = { revision, stamp: await replace(path, text) }
       } finally {
         lock.exec('ROLLBACK')
       }
     },
     [Symbol.dispose]: () => lock.close(),
   }
+}
+
+/** What this proxy last wrote. */
+interface Written {
+  readonly revision: number
+  readonly stamp: string
+}
+
+/** Of one that this proxy has written itself, nothing is read: calls would wait meanwhile. */
+async function keptRevision(path: string, own: Written | undefined): Promise<number | undefined> {
+  const stamp = await stat(path, { bigint: true }).then(stampOf, () => undefined)
+  if (own !== undefined && stamp === own.stamp) return own.revision
+  return (await load(path).catch(() => undefined))?.revision
+}
+
+/** Differs between any two files that were at a path. */
+function stampOf({ ino, mtimeNs, size }: BigIntStats): string {
+  return `${ino} ${mtimeNs} ${size}`
 }
 
 async function load(path: string): Promise<PackedTable | undefined> {
@@ -43,19 +64,19 @@ async function load(path: string): Promise<PackedTable | undefined> {
   return text === undefined ? undefined : PackedTable.parse(JSON.parse(text))
 }
 
-async function replaceOlder(path: string, table: PackedTable): Promise<void> {
-  const kept = await load(path).catch(() => undefined)
-  if (kept !== undefined && kept.revision >= table.revision) return
+/** Gives the stamp of the new file. */
+async function replace(path: string, text: string): Promise<string> {
   const temporary = `${path}.${process.pid}`
   await rm(temporary, { force: true })
   const file = await open(temporary, 'wx', 0o600)
   try {
-    await file.writeFile(JSON.stringify(table))
+    await file.writeFile(text)
     await file.sync()
+    await rename(temporary, path)
+    return stampOf(await file.stat({ bigint: true }))
   } finally {
     await file.close()
   }
-  await rename(temporary, path)
 }
 
 async function acquire(lock: DatabaseSync, signal: AbortSignal): Promise<void> {

@@ -27,7 +27,7 @@ async function main(config: Config, log: Logger): Promise<void> {
   const poll = createPoll({
     socket: config.socket,
     report: (asks) => reportOf(gateway, asks),
-    take: (table) => take(table, { gateway, keep, log, signal: stop.signal }),
+    take: (table, text) => take({ table, text }, { gateway, keep, log, signal: stop.signal }),
     log,
   })
   await recall(gateway, keep)
@@ -56,6 +56,12 @@ async function listen(server: Server, { host, port }: Config['listen']): Promise
   })
 }
 
+interface Arrival {
+  readonly table: PackedTable
+  /** JSON. */
+  readonly text: string
+}
+
 interface Taking {
   readonly gateway: Gateway
   readonly keep: Keep
@@ -64,11 +70,11 @@ interface Taking {
 }
 
 /** Puts a table in force, then keeps it; the next poll acknowledges both. A disk that fails does not stop it from being in force. */
-async function take(table: PackedTable, { gateway, keep, log, signal }: Taking): Promise<boolean> {
+async function take({ table, text }: Arrival, { gateway, keep, log, signal }: Taking): Promise<boolean> {
   if (!gateway.holder.replace(table)) return false
   log.info({ revision: table.revision }, 'a table has taken effect')
   await keep
-    .save(table, signal)
+    .save(table.revision, text, signal)
     .catch((err: unknown) => log.error({ err, folder: gateway.config.state }, 'could not keep the table'))
   return true
 }

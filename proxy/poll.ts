@@ -10,8 +10,8 @@ export interface PollOptions {
   readonly socket: string
   /** What this proxy sees now, and what it was asked about. */
   readonly report: (asks: readonly string[]) => Report
-  /** Puts a table in force; false if it is not newer than what is held. */
-  readonly take: (table: PackedTable) => Promise<boolean>
+  /** Puts a table in force, of which this is the JSON text; false if it is not newer than what is held. */
+  readonly take: (table: PackedTable, text: string) => Promise<boolean>
   readonly log: Logger
 }
 
@@ -88,7 +88,7 @@ async function pollOnce(
   if (response.statusCode === 204) return { is: 'fine', asks: asksOf(response.headers[asksHeader]) }
   if (response.statusCode !== 200)
     throw new Error(`the controller answered HTTP ${response.statusCode}: ${text.slice(0, 200)}`)
-  return (await take(PackedTable.parse(JSON.parse(text)))) ? fine : { is: 'nothing-new', asks: [] }
+  return (await take(PackedTable.parse(JSON.parse(text)), text)) ? fine : { is: 'nothing-new', asks: [] }
 }
 
 function asksOf(header: string | string[] | undefined): Outcome['asks'] {

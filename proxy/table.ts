@@ -53,8 +53,7 @@ export function indexTable(table: PackedTable): Snapshot {
     revision,
     grantsFile,
     servers,
-    agents: agentsOf(table, servers),
-    holders: new Map(table.agents.flatMap(({ name, hashes }) => hashes.map((hash) => [hash, name] as const))),
+    ...indexAgents(table, servers),
     targets: new Map([
       ...standbys(table, servers, 'starting'),
       ...standbys(table, servers, 'draining'),
@@ -63,14 +62,20 @@ export function indexTable(table: PackedTable): Snapshot {
   }
 }
 
-function agentsOf({ agents, access }: PackedTable, existing: ReadonlyMap<string, unknown>): Snapshot['agents'] {
-  const grants = access.map((parts): Grants => {
+function indexAgents(table: PackedTable, existing: ReadonlyMap<string, unknown>): Pick<Snapshot, 'agents' | 'holders'> {
+  const grants = table.access.map((parts): Grants => {
     const pairs = parts.flatMap(({ servers, grant }) =>
       servers.filter((server) => existing.has(server)).map((server) => [server, grant] as const),
     )
     return new Map(pairs)
   })
-  return new Map(agents.map(({ name, expires, access }) => [name, { expires, grants: grants[access] ?? none }]))
+  const agents = new Map<string, Agent>()
+  const holders = new Map<string, string>()
+  for (const { name, hashes, expires, access } of table.agents) {
+    agents.set(name, { expires, grants: grants[access] ?? none })
+    for (const hash of hashes) holders.set(hash, name)
+  }
+  return { agents, holders }
 }
 
 const none: Grants = new Map()

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -11,15 +11,15 @@ beforeEach(async () => {
 })
 afterEach(() => rm(folder, { recursive: true, force: true }))
 
-const table = (revision: number) =>
-  pack({ revision, grantsFile: 'x', agents: {}, servers: {}, starting: [], draining: [] })
+const text = (revision: number) =>
+  JSON.stringify(pack({ revision, grantsFile: 'x', agents: {}, servers: {}, starting: [], draining: [] }))
 const { signal } = new AbortController()
 
 test('two proxies that save at once leave the newest table, and nothing else', async () => {
   using one = await openKeep(folder)
   using two = await openKeep(folder)
   const revisions = Array.from({ length: 30 }, (_, i) => ((i * 7) % 30) + 1)
-  await Promise.all(revisions.map((revision, i) => (i % 2 === 0 ? one : two).save(table(revision), signal)))
+  await Promise.all(revisions.map((revision, i) => (i % 2 === 0 ? one : two).save(revision, text(revision), signal)))
   expect((await one.load())?.revision).toBe(30)
   expect((await readdir(folder)).filter((name) => name.startsWith('table'))).toEqual(['table.json'])
 })
@@ -27,10 +27,18 @@ test('two proxies that save at once leave the newest table, and nothing else', a
 test('a table that was cut off is replaced, and never taken for one', async () => {
   using keep = await openKeep(folder)
   expect(await keep.load()).toBeUndefined()
-  await keep.save(table(3), signal)
-  const text = await readFile(join(folder, 'table.json'), 'utf8')
-  await writeFile(join(folder, 'table.json'), text.slice(0, 20))
+  await keep.save(3, text(3), signal)
+  await writeFile(join(folder, 'table.json'), text(3).slice(0, 20))
   await expect(keep.load()).rejects.toThrow()
-  await keep.save(table(2), signal)
+  await keep.save(2, text(2), signal)
   expect((await keep.load())?.revision).toBe(2)
+})
+
+test('what another proxy has kept since is not replaced by an older table', async () => {
+  using one = await openKeep(folder)
+  using two = await openKeep(folder)
+  await one.save(1, text(1), signal)
+  await two.save(3, text(3), signal)
+  await one.save(2, text(2), signal)
+  expect((await one.load())?.revision).toBe(3)
 })
