@@ -19,9 +19,8 @@ const lockPause = 20
 export async function openKeep(folder: string): Promise<Keep> {
   await mkdir(folder, { recursive: true, mode: 0o700 })
   const path = join(folder, 'table.json')
-  // A table has no compare-and-rename; a write transaction is a lock that dies with its process.
-  const lock = new DatabaseSync(join(folder, 'state.db'), { timeout: 0 })
-  lock.exec('PRAGMA journal_mode = WAL')
+  // A file has no compare-and-rename; a transaction is a lock that dies with its process. Not one of state.db, which calls need.
+  const lock = new DatabaseSync(join(folder, 'keep.db'), { timeout: 0 })
   let own: Written | undefined
   return {
     load: () => load(path),

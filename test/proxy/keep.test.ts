@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { pack } from '#manifests/packed-table.ts'
+import { openBudgetStore } from '../../proxy/budget-store.ts'
 import { openKeep } from '../../proxy/keep.ts'
 
 let folder: string
@@ -41,4 +42,12 @@ test('what another proxy has kept since is not replaced by an older table', asyn
   await two.save(3, text(3), signal)
   await one.save(2, text(2), signal)
   expect((await one.load())?.revision).toBe(3)
+})
+
+test('calls are counted while a table is being kept', async () => {
+  using keep = await openKeep(folder)
+  using budgets = openBudgetStore(join(folder, 'state.db'))
+  const saving = keep.save(1, text(1), signal)
+  expect(budgets.take([{ server: 's', tool: 't', count: 1 }], [], 0)).toEqual([])
+  await saving
 })
