@@ -44,14 +44,14 @@ export function createHosting({ news, store, limits, end }: HostingOptions): Hos
     session.close()
     leaveAll(session, end)
   }
-  const drop = (session: HostedSession) => {
-    store.drop(session.id)
-    release(session)
+  const dropAll = (gone: readonly HostedSession[]) => {
+    store.drop(gone.map(({ id }) => id))
+    for (const session of gone) release(session)
   }
   return {
     open: (agent, client, only) => {
       const gone = held.inTheWay(agent)
-      if (gone !== undefined) drop(gone)
+      if (gone !== undefined) dropAll([gone])
       const session = new HostedSession(agent, client, { only })
       keep(session)
       store.save(stored(session))
@@ -64,11 +64,11 @@ export function createHosting({ news, store, limits, end }: HostingOptions): Hos
       session.usedAt = Date.now()
       return session
     },
-    drop,
+    drop: (session) => dropAll([session]),
     review: (snapshot, now) => {
       const { used, idle } = held.review(now)
-      for (const { id, usedAt } of used) store.touch([id], usedAt)
-      for (const session of [...idle, ...held.all().filter((one) => isGone(one, snapshot))]) drop(session)
+      store.touch(used)
+      dropAll([...new Set([...idle, ...held.all().filter((one) => isGone(one, snapshot))])])
       for (const session of held.all()) settle(session, snapshot, { now, end })
       store.dropOlder(now - limits.sessionIdle)
     },

@@ -18,8 +18,9 @@ export interface SessionStore extends Disposable {
   /** Writes one anew, or what became of it. */
   save(session: StoredSession): void
   find(id: string): StoredSession | undefined
-  touch(ids: Iterable<string>, usedAt: number): void
-  drop(id: string): void
+  /** Remembers when each was used. */
+  touch(used: readonly Pick<StoredSession, 'id' | 'usedAt'>[]): void
+  drop(ids: readonly string[]): void
   /** Forgets those that nobody used since. */
   dropOlder(usedAt: number): void
 }
@@ -40,8 +41,11 @@ export function openSessionStore(file: string): SessionStore {
      ON CONFLICT (id) DO UPDATE SET content = :content, usedAt = :usedAt`,
   )
   const find = database.prepare('SELECT id, agent, server, content, usedAt FROM session WHERE id = ?')
-  const touch = database.prepare('UPDATE session SET usedAt = ? WHERE id = ?')
-  const drop = database.prepare('DELETE FROM session WHERE id = ?')
+  // One statement for all: each would be a transaction of its own, and calls wait meanwhile.
+  const touch = database.prepare(
+    'UPDATE session SET usedAt = used.value ->> 1 FROM json_each(?) AS used WHERE session.id = used.value ->> 0',
+  )
+  const drop = database.prepare('DELETE FROM session WHERE id IN (SELECT value FROM json_each(?))')
   const dropOlder = database.prepare('DELETE FROM session WHERE usedAt < ?')
   return {
     save: (session) => void save.run({ ...session }),
@@ -49,10 +53,12 @@ export function openSessionStore(file: string): SessionStore {
       const row = find.get(id)
       return row === undefined ? undefined : StoredSession.parse(row)
     },
-    touch: (ids, usedAt) => {
-      for (const id of ids) touch.run(usedAt, id)
+    touch: (used) => {
+      if (used.length > 0) touch.run(JSON.stringify(used.map(({ id, usedAt }) => [id, usedAt])))
     },
-    drop: (id) => void drop.run(id),
+    drop: (ids) => {
+      if (ids.length > 0) drop.run(JSON.stringify(ids))
+    },
     dropOlder: (usedAt) => void dropOlder.run(usedAt),
     [Symbol.dispose]: () => database.close(),
   }

@@ -74,15 +74,15 @@ function createRoll({ limits, idle }: Pick<SessionsOptions, 'limits' | 'idle'>) 
 
 export function createSessions({ store, end, ...rest }: SessionsOptions): Sessions {
   const { held, keep, release, move, count } = createRoll(rest)
-  const drop = (session: Session) => {
-    store.drop(session.id)
-    release(session)
+  const dropAll = (gone: readonly Session[]) => {
+    store.drop(gone.map(({ id }) => id))
+    for (const session of gone) release(session)
   }
   return {
     makeRoom: (agent) => {
       const gone = held.inTheWay(agent)
       if (gone === undefined) return
-      drop(gone)
+      dropAll([gone])
       end(gone)
     },
     bind: (agent, server, begun) => {
@@ -102,15 +102,15 @@ export function createSessions({ store, end, ...rest }: SessionsOptions): Sessio
       move(session, place)
       store.save(stored(session))
     },
-    drop,
+    drop: (session) => dropAll([session]),
     count,
     review: (snapshot, now) => {
       const { used, idle: over } = held.review(now)
-      for (const { id, usedAt } of used) store.touch([id], usedAt)
+      store.touch(used)
       const lost = held.all().filter(({ agent, server }) => grantOf(snapshot, agent, server) === undefined)
-      const all = new Set([...over, ...lost])
-      for (const session of all) drop(session)
-      return [...all]
+      const gone = [...new Set([...over, ...lost])]
+      dropAll(gone)
+      return gone
     },
     clear: () => {
       const all = held.all()
