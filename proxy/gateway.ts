@@ -17,7 +17,7 @@ import { createPool, endPooled, type Pool, type PooledSession } from './pool.ts'
 import { createProbes, type Probes } from './probe.ts'
 import { createSeal, type Seal, sealKeyBytes } from './seal.ts'
 import { createSessions, type Session, type Sessions } from './session.ts'
-import { openSessionStore, type SessionStore } from './session-store.ts'
+import { lenient, openSessionStore, type SessionStore } from './session-store.ts'
 import { createStandIns, type StandIns } from './stand-in.ts'
 import type { Snapshot } from './table.ts'
 import { createUpstreams, type Upstreams } from './upstream.ts'
@@ -112,11 +112,11 @@ type Around = Pick<Gateway, 'upstreams' | 'holder' | 'news'> & { readonly idle: 
 
 /** All kinds of sessions, within the same bounds. */
 function sessionsOf(
-  { store, ...options }: GatewayOptions,
+  { store, log, ...options }: GatewayOptions,
   { upstreams, holder, news, idle }: Around,
 ): Pick<Gateway, Sessioned> {
   const limits = { ...usualLimits, ...options.limits }
-  const bounds = { store: store ?? openSessionStore(':memory:'), limits }
+  const bounds = { store: lenient(store ?? openSessionStore(':memory:'), log), limits }
   const endings = createEndings()
   const leave = (session: PooledSession) => endings.add(() => endPooled(upstreams, session))
   return {

@@ -1,4 +1,5 @@
 import { DatabaseSync } from 'node:sqlite'
+import type { Logger } from 'pino'
 import { z } from 'zod'
 
 /** A legacy session as the proxies of an instance remember it, so that it outlives each of them. */
@@ -61,5 +62,23 @@ export function openSessionStore(file: string): SessionStore {
     },
     dropOlder: (usedAt) => void dropOlder.run(usedAt),
     [Symbol.dispose]: () => database.close(),
+  }
+}
+
+/** Where the disk fails, sessions end with this proxy; calls, and what a new table says, are not worse for it. */
+export function lenient(store: SessionStore, log: Logger): SessionStore {
+  const attempt = (act: () => void) => {
+    try {
+      act()
+    } catch (err) {
+      log.error({ err }, 'sessions could not be stored')
+    }
+  }
+  return {
+    ...store,
+    save: (session) => attempt(() => store.save(session)),
+    touch: (used) => attempt(() => store.touch(used)),
+    drop: (ids) => attempt(() => store.drop(ids)),
+    dropOlder: (usedAt) => attempt(() => store.dropOlder(usedAt)),
   }
 }

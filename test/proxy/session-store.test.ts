@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { openSessionStore } from '../../proxy/session-store.ts'
 import { openListener, openUpstream, type Upstream } from '../support/mcp-upstream.ts'
-import { agentWith, as, openProxy, rpc, serverAt, wholeGrant } from '../support/proxy.ts'
+import { agentWith, as, type OpenProxy, openProxy, rpc, serverAt, wholeGrant } from '../support/proxy.ts'
 import { until } from '../support/until.ts'
 
 let folder: string
@@ -38,7 +38,7 @@ const params = { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { 
 const call = (path: string) =>
   rpc('tools/call', { name: path === '/mcp' ? 's__echo' : 'echo', arguments: { text: 'hi' } })
 
-async function begin(proxy: Awaited<ReturnType<typeof open>>, path: string) {
+async function begin(proxy: OpenProxy, path: string) {
   const { headers } = await proxy.post(path, rpc('initialize', params), { ...as('a'), ...accept })
   const session = { ...accept, 'mcp-session-id': headers.get('mcp-session-id') ?? expect.fail('no session') }
   await proxy.post(path, { jsonrpc: '2.0', method: 'notifications/initialized' }, { ...as('a'), ...session })
@@ -152,3 +152,21 @@ async function openLossy() {
   })
   return { ...listener, release: () => resolve() }
 }
+
+test('a disk that fails keeps no table from taking effect, and no client from calling', async () => {
+  const store = openSessionStore(join(folder, 'state.db'))
+  await using proxy = await openProxy({ store })
+  const servers = { s: serverAt('s', upstream.origin) }
+  proxy.use({ agents, servers })
+  const session = await begin(proxy, '/mcp/s')
+  store[Symbol.dispose]()
+  const fresh = serverAt('t', upstream.origin)
+  proxy.use({ agents, servers: { ...servers, t: fresh } })
+  await until('the new server is asked', () => proxy.gateway.probes.probe(fresh.generation)?.ok === true)
+  for (const path of ['/mcp', '/mcp/s']) {
+    const begun = await begin(proxy, path)
+    expect((await proxy.post(path, call(path), { ...as('a'), ...begun })).text).toContain('"hi"')
+  }
+  expect((await proxy.post('/mcp/s', call('/mcp/s'), { ...as('a'), ...session })).text).toContain('"hi"')
+  expect(proxy.lines.map(({ msg }) => msg)).toContain('sessions could not be stored')
+})
