@@ -54,7 +54,7 @@ export const Budget = z.strictObject({
 export type Budget = Readonly<z.infer<typeof Budget>>
 
 export const TableServer = z.strictObject({
-  /** `<server>@<spec hash>` of the generation that serves; `<server>@url` for one that runs elsewhere. */
+  /** `<server>@<spec hash>` of the generation that serves; `<server>@<hash of its URL>` for one that runs elsewhere. */
   generation: z.string(),
   /** `http://host:port` of the generation that serves (a whole origin, without a path); absent while one is replaced stop-first. */
   upstream: z.string().optional(),

@@ -25,7 +25,9 @@ export function clashesIn(
   const clashes = new Map<string, readonly Clash[]>()
   for (const server of inOrder(snapshot, [...snapshot.servers.keys()].sort())) {
     const target = servingTarget(snapshot, server)
-    const found = target && known(target.generation)
+    if (target === undefined) continue
+    const { generation } = target
+    const found = known(generation)
     if (found === undefined) continue
     const lost = entriesOf(snapshot, server, found).flatMap(({ kind, name }): readonly Clash[] => {
       const key = `${kind} ${name}`
@@ -33,7 +35,7 @@ export function clashesIn(
       if (owner === undefined) owners.set(key, server)
       return owner === undefined ? [] : [{ kind, name: name.slice(0, longestName), of: owner }]
     })
-    if (lost.length > 0) clashes.set(target?.generation ?? '', lost.slice(0, most))
+    if (lost.length > 0) clashes.set(generation, lost.slice(0, most))
   }
   return clashes
 }

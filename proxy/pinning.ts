@@ -92,10 +92,9 @@ type See = (definition: Definition) => void
 /** The text that is listed for a tool: its own, the one that was reviewed, or none. `see` is told what it is. */
 export function pinTool(pins: PinIndex, text: string, see: See): string | undefined {
   const definition = readDefinition(text)
-  if (definition !== undefined) see(definition)
-  const change = definition && changeOf(pins, definition)
   if (definition === undefined) return undefined
-  if (change === undefined) return text
+  see(definition)
+  if (changeOf(pins, definition) === undefined) return text
   const reviewed = pins.tools.get(definition.name)?.definition
   return reviewed === undefined ? undefined : listable(reviewed)
 }
@@ -119,6 +118,7 @@ const mayList = /"tool|\\u/i
  */
 export function pinMessage(pins: PinIndex, text: string, see: See): string {
   if (!mayList.test(text)) return text
+  // Throws where it is no JSON: what follows takes for granted that it is.
   JSON.parse(text)
   if (text.trimStart()[0] === '[')
     return `[${elements(text)

@@ -51,6 +51,9 @@ const intervals = { often: 400, seldom: 10_000, never: undefined } as const sati
   number | undefined
 >
 
+/** The longest that a timer takes, ms; ended when it is asked for. */
+const forever = 2 ** 31 - 1
+
 /** `changed` is called when a verdict changes. */
 export function createProbes(upstreams: Upstreams, changed: () => void, signal: AbortSignal): Probes {
   const watches = new Map<string, Watch>()
@@ -137,7 +140,7 @@ async function keepAsking(watch: Watch, { upstreams, changed, signal }: Watching
       if (!signal.aborted && differs) changed()
     }
     const woken = AbortSignal.any([signal, watch.wake.signal])
-    await sleep(pauseOf(watch) ?? legacyLasts, undefined, { signal: woken, ref: false }).catch(() => undefined)
+    await sleep(pauseOf(watch) ?? forever, undefined, { signal: woken, ref: false }).catch(() => undefined)
   }
 }
 
