@@ -1,5 +1,5 @@
 import { basename, dirname } from 'node:path/posix'
-import { Readable } from 'node:stream'
+import { pipeline, Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { extract, type Header, pack } from 'tar-stream'
 import type { ContainerOptions, Engine } from './engine.ts'
@@ -85,12 +85,17 @@ async function readOwner(engine: Engine, id: string, user: string, signal: Abort
 /** Of the first entry; undefined where there is no tar. */
 export async function firstHeader(tar: NodeJS.ReadableStream | undefined): Promise<Header | undefined> {
   if (tar === undefined) return undefined
-  for await (const entry of tar.pipe(extract())) return entry.header
+  for await (const entry of entriesOf(tar)) return entry.header
 }
 
 /** Content of the first file; a symlink, as some images have, reads as empty. */
 async function firstText(tar: NodeJS.ReadableStream | undefined): Promise<string> {
   if (tar === undefined) return ''
-  for await (const entry of tar.pipe(extract())) return text(entry)
+  for await (const entry of entriesOf(tar)) return text(entry)
   return ''
+}
+
+/** Fails as the tar does, and lets go of it as soon as nobody reads on: what follows the first entry may be a whole volume. */
+function entriesOf(tar: NodeJS.ReadableStream) {
+  return pipeline(tar, extract(), () => {})
 }

@@ -1,3 +1,4 @@
+import { PassThrough } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { extract } from 'tar-stream'
 import { describe, expect, test } from 'vitest'
@@ -6,6 +7,7 @@ import { progressLines } from '../../controller/docker/progress.ts'
 import { freeSubnet } from '../../controller/docker/subnet.ts'
 import { packTar } from '../../controller/docker/tar.ts'
 import { ownerOf, userOf } from '../../controller/docker/user.ts'
+import { firstHeader } from '../../controller/docker/volume.ts'
 import type { BuildEntry } from '../../controller/host.ts'
 
 describe('a free range of addresses', () => {
@@ -118,6 +120,24 @@ describe('a build context', () => {
       throw new Error('object is missing')
     }
     await expect(text(packTar(broken()))).rejects.toThrow('object is missing')
+  })
+})
+
+describe('a path that the engine sends', () => {
+  test('is an error where it breaks off', async () => {
+    const broken = new PassThrough()
+    const header = firstHeader(broken)
+    broken.destroy(new Error('the engine hung up'))
+    await expect(header).rejects.toThrow('the engine hung up')
+  })
+
+  test('is let go of once its first entry was read', async () => {
+    async function* large() {
+      for (const path of ['first', 'second']) yield { path, mode: '100644', body: Buffer.alloc(2 ** 20) }
+    }
+    const tar = packTar(large())
+    expect((await firstHeader(tar))?.name).toBe('first')
+    await expect.poll(() => tar.destroyed).toBe(true)
   })
 })
 
