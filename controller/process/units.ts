@@ -142,28 +142,30 @@ export class Units {
 
   /** Yields when one has ended: at once where it was started here, else within half a second. */
   changes(signal: AbortSignal): AsyncIterable<void> {
-    return this.#tell(this.#endings(), signal)
+    return this.#tell(this.#glance(), signal)
   }
 
-  async *#tell(known: ReadonlySet<string>, signal: AbortSignal): AsyncGenerator<void> {
-    let before = known
+  async *#tell(known: Promise<ReadonlySet<string>>, signal: AbortSignal): AsyncGenerator<void> {
+    let before = await known
     while (!signal.aborted) {
-      await this.#glance(signal)
-      const now = this.#endings()
+      const enough = AbortSignal.any([signal, AbortSignal.timeout(glance)])
+      await once(this.#exits, 'exit', { signal: enough }).catch(() => {}) // fails by its signal only
+      const now = await this.#glance()
       const news = !now.isSubsetOf(before)
       before = now
       if (news && !signal.aborted) yield
     }
   }
 
-  async #glance(signal: AbortSignal): Promise<void> {
-    const enough = AbortSignal.any([signal, AbortSignal.timeout(glance)])
-    await once(this.#exits, 'exit', { signal: enough }).catch(() => {}) // fails by its signal only
-    for (const { name } of this.list()) await trimLog(this.#table.log(name))
-  }
-
-  #endings(): Set<string> {
-    const ended = this.list().filter((record) => !this.runs(record))
-    return new Set(ended.map(({ name, life }) => `${name} ${life.pid} ${life.born}`))
+  /** Which have ended; logs are cut meanwhile. What cannot be read is news once: what is true is for whoever looks then to say. */
+  async #glance(): Promise<ReadonlySet<string>> {
+    try {
+      const units = this.list()
+      const ended = units.filter((record) => !this.runs(record))
+      for (const { name } of units) await trimLog(this.#table.log(name))
+      return new Set(ended.map(({ name, life }) => `${name} ${life.pid} ${life.born}`))
+    } catch (error) {
+      return new Set([String(error)])
+    }
   }
 }

@@ -103,9 +103,16 @@ describe('process host', () => {
     const { id } = await start()
     const file = join(fixture.state, 'units', id, 'unit.json')
     const record = await readFile(file)
+    const ending = new AbortController()
+    const changes = fixture.host.changes(ending.signal)[Symbol.asyncIterator]()
+    const told = changes.next()
     await writeFile(file, '{"name":')
     await expect(fixture.host.observe(signal)).rejects.toThrow(expect.objectContaining({ name: 'HostDown' }))
+    expect(await told).toEqual({ done: false, value: undefined })
+    const end = changes.next()
     await writeFile(file, record)
+    ending.abort()
+    expect((await end).done).toBe(true)
   })
 
   test('keeps the record, which has secrets in it, to its user', async () => {
