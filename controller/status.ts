@@ -28,6 +28,9 @@ export interface Facts {
   readonly look?: { readonly standing: Standing; readonly sight: Sight }
 }
 
+/** The same once a pass has. */
+type Looked = Facts & Required<Pick<Facts, 'look'>>
+
 /** What is true now, with reasons. The operator's view adds who may use what, and the output of what failed. Pure. */
 export function summarise(facts: Facts, view: 'public' | 'operator'): Status {
   const { look } = facts
@@ -60,7 +63,7 @@ function glassOf(standing: Standing | undefined): Pick<Status, 'breakGlass'> {
   return glass === undefined ? {} : { breakGlass: { ok: glass.ok, reason: glass.reason } }
 }
 
-function proxiesOf({ heard, revision }: Facts, { sight, standing }: NonNullable<Facts['look']>): Status['proxies'] {
+function proxiesOf({ heard, revision }: Facts, { sight, standing }: Looked['look']): Status['proxies'] {
   const trouble = standing.troubles.get(itself)
   return sight.proxies.map(({ name, state }) => {
     const have = heard.get(name)?.report.have ?? 0
@@ -83,11 +86,7 @@ function proxyReason(proxy: ProxyFacts): string {
   return proxy.have < proxy.revision ? `has yet to take revision ${proxy.revision}` : 'up to date'
 }
 
-function serverOf(
-  target: Target,
-  facts: Facts & { look: NonNullable<Facts['look']> },
-  view: 'public' | 'operator',
-): ServerStatus {
+function serverOf(target: Target, facts: Looked, view: 'public' | 'operator'): ServerStatus {
   const { standing, sight } = facts.look
   const { name, description } = target.server
   const wanted = targetKey(target)
@@ -110,10 +109,18 @@ function serverOf(
   }
 }
 
+/** What live proxies report of a generation. */
+function reportsOf(key: string | undefined, { look, heard }: Looked): readonly GenerationReport[] {
+  return liveReports(look.sight, heard).flatMap(({ report }) => report.generations[key ?? ''] ?? [])
+}
+
+function probesOf(key: string | undefined, facts: Looked): readonly Probe[] {
+  return reportsOf(key, facts).flatMap(({ probe }) => probe ?? [])
+}
+
 /** What it says itself in place of a good answer. */
-function saidBy(key: string | undefined, { look, heard }: Facts & { look: NonNullable<Facts['look']> }): string {
-  const probes = liveReports(look.sight, heard).flatMap(({ report }) => report.generations[key ?? '']?.probe ?? [])
-  const said = probes.find((probe) => probe.said !== undefined)?.said
+function saidBy(key: string | undefined, facts: Looked): string {
+  const said = probesOf(key, facts).find((probe) => probe.said !== undefined)?.said
   return said === undefined ? '' : `its last answer: ${said}`
 }
 
@@ -122,7 +129,7 @@ function logOf(log: string): Pick<ServerStatus, 'log'> {
 }
 
 /** Servers that the commit no longer names, while something of them is still there. */
-function removedServers({ standing, sight }: NonNullable<Facts['look']>): ServerStatus[] {
+function removedServers({ standing, sight }: Looked['look']): ServerStatus[] {
   const { targets, settings } = standing.aim
   const gone = Map.groupBy(
     sight.generations.filter(({ server }) => targets[server] === undefined),
@@ -139,14 +146,10 @@ function removedServers({ standing, sight }: NonNullable<Facts['look']>): Server
 }
 
 /** A server that the table has, but that does not answer its probes, is not ready. */
-function answering(
-  target: Target,
-  { look, heard }: Facts & { look: NonNullable<Facts['look']> },
-): Pick<ServerStatus, 'phase' | 'reason'> {
-  const now = serverStanding(target, look.standing)
-  const key = targetKey(target)
-  if (now.phase !== 'ready' || key === undefined) return now
-  const probes = liveReports(look.sight, heard).flatMap(({ report }) => report.generations[key]?.probe ?? [])
+function answering(target: Target, facts: Looked): Pick<ServerStatus, 'phase' | 'reason'> {
+  const now = serverStanding(target, facts.look.standing)
+  if (now.phase !== 'ready') return now
+  const probes = probesOf(targetKey(target), facts)
   const bad = probes.find(({ ok }) => !ok)
   if (bad?.refused) return { phase: 'waiting', reason: refusing(target.server, bad) }
   if (bad !== undefined) return { phase: 'waiting', reason: `does not answer: ${bad.error ?? 'the probe failed'}` }
@@ -164,9 +167,8 @@ function refusing({ auth, runs }: Server, { error }: Probe): string {
   return `refuses the gateway, which sends it no credential${found}${advice}`
 }
 
-function probed(key: string | undefined, { look, heard }: Facts & { look: NonNullable<Facts['look']> }) {
-  if (key === undefined) return {}
-  const reports = liveReports(look.sight, heard).flatMap(({ report }) => report.generations[key] ?? [])
+function probed(key: string | undefined, facts: Looked) {
+  const reports = reportsOf(key, facts)
   const probe = reports.find((report) => report.probe?.tools !== undefined)?.probe
   return {
     ...(probe?.era === undefined ? {} : { era: probe.era }),
@@ -178,13 +180,12 @@ function probed(key: string | undefined, { look, heard }: Facts & { look: NonNul
 /** What proxies say of the tools of what serves. */
 function inspected(
   { server }: Target,
-  { look, heard }: Facts & { look: NonNullable<Facts['look']> },
+  facts: Looked,
   view: 'public' | 'operator',
 ): Pick<ServerStatus, 'drift' | 'suspicions' | 'clashes'> {
-  const serving = look.standing.table?.servers[server.name]
-  if (serving === undefined) return {}
-  const reports = liveReports(look.sight, heard).flatMap(({ report }) => report.generations[serving.generation] ?? [])
-  const drift = driftedTools(reports, { pins: serving.pins, reviewed: server.lock?.tools ?? [] }, view)
+  const serving = facts.look.standing.table?.servers[server.name]
+  const reports = reportsOf(serving?.generation, facts)
+  const drift = driftedTools(reports, { pins: serving?.pins, reviewed: server.lock?.tools ?? [] }, view)
   const suspicions = reports.flatMap((report) => report.suspicions ?? [])
   const own = new Map(suspicions.map((one) => [JSON.stringify(one), one]))
   return {

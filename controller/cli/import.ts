@@ -9,7 +9,7 @@ import { ComposeFile } from '../compose/service.ts'
 import { parseEnvFile } from '../config/env-file.ts'
 import { describeFault } from '../desired.ts'
 import { Fault } from './fault.ts'
-import { print, printJson } from './print.ts'
+import { complain, print, printJson } from './print.ts'
 
 interface Options {
   readonly write?: string
@@ -42,10 +42,8 @@ async function showImport(file: string, options: Options): Promise<void> {
   if (options.write !== undefined) await writeAll(root, texts)
   if (options.json) return printJson({ servers: found })
   for (const { path, text } of texts) print(options.write === undefined ? `# ${path}\n${text}` : path)
-  for (const { name, manifest, notes } of found) {
-    if (manifest === undefined) process.stderr.write(`${name}: left out\n`)
-    for (const note of notes) process.stderr.write(`${name}: ${note}\n`)
-  }
+  for (const { name, manifest, notes } of found)
+    complain(...[...(manifest === undefined ? ['left out'] : []), ...notes].map((note) => `${name}: ${note}`))
   if (servers.length === 0) throw new Fault(`nothing of ${file} can be a server as it stands`)
 }
 

@@ -12,7 +12,7 @@ import { relock } from '../lock/relock.ts'
 import { openFolder } from '../source/folder.ts'
 import { addWhere, ask, type Where } from './ask.ts'
 import { Fault } from './fault.ts'
-import { print, printJson } from './print.ts'
+import { complain, print, printJson } from './print.ts'
 
 interface Options extends Where {
   readonly dir: string
@@ -99,6 +99,7 @@ async function faultsOf(dir: string): Promise<readonly string[]> {
 function tell({ current, changes, problems, refused }: Locking, check: boolean): void {
   for (const line of changes) print(line)
   print(`${lockFile} ${current ? 'is current' : check ? 'is not current' : 'is written: review and commit it'}`)
-  for (const line of problems) process.stderr.write(`gateway: ${line}\n`)
-  for (const line of refused) process.stderr.write(`gateway: a commit of it is refused: ${line}\n`)
+  complain(
+    ...[...problems, ...refused.map((line) => `a commit of it is refused: ${line}`)].map((line) => `gateway: ${line}`),
+  )
 }

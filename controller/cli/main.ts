@@ -2,6 +2,7 @@
 import { Command } from 'commander'
 import { readVersion } from './checkout.ts'
 import { Fault } from './fault.ts'
+import { complain } from './print.ts'
 
 const addWishes = async () => (await import('./wishes.ts')).addWishes
 const wishes = { approve: addWishes, suspend: addWishes, resume: addWishes, retry: addWishes, rollback: addWishes }
@@ -48,6 +49,6 @@ try {
   await (await createProgram(process.argv[2] ?? '')).parseAsync()
 } catch (error) {
   if (!(error instanceof Fault)) throw error
-  for (const line of error.message.split('\n')) process.stderr.write(`gateway: ${line}\n`)
+  complain(...error.message.split('\n').map((line) => `gateway: ${line}`))
   process.exitCode = 1
 }

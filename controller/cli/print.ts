@@ -1,7 +1,16 @@
 /** Writes lines for people; what others wrote cannot steer the terminal. */
 export function print(text: string, end = '\n'): void {
+  process.stdout.write(`${inert(text)}${end}`)
+}
+
+/** The same of what went wrong, a line each, beside what a program may read. */
+export function complain(...lines: readonly string[]): void {
+  for (const line of lines) process.stderr.write(`${inert(line)}\n`)
+}
+
+function inert(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it takes out
-  process.stdout.write(`${text.replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/g, '')}${end}`)
+  return text.replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/g, '')
 }
 
 /** `--json`: one document a line. */

@@ -3,6 +3,7 @@ import type { Command } from 'commander'
 import { type CommitStatus, ServerStatus, Status } from '#manifests/status.ts'
 import { describeBudgets } from '../budget.ts'
 import { describeClash } from '../clash.ts'
+import { concernsOf } from '../concerns.ts'
 import { describeDrift } from '../tool-drift.ts'
 import { addWhere, ask, type Where } from './ask.ts'
 import { Fault } from './fault.ts'
@@ -64,13 +65,6 @@ async function look(
 }
 
 function describeStatus(status: Status): string {
-  const troubles = [
-    ...(status.source.ok ? [] : [`repository  ${status.source.reason}`]),
-    ...(status.host.ok ? [] : [`host  ${status.host.reason}`]),
-    ...(status.forge?.ok === false ? [`forge  ${status.forge.reason}`] : []),
-    ...(status.webhook?.ok === false ? [`webhook  ${status.webhook.reason}`] : []),
-    ...(status.remarks ?? []).map((remark) => `host  ${remark}`),
-  ]
   const servers = status.servers.map(({ name, phase, tools, reason, drift, suspicions }) => [
     name,
     phase,
@@ -85,7 +79,7 @@ function describeStatus(status: Status): string {
   ])
   return [
     `${status.instance}  ${status.repository} ${status.branch}`,
-    ...troubles,
+    ...concernsOf(status).map(({ what, is }) => `${what}  ${is}`),
     ...(status.attempted === undefined ? ['no commit was seen yet'] : describeCommit(status.attempted)),
     ...(servers.length === 0 ? [] : ['', columns(servers)]),
     ...(proxies.length === 0 ? [] : ['', columns(proxies)]),

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import type { CommitStatus, ServerStatus, Status } from '#manifests/status.ts'
 import { describeBudgets } from '../budget.ts'
 import { describeClash } from '../clash.ts'
+import { concernsOf } from '../concerns.ts'
 import { describeDrift } from '../tool-drift.ts'
 import { Html, html } from './html.ts'
 
@@ -48,15 +49,14 @@ ${main}
 `.text
 }
 
-/** The status page. It reloads itself, soon while something is on its way. */
+/** The status page. It reloads itself, soon while something is on its way; what waits does so for people. */
 export function renderPage(status: Status, login: boolean): string {
   const main = html`<h1>${status.instance}</h1>
 <p>${status.repository}, branch <code>${status.branch}</code></p>
-${status.source.ok ? undefined : html`<p class="bad">The repository: ${status.source.reason}</p>`}
-${status.host.ok ? undefined : html`<p class="bad">The host: ${status.host.reason}</p>`}
-${status.forge?.ok === false ? html`<p class="bad">The forge: ${status.forge.reason}</p>` : undefined}
-${status.webhook?.ok === false ? html`<p class="bad">The webhook: ${status.webhook.reason}</p>` : undefined}
-${(status.remarks ?? []).map((remark) => html`<p>The host: ${remark}</p>`)}
+${concernsOf(status).map(
+  ({ what, is, isBad }) => html`<p${isBad ? html` class="bad"` : undefined}>The ${what}: ${is}</p>
+`,
+)}
 ${renderCommit(status)}
 ${renderServers(status.servers)}
 ${renderProxies(status)}
@@ -67,7 +67,7 @@ ${status.access === undefined ? undefined : renderAccess(status.access)}`
 }
 
 function isSettled({ attempted, servers }: Status): boolean {
-  const busy = servers.some(({ phase }) => phase === 'deploying' || phase === 'waiting')
+  const busy = servers.some(({ phase }) => phase === 'deploying')
   return !busy && attempted !== undefined && colourOf(attempted.phase) !== 'busy'
 }
 
@@ -102,17 +102,17 @@ function renderServers(servers: readonly ServerStatus[]): Html {
 <p>None.</p>`
   return html`<h2>Servers</h2>
 <table>
-<thead><tr><th scope="col">Server<th scope="col">State<th scope="col">Tools</thead>
+<thead><tr><th scope="col">Server<th scope="col">State</thead>
 <tbody>
 ${servers.map(renderServer)}</tbody>
 </table>`
 }
 
 function renderServer(server: ServerStatus): Html {
-  const tools =
-    server.tools === undefined ? html`<span class="soft">not known</span>` : html`${server.tools.join(', ')}`
-  return html`<tr><th scope="row">${server.name}<td>${phase(server.phase)} ${server.reason}<br><span class="soft">${server.description}</span>${describeBudgets(server).map((line) => html`<br>budget ${line}`)}<td>${tools}
-${renderTools(server)}${server.log === undefined ? undefined : html`<tr><td colspan="3"><pre>${server.log}</pre>`}
+  const { name, reason, description, tools = [], log } = server
+  const about = [description, ...(tools.length === 0 ? [] : [`tools: ${tools.join(', ')}`])]
+  return html`<tr><th scope="row">${name}<td>${phase(server.phase)} ${reason}${about.map((line) => html`<br><span class="soft">${line}</span>`)}${describeBudgets(server).map((line) => html`<br>budget ${line}`)}
+${renderTools(server)}${log === undefined ? undefined : html`<tr><td colspan="2"><pre>${log}</pre>`}
 `
 }
 
@@ -131,7 +131,7 @@ function renderTools({ drift = [], suspicions = [], clashes = [] }: ServerStatus
   ]
   return said.length === 0
     ? undefined
-    : html`<tr><td colspan="3"><span class="bad">Tools that need a look</span><pre>${said.join('\n')}</pre>
+    : html`<tr><td colspan="2"><span class="bad">Tools that need a look</span><pre>${said.join('\n')}</pre>
 `
 }
 

@@ -9,6 +9,7 @@ import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { CommitStatus, Status } from '#manifests/status.ts'
+import { Refused } from '../../controller/controller.ts'
 import { openAdmin } from '../../controller/face/admin.ts'
 import { createFace } from '../../controller/face/http.ts'
 import { commitStatus, createMemoryController, serverStatus } from '../support/controller.ts'
@@ -233,6 +234,11 @@ read description: a hidden character: U+200B (of no width)
     const { out } = await gateway(['status', '--state', folder])
     expect(out).toContain('[2Jgone')
     expect(['\x1b', '\x07'].filter((control) => out.includes(control))).toEqual([])
+    controller.explain = async () => {
+      throw new Refused('no server has a tool "x"; there are: \x1b[2Jgone')
+    }
+    const { err } = await gateway(['explain', 'agent-a', 'x', '--state', folder])
+    expect(err).toBe('gateway: no server has a tool "x"; there are: [2Jgone\n')
   })
 
   test('watches until something changes', async () => {

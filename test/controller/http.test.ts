@@ -204,6 +204,8 @@ describe('the page', () => {
     controller.commits.push(commitStatus(sha))
     controller.servers.push(serverStatus('wiki'))
     expect((await get('/')).body).toContain('content="30"')
+    controller.servers[0] = serverStatus('wiki', { phase: 'waiting' })
+    expect((await get('/')).body).toContain('content="30"')
     controller.servers[0] = serverStatus('wiki', { phase: 'deploying' })
     expect((await get('/')).body).toContain('content="3"')
   })

@@ -119,6 +119,21 @@ test('(15) says what it costs where the kernel does not hand connections on', ()
   ])
 })
 
+test('the page says what does not work, who is let in anyway, and what is good to know', () => {
+  const status = {
+    ...summarise(facts({ source: { ok: false, reason: 'no route to <host>' } }), 'public'),
+    breakGlass: { ok: true, reason: 'lets in rescue' },
+    remarks: ['a little slow'],
+  }
+  const page = renderPage(status, false)
+  expect(page).toContain('<p class="bad">The repository: no route to &#60;host&#62;</p>')
+  expect(page).toContain('<p>The break-glass file: lets in rescue</p>')
+  expect(page).toContain('<p>The host: a little slow</p>')
+  expect(page).not.toContain('The host: answers')
+  const damaged = { ...status, breakGlass: { ok: false, reason: 'glass.yaml is not there' } }
+  expect(renderPage(damaged, false)).toContain('<p class="bad">The break-glass file: glass.yaml is not there</p>')
+})
+
 test('believes no proxy that does not run', () => {
   const { look, ...rest } = facts({ heard: heard(bad('ECONNREFUSED')) })
   const proxies = look!.sight.proxies.map((one) => ({ ...one, state: 'exited' as const }))
