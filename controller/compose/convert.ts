@@ -1,8 +1,9 @@
-import { isAbsolute, join, normalize, posix } from 'node:path'
+import { isAbsolute, normalize, posix } from 'node:path'
 import { wrongServerName } from '#manifests/name.ts'
 import { composeAnswer } from '../compile/compose-names.ts'
+import { nameOf } from './name.ts'
 import type { Service } from './service.ts'
-import { pairs, sortVariables } from './variables.ts'
+import { looksSecret, pairs, sortVariables } from './variables.ts'
 import { readVolumes } from './volumes.ts'
 
 /** A server's manifest as plain values, in the order of its keys. */
@@ -84,15 +85,6 @@ function isFirst(value: string, index: number, all: readonly string[]): boolean 
   return all.indexOf(value) === index
 }
 
-function nameOf(service: string): string {
-  return service
-    .toLowerCase()
-    .replace(/[^a-z0-9]+/g, '-')
-    .replace(/^-+/, '')
-    .slice(0, 20)
-    .replace(/-+$/, '')
-}
-
 function strange(key: string): string {
   return `${key}: ${composeAnswer(key)?.replace(/^unknown key[:,] /, '') ?? 'has nothing here that says the same'}`
 }
@@ -125,10 +117,8 @@ function sourceOf({ build, image }: Service, { folder }: Surroundings): { keys: 
       folder === undefined || isAbsolute(context) ? '..' : normalize(posix.join(folder, context)).replace(/\/$/, '')
     if (path.startsWith('..') || /^[a-z+]+:|^git@/.test(context))
       return { keys: undefined, notes: [`build ${context}: lies outside of the repository; copy it in`] }
-    const own = pairs(args).flatMap(([key, value]) =>
-      value === undefined || value.includes('$') ? [] : [[key, value] as const],
-    )
-    const lost = pairs(args).filter(([, value]) => value === undefined || value.includes('$'))
+    const given = pairs(args).map(([key, value]) => ({ key, value, wrong: wrongArgument(key, value) }))
+    const own = given.flatMap(({ key, value, wrong }) => (wrong === undefined ? [[key, value] as const] : []))
     const more = {
       ...only('dockerfile', dockerfile),
       ...only('dockerfile_inline', dockerfile_inline),
@@ -137,7 +127,7 @@ function sourceOf({ build, image }: Service, { folder }: Surroundings): { keys: 
     }
     return {
       keys: { build: filled(more) === undefined ? path : { context: path, ...more } },
-      notes: lost.map(([key]) => `build argument ${key}: comes from compose's environment; write it out`),
+      notes: given.flatMap(({ key, wrong }) => (wrong === undefined ? [] : [`build argument ${key}: ${wrong}`])),
     }
   }
   if (image === undefined) return { keys: undefined, notes: ['has neither image nor build'] }
@@ -147,6 +137,11 @@ function sourceOf({ build, image }: Service, { folder }: Surroundings): { keys: 
     keys: undefined,
     notes: [`image ${image}: needs its digest, as ${image.replace(/@.*/, '')}@sha256:…; "${how}" tells it`],
   }
+}
+
+function wrongArgument(name: string, value: string | undefined): string | undefined {
+  if (value === undefined || value.includes('$')) return "comes from compose's environment; write it out"
+  return looksSecret(name, value) ? 'looks like a secret, which no build is given' : undefined
 }
 
 function commandOf({ entrypoint, command }: Service): readonly string[] | undefined {
@@ -200,6 +195,6 @@ function healthOf({ healthcheck }: Service): string | undefined {
 
 /** Where a compose file lies, seen from the folder that holds `manifests/`. */
 export function below(root: string, folder: string): string | undefined {
-  const path = posix.relative(join(root), join(folder))
+  const path = posix.relative(root, folder)
   return path.startsWith('..') ? undefined : path
 }

@@ -8,7 +8,9 @@ export interface Variables {
   readonly notes: readonly string[]
 }
 
-const sensitive = /(?:^|_)(?:TOKEN|SECRET|PASSWORD|PASSWD|PASS|KEY|CREDENTIALS?)(?:_|$)/i
+const sensitive =
+  /(?:^|_)(?:(?:[A-Z]+)?(?:TOKEN|SECRET|PASSWORD|PASSWD)|PASS|PWD|(?:API|ACCESS|PRIVATE)?KEY|CREDENTIALS?)(?:_|$)/i
+const withCredential = /:\/\/[^/\s@]+@/
 const reference = /^\$(?:\{([A-Za-z_]\w*)\}|([A-Za-z_]\w*))$/
 const withDefault = /^\$\{[A-Za-z_]\w*:?-([^${}]*)\}$/
 const ours = /^GATEWAY_/i
@@ -42,7 +44,7 @@ function sortOne(name: string, value: string | undefined): Sorted {
   if (value === undefined) return { secret: name }
   const [, braced, bare] = reference.exec(value) ?? []
   if (braced !== undefined || bare !== undefined) return { secret: braced ?? bare ?? name }
-  if (sensitive.test(name))
+  if (looksSecret(name, value))
     return { secret: name, note: 'looks like a secret: its value belongs into the secrets file' }
   const fallback = withDefault.exec(value)?.[1]
   if (fallback !== undefined)
@@ -50,6 +52,11 @@ function sortOne(name: string, value: string | undefined): Sorted {
   if (/\$(?!\$)/.test(value.replaceAll('$$', '')))
     return { note: `"${value}" is put together by compose; write it out` }
   return { value: value.replaceAll('$$', '$') }
+}
+
+/** By its name, or because it is an address that has a credential in it. */
+export function looksSecret(name: string, value: string): boolean {
+  return sensitive.test(name) || withCredential.test(value)
 }
 
 /** `KEY=value`, `KEY`, or a mapping; undefined for a variable that compose takes from its own environment. */

@@ -1,4 +1,5 @@
 import { posix } from 'node:path'
+import { nameOf } from './name.ts'
 import type { Service } from './service.ts'
 
 export interface Volumes {
@@ -20,11 +21,7 @@ export function readVolumes({ volumes: given }: Service): Volumes {
       volumes.push(`${source}:${target}`)
       notes.push(`volume ${source}: begins empty, as a volume of this server alone; copy its files over`)
     } else {
-      const name =
-        posix
-          .basename(source)
-          .replace(/[^A-Za-z0-9_.-]/g, '-')
-          .replace(/^[^A-Za-z0-9]+/, '') || 'folder'
+      const name = nameOf(posix.basename(source)) || 'folder'
       mounts.push(`${name}:${target}`)
       const only = isReadOnly ? '' : ', and the server can only read it'
       notes.push(`volume ${source}: is offered on the machine by GATEWAY_MOUNTS=${name}=<its absolute path>${only}`)

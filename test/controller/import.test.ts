@@ -35,17 +35,19 @@ x-note: for others
 services:
   Wiki_Search:
     restart: always
-    build: { context: ./wiki, args: { COLOUR: red, REVISION: } }
+    build: { context: ./wiki, args: { COLOUR: red, REVISION: , NPM_TOKEN: not-a-real-one } }
     entrypoint: [node]
     command: main.js
     environment:
       - WIKI_URL=https://wiki.example
       - WIKI_TOKEN=not-a-real-one
+      - WIKI_APIKEY=not-a-real-one
+      - DATABASE_URL=postgres://wiki:not-a-real-one@db.example/wiki
       - LOCALE=\${LANG}
       - MODE=\${MODE:-fast}
     env_file: .env
     ports: ["127.0.0.1:8080:3000/tcp", "9090:9090"]
-    volumes: ["data:/data", "./notes:/notes:ro", "/var/run/docker.sock:/var/run/docker.sock"]
+    volumes: ["data:/data", "./My_Notes.d:/notes:ro", "/var/run/docker.sock:/var/run/docker.sock"]
     networks: [lan]
     healthcheck: { test: [CMD, curl, -f, "http://localhost:3000/health"] }
     deploy: { resources: { limits: { memory: 1G, cpus: "0.5" } } }
@@ -87,9 +89,9 @@ test('carries a compose file over, and names what it cannot', async () => {
     'env:',
     '  WIKI_URL: "https://wiki.example"',
     '  MODE: fast',
-    'secrets: [SESSION, WIKI_TOKEN, { LOCALE: LANG }]',
+    'secrets: [SESSION, WIKI_TOKEN, WIKI_APIKEY, DATABASE_URL, { LOCALE: LANG }]',
     'volumes: ["data:/data"]',
-    'mounts: ["notes:/notes"]',
+    'mounts: ["my-notes-d:/notes"]',
     'limits:',
     '  memory: "1g"',
     '  cpus: 0.5',
@@ -100,7 +102,9 @@ test('carries a compose file over, and names what it cannot', async () => {
     'wiki-search: build argument REVISION: ',
     'wiki-search: env_file .env: ',
     'wiki-search: environment WIKI_TOKEN: looks like a secret',
-    'wiki-search: volume ./notes: is offered on the machine by GATEWAY_MOUNTS=notes=',
+    'wiki-search: build argument NPM_TOKEN: looks like a secret',
+    'wiki-search: environment DATABASE_URL: looks like a secret',
+    'wiki-search: volume ./My_Notes.d: is offered on the machine by GATEWAY_MOUNTS=my-notes-d=',
     'wiki-search: volume /var/run/docker.sock: no socket',
     'wiki-search: port 9090: ',
     'wiki-search: networks: ',
