@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { Status } from '#manifests/status.ts'
 import type { Config } from '../config/config.ts'
@@ -57,8 +57,8 @@ async function configured(state: string): Promise<Config | { readonly lines: rea
   try {
     return await recall(state)
   } catch (error) {
-    if (error instanceof Fault) return { lines: error.message.split('\n') }
-    return { lines: [`${join(state, 'start.json')} cannot be read: remove it`] }
+    if (!(error instanceof Fault)) throw error
+    return { lines: error.message.split('\n') }
   }
 }
 

@@ -58,8 +58,17 @@ export async function remember(state: string, environment: Readonly<Record<strin
   await writeFile(join(state, 'start.json'), JSON.stringify(saved), { mode: 0o600 })
 }
 
-/** How a gateway was started in this state, and else what the environment says. */
+/** How a gateway was started in this state, and else what the environment says. Throws a Fault. */
 export async function recall(state: string): Promise<Config> {
-  const text = await readFile(join(state, 'start.json'), 'utf8').catch(() => '{}')
-  return configure({ ...given(), ...Saved.parse(JSON.parse(text)), GATEWAY_STATE: state })
+  const file = join(state, 'start.json')
+  const saved = readSaved(file, await readFile(file, 'utf8').catch(() => '{}'))
+  return configure({ ...given(), ...saved, GATEWAY_STATE: state })
+}
+
+function readSaved(file: string, text: string): z.infer<typeof Saved> {
+  try {
+    return Saved.parse(JSON.parse(text))
+  } catch (cause) {
+    throw new Fault(`${file} cannot be read: remove it`, { cause })
+  }
 }

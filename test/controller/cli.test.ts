@@ -273,6 +273,14 @@ read description: a hidden character: U+200B (of no width)
     expect(controller.downs).toEqual([{ volumes: true }])
   })
 
+  test.each([['down'], ['doctor']])('%s says in one line that nobody can tell how it was started', async (verb) => {
+    await writeFile(join(folder, 'start.json'), '{"GATEWAY_')
+    const { code, out, err } = await gateway([verb, '--state', folder])
+    expect(code).toBe(1)
+    expect(out + err).toMatch(/^(gateway:|fail +configuration) .*start\.json cannot be read: remove it$/m)
+    expect(err).not.toMatch(/^ +at /m)
+  })
+
   test.each([['status'], ['history'], ['reconcile']])('%s says so when there is none', async (verb) => {
     const { code, out, err } = await gateway([verb, '--state', folder])
     expect([code, out, err]).toEqual([1, '', `gateway: no controller answers at ${folder}/admin.sock\n`])
