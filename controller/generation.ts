@@ -107,7 +107,7 @@ function missingParts(server: Server, machine: Machine): string | undefined {
   if (needed.length > 0 && machine.secretsFault !== undefined) return machine.secretsFault
   const secrets = [...new Set(needed)].filter((name) => !machine.secrets.has(name))
   if (secrets.length > 0)
-    return `${secrets.join(', ')} ${secrets.length === 1 ? 'is' : 'are'} not in the secrets file ${machine.secretsFile}`
+    return `${secrets.join(', ')} ${secrets.length === 1 ? 'is' : 'are'} not in the secrets file ${machine.secretsFile} (GATEWAY_SECRETS)`
   const mounts = server.mounts.filter(({ source }) => !machine.mounts.has(source))
   if (mounts.length > 0)
     return `this machine offers no folder named ${mounts.map(({ source }) => source).join(', ')} (GATEWAY_MOUNTS)`

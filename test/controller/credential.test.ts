@@ -71,7 +71,7 @@ describe('the credential of an outside server', () => {
   })
 
   test.each([
-    ['is missing', {}, 'WIKI_TOKEN is not in the secrets file /opt/gateway/.env'],
+    ['is missing', {}, 'WIKI_TOKEN is not in the secrets file /opt/gateway/.env (GATEWAY_SECRETS)'],
     ['is empty', { WIKI_TOKEN: '' }, 'WIKI_TOKEN cannot be sent in a header'],
     ['has two lines', { WIKI_TOKEN: 'private\nwords' }, 'WIKI_TOKEN cannot be sent in a header'],
     ['is not ASCII', { WIKI_TOKEN: 'privät' }, 'WIKI_TOKEN cannot be sent in a header'],
@@ -196,7 +196,7 @@ describe('a controller', () => {
 
   test('holds a server whose credential is missing, and that one alone, until the secrets file has it', async () => {
     await open({})
-    const because = 'WIKI_TOKEN is not in the secrets file /opt/gateway/.env'
+    const because = 'WIKI_TOKEN is not in the secrets file /opt/gateway/.env (GATEWAY_SECRETS)'
     expect(await core.server('wiki')).toMatchObject({ phase: 'waiting', reason: because })
     expect(await core.server('chess')).toMatchObject({ phase: 'ready' })
     expect(Object.keys(core.table().agents.ann?.grants ?? {})).toEqual(['chess'])

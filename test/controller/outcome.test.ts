@@ -67,7 +67,7 @@ test('says what a held server waits for, whatever serves', () => {
   const aim = make.aim([held])
   expect(serverStanding(aim.targets.held!, standing({ aim }))).toEqual({
     phase: 'waiting',
-    reason: 'KEY is not in the secrets file /opt/gateway/.env',
+    reason: 'KEY is not in the secrets file /opt/gateway/.env (GATEWAY_SECRETS)',
   })
 })
 
@@ -106,7 +106,7 @@ test.each<[string, Partial<Standing>, string]>([
 
 test('names the servers that are not as the commit says, and no others', () => {
   expect(outcome(standing({ aim: make.aim([wiki, held]) })).servers).toEqual({
-    held: { phase: 'waiting', reason: 'KEY is not in the secrets file /opt/gateway/.env' },
+    held: { phase: 'waiting', reason: 'KEY is not in the secrets file /opt/gateway/.env (GATEWAY_SECRETS)' },
   })
 })
 

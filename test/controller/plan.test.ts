@@ -140,14 +140,14 @@ test('holds a server whose secret the machine lacks, and goes on with the others
   const wiki = make.server('wiki', { secrets: { API_KEY: 'WIKI_KEY' } })
   expect(picture(make.aim([outline, wiki]), make.observed([]))).toBe(`
 +   outline   new in the commit
-!   wiki      WIKI_KEY is not in the secrets file /opt/gateway/.env
+!   wiki      WIKI_KEY is not in the secrets file /opt/gateway/.env (GATEWAY_SECRETS)
 1 to build, 1 to create, 0 to replace, 0 to remove, 1 held`)
 })
 
 test('names each secret that is missing once', () => {
   const needy = make.server('wiki', { secrets: { KEY: 'WIKI_KEY', SAME: 'WIKI_KEY', URL: 'WIKI_URL' } })
   expect(picture(make.aim([needy]), make.observed([]))).toContain(
-    '!   wiki   WIKI_KEY, WIKI_URL are not in the secrets file /opt/gateway/.env',
+    '!   wiki   WIKI_KEY, WIKI_URL are not in the secrets file /opt/gateway/.env (GATEWAY_SECRETS)',
   )
 })
 
@@ -252,7 +252,7 @@ test('lets calls reach again what serves while its server is held, and stops wha
     table: { ...table, servers: { outline: waiting } },
   })
   expect(picture(make.aim([held]), observed)).toBe(`
-!   outline            KEY is not in the secrets file /opt/gateway/.env
+!   outline            KEY is not in the secrets file /opt/gateway/.env (GATEWAY_SECRETS)
 -   outline@${wantedSpec.slice(0, 8)}   it does not serve
 +   outline            it runs, and calls do not reach it
 0 to build, 0 to replace, 0 to remove, 1 to start again, 1 held`)
@@ -260,6 +260,6 @@ test('lets calls reach again what serves while its server is held, and stops wha
 
 test('touches nothing of a held server where it is not known what serves', () => {
   expect(picture(make.aim([held]), make.observed([make.running(outline)]))).toBe(`
-!   outline   KEY is not in the secrets file /opt/gateway/.env
+!   outline   KEY is not in the secrets file /opt/gateway/.env (GATEWAY_SECRETS)
 0 to build, 0 to replace, 0 to remove, 1 held`)
 })

@@ -217,7 +217,9 @@ test('runs a held server as soon as its secret is there, without a commit', asyn
   })
   expect(await core.becomes(head)).toMatchObject({
     phase: 'degraded',
-    servers: { wiki: { phase: 'waiting', reason: 'WIKI_KEY is not in the secrets file /opt/gateway/.env' } },
+    servers: {
+      wiki: { phase: 'waiting', reason: 'WIKI_KEY is not in the secrets file /opt/gateway/.env (GATEWAY_SECRETS)' },
+    },
   })
   core.secrets.set('WIKI_KEY', 'a value')
   core.rounds().ask()

@@ -155,7 +155,7 @@ test('tells of a held server what is wanted of nothing', () => {
   expect(server).toEqual({
     name: 'held',
     phase: 'waiting',
-    reason: 'KEY is not in the secrets file /opt/gateway/.env',
+    reason: 'KEY is not in the secrets file /opt/gateway/.env (GATEWAY_SECRETS)',
     description: 'the held server',
   })
 })

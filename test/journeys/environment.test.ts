@@ -245,7 +245,7 @@ describe('a machine that is not as it should be', () => {
 
     expect(await gateway.becomes(head)).toMatchObject({
       phase: 'degraded',
-      servers: { needy: { phase: 'waiting', reason: `KEY is not in the secrets file ${file}` } },
+      servers: { needy: { phase: 'waiting', reason: `KEY is not in the secrets file ${file} (GATEWAY_SECRETS)` } },
     })
     expect(await word(gateway, 'plain')).toBe('plain')
     await mkdir(file)

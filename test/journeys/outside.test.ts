@@ -60,7 +60,12 @@ describe('a server that runs elsewhere and wants a credential', () => {
     const { phase, servers } = await gateway.becomes(commit)
     expect([phase, servers]).toEqual([
       'degraded',
-      { wiki: { phase: 'waiting', reason: `WIKI_TOKEN is not in the secrets file ${gateway.state}/secrets.env` } },
+      {
+        wiki: {
+          phase: 'waiting',
+          reason: `WIKI_TOKEN is not in the secrets file ${gateway.state}/secrets.env (GATEWAY_SECRETS)`,
+        },
+      },
     ])
     const client = await connectCurl(`${gateway.endpoint}/mcp`, as)
     expect((await client.callTool('chess__word')).text).toBe('chess')

@@ -81,7 +81,7 @@ export function secretsJourney(runtime: Runtime, { base, given, units: unitsOf, 
       expect(Object.keys(became.servers).sort()).toEqual(['late', 'lost', 'sour', 'unbuilt'])
       expect(became.servers.late).toEqual({
         phase: 'waiting',
-        reason: `LATE is not in the secrets file ${scene.file}`,
+        reason: `LATE is not in the secrets file ${scene.file} (GATEWAY_SECRETS)`,
       })
       for (const name of ['both', 'one', 'none', 'loud']) expect(await call(name, 'word')).toBe(name)
     })
@@ -123,7 +123,7 @@ export function secretsJourney(runtime: Runtime, { base, given, units: unitsOf, 
       await waits('both', `${file}:1: the quote of ALPHA is never closed`)
       expect(await one('none')).toMatchObject({ phase: 'ready' })
       await writeFile(file, '')
-      await waits('one', `ALPHA is not in the secrets file ${file}`)
+      await waits('one', `ALPHA is not in the secrets file ${file} (GATEWAY_SECRETS)`)
       await writeFile(`${file}.new`, whole)
       await rename(`${file}.new`, file)
       await until('all is well again', async () => (await one('both'))?.phase === 'ready')
