@@ -164,9 +164,8 @@ export type ProxyVariable =
  * A verb throws `HostDown` when the host does not answer (retried), any other error is the thing's own fault.
  */
 export interface Host extends AsyncDisposable {
-  readonly wanted: Wanted
-  /** The same where a commit says what the gateway runs from; as above on a host that can run it only from its own checkout. */
-  wantedFrom(image: ImageSource | undefined): Wanted
+  /** Where a commit says what the gateway runs from, `image`; a host that can run it only from its own checkout does not heed it. */
+  wantedFrom(image?: ImageSource): Wanted
   /** One look; throws `HostDown`, never returns a part. */
   observe(signal: AbortSignal): Promise<Sight>
   /** Makes `<server>@<input.hash>` exist; success means that it does. Throws `BuildFailed` with the last lines of output. */
@@ -229,9 +228,14 @@ export class BuildFailed extends Error {
   }
 }
 
-/** The name of a generation's container or process, and its host name on the engine. */
-export function generationName(instance: string, server: string, spec: string): string {
-  return `${instance}-${server}-${spec.slice(0, 8)}`
+/** The name of a server's container or process, of `edge`'s and of a `proxy`'s: its host name on the engine, too. */
+export function unitName(instance: string, of: string, spec: string): string {
+  return `${instance}-${of}-${spec.slice(0, 8)}`
+}
+
+/** `host:port`, as it identifies edge. */
+export function addressOf({ host, port }: HostOptions['listen']): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }
 
 /** `<server>@<hash>`: how a table and a report name a generation. */

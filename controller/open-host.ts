@@ -26,11 +26,10 @@ export async function openConfiguredHost(config: Config, product: Product, signa
     const log = (line: string) => product.log.warn({ line }, 'process host')
     return openProcessHost({ ...common, product: product.folder, environment: inherited, log })
   }
-  const { address, prefix } = config.subnets
-  const { networks, registryAuth, selfUpdate } = config
+  const { subnets, networks, registryAuth, selfUpdate } = config
   const options = {
     ...common,
-    ...{ subnets: `${address}/${prefix}`, networks, selfUpdate },
+    ...{ subnets, networks, selfUpdate },
     ...(registryAuth === undefined ? {} : { registryAuth }),
   }
   return openDockerHost({ ...options, product: await dockerProduct(config, product, signal) }, signal, config.engine)

@@ -2,7 +2,7 @@ import type { Table, TableServer } from '#manifests/table.ts'
 import type { Aim } from './aim.ts'
 import type { Desired } from './desired.ts'
 import { type Machine, neededSecrets, targetKey } from './generation.ts'
-import { generationKey, generationName, type ObservedGeneration, type Wanted } from './host.ts'
+import { generationKey, type ObservedGeneration, unitName, type Wanted } from './host.ts'
 import { emptyDraft, settle } from './routes.ts'
 import type { Observed } from './step.ts'
 
@@ -46,7 +46,7 @@ export function settled(aim: Aim): Observed {
 }
 
 function running({ server, spec, origin }: { server: string; spec: string; origin: string }): ObservedGeneration {
-  const name = generationName('gateway', server, spec)
+  const name = unitName('gateway', server, spec)
   return {
     id: name,
     name,

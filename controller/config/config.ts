@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { z } from 'zod'
 import { suggestion } from '../compile/nearest.ts'
+import { frontNetwork } from '../docker/labels.ts'
 import { forgeFaults, forgeOf, type OnForge } from '../forge/address.ts'
 import { readRepository } from '../source/repository.ts'
 import type { SourceOptions } from '../source/source.ts'
@@ -24,7 +25,8 @@ export interface Config {
   readonly mounts: Readonly<Record<string, string>>
   /** Engine networks of others that the edge joins. */
   readonly networks: readonly string[]
-  readonly subnets: read.Subnets
+  /** CIDR of an IPv4 range. */
+  readonly subnets: string
   readonly runtime: 'docker' | 'process'
   /** Path of the engine's socket, where it is not the usual one. */
   readonly engine?: string
@@ -71,7 +73,7 @@ const Environment = z.object({
   GATEWAY_SECRETS: value(absolute).default('/opt/gateway/.env'),
   GATEWAY_MOUNTS: value(read.readMounts).default({}),
   GATEWAY_NETWORKS: value(read.readNetworks).default([]),
-  GATEWAY_SUBNETS: value(read.readSubnets).default({ address: '10.213.0.0', prefix: 16 }),
+  GATEWAY_SUBNETS: value(read.readSubnets).default('10.213.0.0/16'),
   GATEWAY_RUNTIME: value(oneOf(z.enum(['docker', 'process']))).default('docker'),
   GATEWAY_INSTANCE: value(read.readInstance).default('gateway'),
   GATEWAY_PROXY_LISTEN: value(read.readFixedAddress).default({ host: '0.0.0.0', port: 3100 }),
@@ -178,10 +180,11 @@ function conflicts(env: Environment): readonly string[] {
       if (env[name] === undefined) lines.push(`${name}: not given, required for a repository that is reached by ssh`)
   if (agents.port === people.port && overlap(agents.host, people.host))
     lines.push(`GATEWAY_LISTEN: port ${people.port} is that of GATEWAY_PROXY_LISTEN, allowed is another`)
-  const early = env.GATEWAY_NETWORKS.find((name) => name <= `0-${instance}`)
+  const front = frontNetwork(instance)
+  const early = env.GATEWAY_NETWORKS.find((name) => name <= front)
   if (early !== undefined)
     lines.push(
-      `GATEWAY_NETWORKS: "${early}" sorts before the gateway's own "0-${instance}", and the engine would move the published port there; allowed are names that sort after it`,
+      `GATEWAY_NETWORKS: "${early}" sorts before the gateway's own "${front}", and the engine would move the published port there; allowed are names that sort after it`,
     )
   return lines
 }

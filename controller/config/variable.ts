@@ -18,13 +18,6 @@ export interface Address {
   readonly port: number
 }
 
-export interface Subnets {
-  /** First address of an IPv4 range. */
-  readonly address: string
-  /** Its length in bits, 8 to 24. */
-  readonly prefix: number
-}
-
 /** `host:port`, IPv6 in brackets; `localhost` is 127.0.0.1. */
 export function readAddress(text: string): Address {
   const [, host = '', port = ''] = /^(.*):(\d{1,5})$/.exec(text) ?? []
@@ -72,8 +65,8 @@ export function readCron(text: string): string {
   return text.trim()
 }
 
-/** An IPv4 range of at least a /24, by its first address. */
-export function readSubnets(text: string): Subnets {
+/** An IPv4 range of at least a /24, by its first address: CIDR. */
+export function readSubnets(text: string): string {
   const [, address = '', bits = ''] = /^([\d.]+)\/(\d{1,2})$/.exec(text) ?? []
   const prefix = Number(bits)
   if (isIP(address) !== 4 || prefix < 8 || prefix > 24)
@@ -83,7 +76,7 @@ export function readSubnets(text: string): Subnets {
   const value = address.split('.').reduce((sum, part) => sum * 256 + Number(part), 0)
   if (value % 2 ** (32 - prefix) !== 0)
     throw new WrongValue(`found ${quoted(text)}, which does not begin at the first address of a /${prefix}`)
-  return { address, prefix }
+  return text
 }
 
 /** The engine's socket, as `DOCKER_HOST` names it. */

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { HostDown } from '../host.ts'
+import { orAbort } from '../or-abort.ts'
 import { EngineRefusal } from './engine.ts'
 
 const Refused = z.object({ statusCode: z.number(), message: z.string() })
@@ -13,16 +14,11 @@ export async function ask<T>(
 ): Promise<T> {
   signal.throwIfAborted()
   const limited = AbortSignal.any([signal, AbortSignal.timeout(limit)])
-  const over = Promise.withResolvers<never>()
-  const end = () => over.reject(limited.reason)
-  limited.addEventListener('abort', end, { once: true })
   try {
-    return await Promise.race([call(limited), over.promise])
+    return await orAbort(call(limited), limited)
   } catch (error) {
     signal.throwIfAborted()
     throw error instanceof HostDown ? error : refusalOf(error)
-  } finally {
-    limited.removeEventListener('abort', end)
   }
 }
 

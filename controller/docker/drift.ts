@@ -1,3 +1,4 @@
+import { unitName } from '../host.ts'
 import type { EngineContainer, EngineNetwork } from './engine.ts'
 import { carries, egressNetwork, frontNetwork, mark, serverNetwork } from './labels.ts'
 
@@ -69,5 +70,5 @@ function missing({ NetworkSettings }: EngineContainer, wanted: readonly string[]
 function nameOf({ Config }: EngineContainer, instance: string): string | undefined {
   const [role, server, spec] = [mark(Config.Labels, 'role'), mark(Config.Labels, 'server'), mark(Config.Labels, 'spec')]
   const kind = role === 'server' ? server : role
-  return kind === undefined || spec === undefined ? undefined : `${instance}-${kind}-${spec.slice(0, 8)}`
+  return kind === undefined || spec === undefined ? undefined : unitName(instance, kind, spec)
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join as joinPath } from 'node:path'
-import { type HostOptions, lossyHandover, migration } from '../host.ts'
+import { addressOf, type HostOptions, lossyHandover, migration, unitName } from '../host.ts'
 import { confined, grace } from './container.ts'
 import { type ContainerOptions, type EngineContainer, EngineRefusal } from './engine.ts'
 import { carries, frontNetwork, labelsOf, mark } from './labels.ts'
@@ -95,18 +95,13 @@ export async function refuseForeign(edges: readonly EngineContainer[], state: st
   )
 }
 
-/** `host:port`, as it identifies edge. */
-export function addressOf({ host, port }: HostOptions['listen']): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
-}
-
 export function publishedAddress(edge: EngineContainer): string {
   const at = edge.HostConfig.PortBindings?.[published]?.[0]
   return at === undefined ? '' : addressOf({ host: at.HostIp, port: Number(at.HostPort) })
 }
 
 export function edgeName(instance: string, listen: HostOptions['listen']): string {
-  return `${instance}-edge-${edgeSpec(addressOf(listen)).slice(0, 8)}`
+  return unitName(instance, 'edge', edgeSpec(addressOf(listen)))
 }
 
 function edgeSpec(address: string): string {
@@ -146,14 +141,4 @@ async function startAt({ engine }: Estate, id: string, address: string, signal: 
       cause: error,
     })
   }
-}
-
-/** The engine gives default route and published port to the first network by name, and edge's must stay that. */
-export function refuseEarlyNetworks(instance: string, networks: readonly string[]): void {
-  const front = frontNetwork(instance)
-  const early = networks.find((name) => name <= front)
-  if (early !== undefined)
-    throw new Error(
-      `GATEWAY_NETWORKS: "${early}" sorts before "${front}", and would take edge's port and route: rename it`,
-    )
 }

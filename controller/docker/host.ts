@@ -1,11 +1,21 @@
 import type { BuildInput, ImageSource } from '../desired.ts'
-import type { BuildRequest, Generation, Host, HostOptions, Keep, Product, Sight, Wanted } from '../host.ts'
+import {
+  addressOf,
+  type BuildRequest,
+  type Generation,
+  type Host,
+  type HostOptions,
+  type Keep,
+  type Product,
+  type Sight,
+  type Wanted,
+} from '../host.ts'
 import { createTurn } from '../turn.ts'
 import { settleUpdate } from '../update/settle.ts'
 import { grace } from './container.ts'
 import { readCredentials } from './credentials.ts'
 import { takeDown } from './down.ts'
-import { addressOf, edgeName, edgesOf, ensureEdge, refuseEarlyNetworks, refuseForeign } from './edge.ts'
+import { edgeName, edgesOf, ensureEdge, refuseForeign } from './edge.ts'
 import type { Engine, EngineContainer } from './engine.ts'
 import { changesOf } from './events.ts'
 import { buildImage, ensurePulled, productName } from './image.ts'
@@ -53,7 +63,6 @@ interface Setting {
 
 export async function createDockerHost(engine: Engine, options: DockerHostOptions, signal: AbortSignal): Promise<Host> {
   const { instance, state, subnets, networks, product } = options
-  refuseEarlyNetworks(instance, networks)
   const credentials = () => readCredentials(options.registryAuth)
   await credentials()
   const estate = { engine, instance, subnets, networking: createTurn(), credentials }
@@ -86,11 +95,7 @@ class DockerHost implements Host {
     this.#seen = createSeen(this.#estate, edgeName(instance, listen))
   }
 
-  get wanted(): Wanted {
-    return this.wantedFrom(undefined)
-  }
-
-  wantedFrom(image: ImageSource | undefined): Wanted {
+  wantedFrom(image?: ImageSource): Wanted {
     const { own, options } = this.#setting
     const isOther = own !== undefined && image !== undefined && !comesFrom(own, image)
     return {

@@ -1,8 +1,7 @@
 import type { BuildInput } from '../desired.ts'
-import { BuildFailed, type BuildRequest, type Generation } from '../host.ts'
+import { BuildFailed, type BuildRequest, type Generation, generationKey } from '../host.ts'
 import { basesOf, registryOf } from './credentials.ts'
-import type { EngineImage } from './engine.ts'
-import { EngineRefusal } from './engine.ts'
+import { type EngineImage, EngineRefusal, type ListedImage } from './engine.ts'
 import { carries, imageTag, labelsOf, type Marks, mark } from './labels.ts'
 import type { Estate } from './network.ts'
 import { packTar } from './tar.ts'
@@ -58,14 +57,19 @@ export async function removeImages(
   marks: Partial<Marks>,
   signal: AbortSignal,
 ): Promise<void> {
-  const tags = (await engine.images(labelsOf({ instance, ...marks }), signal)).flatMap(({ RepoTags }) => RepoTags ?? [])
-  for (const tag of tags) if (tag.startsWith(`${instance}/`)) await engine.removeImage(tag, signal)
+  const images = await engine.images(labelsOf({ instance, ...marks }), signal)
+  for (const tag of ownTags(instance, images)) await engine.removeImage(tag, signal)
+}
+
+/** Names that we gave to images; others of theirs are somebody's own. */
+export function ownTags(instance: string, images: readonly ListedImage[]): readonly string[] {
+  return images.flatMap(({ RepoTags }) => RepoTags ?? []).filter((tag) => tag.startsWith(`${instance}/`))
 }
 
 /** `<server>@<context>` of an image that carries its tag. */
 export function builtKey(labels: Parameters<typeof mark>[0]): string | undefined {
   const [server, context] = [mark(labels, 'server'), mark(labels, 'context')]
-  return server === undefined || context === undefined ? undefined : `${server}@${context}`
+  return server === undefined || context === undefined ? undefined : generationKey(server, context)
 }
 
 /** The image of that reference, pulled if it is absent, with the operator's credential for its registry. */

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { type ProxyVariable, proxyCommand } from '../host.ts'
+import { type ProxyVariable, proxyCommand, unitName } from '../host.ts'
 import { confined, grace, pairs } from './container.ts'
 import { proxyPort, runningEdge } from './edge.ts'
 import type { ContainerOptions } from './engine.ts'
@@ -36,7 +36,7 @@ export async function ensureProxy(estate: Estate, wish: ProxyWish, image: string
   const { engine, instance } = estate
   const edge = await runningEdge(estate, signal)
   const spec = proxySpec(instance, wish)
-  const name = `${instance}-proxy-${spec.slice(0, 8)}`
+  const name = unitName(instance, 'proxy', spec)
   const volume = `${instance}-proxy`
   await nameAgain(estate, { instance, role: 'proxy', spec }, name, signal)
   const old = await engine.container(name, signal)

@@ -1,7 +1,7 @@
 import { statfs } from 'node:fs/promises'
 import type { Host, Keep } from '../host.ts'
 import type { Engine, ListedImage } from './engine.ts'
-import { builtKey } from './image.ts'
+import { builtKey, ownTags } from './image.ts'
 import { labelsOf, mark } from './labels.ts'
 import type { Estate } from './network.ts'
 
@@ -32,8 +32,7 @@ export async function collectImages({ engine, instance }: Estate, { most, wanted
   const crowded = [...byServer.values()].filter((images) => images.length > most)
   const old = await Promise.all(crowded.map(async (images) => (await newestFirst(engine, images, signal)).slice(most)))
   const doomed = old.flat().filter(({ Labels }) => !wanted.has(builtKey(Labels) ?? ''))
-  const tags = doomed.flatMap(({ RepoTags }) => RepoTags ?? []).filter((tag) => tag.startsWith(`${instance}/`))
-  for (const tag of tags) await engine.removeImage(tag, signal)
+  for (const tag of ownTags(instance, doomed)) await engine.removeImage(tag, signal)
 }
 
 /** By when each got its tag: a build of which every step was known already is as old as those. */

@@ -1,4 +1,4 @@
-import { type Generation, generationName } from '../host.ts'
+import { type Generation, unitName } from '../host.ts'
 import { serverContainer } from './container.ts'
 import { runningEdge } from './edge.ts'
 import { type ContainerOptions, type EngineContainer, EngineRefusal } from './engine.ts'
@@ -54,7 +54,7 @@ async function createOrAdopt(
   signal: AbortSignal,
 ): Promise<EngineContainer> {
   const { engine, instance } = estate
-  const name = generationName(instance, server, spec)
+  const name = unitName(instance, server, spec)
   await nameAgain(estate, { instance, role: 'server', server, spec }, name, signal)
   const made = await engine.createContainer(name, options, signal).catch(explainRefusal)
   const container = await engine.container(made === 'taken' ? name : made.id, signal)

@@ -1,8 +1,8 @@
-import { generationKey, type ObservedEdge, type ObservedGeneration, type Sight, type UnitState } from '../host.ts'
+import type { ObservedEdge, ObservedGeneration, Sight, UnitState } from '../host.ts'
 import { driftOf, type Surroundings } from './drift.ts'
 import { edgeRemark, publishedAddress } from './edge.ts'
 import type { EngineContainer, EngineNetwork, ListedImage } from './engine.ts'
-import { productName } from './image.ts'
+import { builtKey, ownTags, productName } from './image.ts'
 import { carries, mark } from './labels.ts'
 
 /** What the engine shows of one instance, in the words of every host. `images` are the instance's own. */
@@ -15,7 +15,7 @@ export function sightOf(around: Surroundings, images: readonly ListedImage[]): S
     edge: edges.find(({ state }) => state === 'running') ?? edges[0],
     proxies: as('proxy').map((proxy) => ({ ...seeUnit(proxy, around), spec: mark(proxy.Config.Labels, 'spec') ?? '' })),
     generations: as('server').map((server) => generationOf(server, around)),
-    built: new Set(images.flatMap(builtKey)),
+    built: new Set(images.flatMap(builtOf)),
     left: leftOf(as('server'), [...networks, ...images.filter((image) => isFree(image, around))]),
   }
 }
@@ -28,9 +28,8 @@ function leftOf(servers: readonly EngineContainer[], things: readonly Pick<Engin
 }
 
 /** Whether it can be removed: somebody's own tag keeps an image that is ours, and so does a container of theirs. */
-function isFree({ Id, RepoTags }: ListedImage, { instance, containers }: Surroundings): boolean {
-  const isTagged = RepoTags?.some((tag) => tag.startsWith(`${instance}/`)) ?? false
-  return isTagged && !containers.some(({ Image }) => Image === Id)
+function isFree(image: ListedImage, { instance, containers }: Surroundings): boolean {
+  return ownTags(instance, [image]).length > 0 && !containers.some(({ Image }) => Image === image.Id)
 }
 
 function edgeOf(container: EngineContainer, around: Surroundings): ObservedEdge {
@@ -82,9 +81,9 @@ function stateOf(status: string): UnitState {
   return ['running', 'restarting', 'paused'].includes(status) ? 'running' : 'exited'
 }
 
-function builtKey({ RepoTags, Labels }: ListedImage): string | [] {
-  const [server, context] = [mark(Labels, 'server'), mark(Labels, 'context')]
-  if (server === undefined || context === undefined || !RepoTags?.some((tag) => tag.endsWith(context.slice(0, 12))))
-    return []
-  return generationKey(server, context)
+/** One whose tag somebody took away would be built again. */
+function builtOf({ RepoTags, Labels }: ListedImage): string | [] {
+  const context = mark(Labels, 'context')?.slice(0, 12)
+  const isTagged = context !== undefined && RepoTags?.some((tag) => tag.endsWith(context))
+  return (isTagged && builtKey(Labels)) || []
 }

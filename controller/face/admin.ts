@@ -23,22 +23,15 @@ const RollbackQuery = z.object({ to: z.string().optional() })
 const rollbackWithin = 60_000
 const downWithin = 300_000
 
-/** A socket's path ends at 107 bytes, and the longest below the state is `run/table.sock`. */
-const longestState = 80
-
 /**
  * The changing verbs, for whoever may write to `<state>/admin.sock` (0660). It works when forge, proxy and every grant
- * are broken. Throws if the path is too long or another controller listens there; a dead one's socket is replaced.
+ * are broken. Throws if another controller listens there; a dead one's socket is replaced.
  */
 export async function openAdmin(
   controller: Controller,
   state: string,
   log?: FastifyBaseLogger,
 ): Promise<FastifyInstance> {
-  if (Buffer.byteLength(state) > longestState)
-    throw new Error(
-      `the state folder's path has more than ${longestState} bytes, too many for a socket in it: ${state}`,
-    )
   const path = adminSocket(state)
   if (await answers(path)) throw new Error(`another controller listens at ${path}`)
   await rm(path, { force: true })

@@ -34,7 +34,14 @@ export function signalGroup({ pid, born }: Birth, signal: NodeJS.Signals): void 
 
 /** Ends at once whatever stands in a folder or below it. */
 export function endAllIn(folder: string): void {
-  for (const pid of readdirSync('/proc')) if (/^\d+$/.test(pid) && standsIn(pid, folder)) kill(Number(pid), 'SIGKILL')
+  killEach((pid) => standsIn(pid, folder))
+}
+
+/** Ends at once each process that is such a one; how many there were. */
+export function killEach(isSuch: (pid: string) => boolean): number {
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name) && isSuch(name))
+  for (const pid of pids) kill(Number(pid), 'SIGKILL')
+  return pids.length
 }
 
 function standsIn(pid: string, folder: string): boolean {

@@ -41,7 +41,7 @@ async function textOf(path: string): Promise<string | undefined> {
 export interface Npm {
   /** Folder that npm keeps what it has fetched in. */
   readonly cache: string
-  /** The controller's. */
+  /** The controller's: npm needs its user's configuration and the way out. */
   readonly environment: Environment
 }
 
@@ -105,7 +105,7 @@ async function runNpm({ folder, cache, environment, log }: Install, signal: Abor
   const args = ['ci', '--omit=dev', '--ignore-scripts', ...quiet, '--prefix', folder, '--cache', cache]
   const child = spawn('npm', args, {
     cwd: folder,
-    env: npmEnvironment(environment),
+    env: environment,
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
   })
@@ -119,10 +119,4 @@ async function runNpm({ folder, cache, environment, log }: Install, signal: Abor
   await once(child, 'close')
   enough.removeEventListener('abort', end)
   return child.exitCode ?? undefined
-}
-
-/** npm needs its user's configuration and the way out; nothing else of the controller's environment is its business. */
-function npmEnvironment(environment: Environment): Environment {
-  const wanted = /^(PATH|HOME|LANG|TZ|NODE_EXTRA_CA_CERTS|SSL_CERT_FILE|npm_config_.+|https?_proxy|no_proxy)$/i
-  return Object.fromEntries(Object.entries(environment).filter(([name]) => wanted.test(name)))
 }

@@ -2,10 +2,10 @@ import { existsSync } from 'node:fs'
 import { mkdir, rm, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
+  addressOf,
   type BuildRequest,
   type Generation,
   generationKey,
-  generationName,
   type Host,
   HostDown,
   type HostOptions,
@@ -13,13 +13,14 @@ import {
   lastCalls,
   proxyCommand,
   type Sight,
+  unitName,
   type Wanted,
 } from '../host.ts'
 import { Builds } from './builds.ts'
 import { isFree } from './child.ts'
 import { blameMachine } from './fault.ts'
 import { findPlaces, rewritePaths } from './mounts.ts'
-import { addressOf, proxyEnvironment, proxySpec } from './proxy.ts'
+import { proxyEnvironment, proxySpec } from './proxy.ts'
 import { seeEdge, seeGeneration, seeProxy } from './sight.ts'
 import { Units, type UnitsOptions } from './units.ts'
 import { wrapped } from './wrapped.ts'
@@ -40,7 +41,7 @@ export async function openProcessHost(options: ProcessHostOptions): Promise<Host
   const builds = new Builds(options)
   await builds.open()
   const units = new Units(options)
-  const wanted = { address: addressOf(options), proxy: await proxySpec(options.product, options) }
+  const wanted = { address: addressOf(options.listen), proxy: await proxySpec(options.product, options) }
   return new ProcessHost({ options, builds, units, wanted })
 }
 
@@ -52,20 +53,20 @@ interface Parts {
 }
 
 class ProcessHost implements Host {
-  readonly wanted: Wanted
+  readonly #wanted: Wanted
   readonly #options: ProcessHostOptions
   readonly #builds: Builds
   readonly #units: Units
 
   constructor({ options, builds, units, wanted }: Parts) {
-    this.wanted = wanted
+    this.#wanted = wanted
     this.#options = options
     this.#builds = builds
     this.#units = units
   }
 
   wantedFrom(): Wanted {
-    return this.wanted
+    return this.#wanted
   }
 
   async renew(): Promise<string> {
@@ -108,8 +109,8 @@ class ProcessHost implements Host {
   async startProxy(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted()
     const { instance, state, product } = this.#options
-    const spec = this.wanted.proxy
-    const name = `${instance}-proxy-${spec.slice(0, 8)}`
+    const spec = this.#wanted.proxy
+    const name = unitName(instance, 'proxy', spec)
     await this.#demandPort()
     for (const folder of ['run', 'proxy', 'code']) await mkdir(join(state, folder), { recursive: true, mode: 0o700 })
     const launch = {
@@ -124,7 +125,7 @@ class ProcessHost implements Host {
   async #demandPort(): Promise<void> {
     const ours = this.#units.list().some((record) => record.is.role === 'proxy' && this.#units.runs(record))
     if (ours || (await isFree(this.#options.listen))) return
-    const { address } = this.wanted
+    const { address } = this.#wanted
     throw new HostDown(
       `GATEWAY_PROXY_LISTEN: ${address} is in use by another program: end it, or choose another port; tried again by itself`,
     )
@@ -139,7 +140,7 @@ class ProcessHost implements Host {
     if (folder === undefined) throw new Error(`${server}: there is no build of ${image.input.hash}`)
     const { instance, state } = this.#options
     const where = { volumes: join(state, 'volumes'), prefix: `${instance}-${server}` }
-    const name = generationName(instance, server, spec)
+    const name = unitName(instance, server, spec)
     const is = { role: 'server', server, spec, context: image.input.hash, origin } as const
     await blameMachine(async () => {
       const places = await findPlaces(mounts, where)

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
-import type { HostOptions, ProxyVariable } from '../host.ts'
+import { addressOf, type HostOptions, type ProxyVariable, proxyCommand } from '../host.ts'
 
-/** Hash of all that a proxy of this checkout is made from, and of where it listens. */
-export async function proxySpec(product: string, { listen, url }: HostOptions): Promise<string> {
-  const hash = createHash('sha256').update(JSON.stringify([listen, url]))
+/** Hash of all that a proxy of this checkout is made from, and of all that it is told. */
+export async function proxySpec(product: string, options: HostOptions): Promise<string> {
+  const hash = createHash('sha256').update(JSON.stringify([proxyCommand, proxyEnvironment('', options)]))
   for (const file of await sourcesOf(product)) {
     const body = await readFile(join(product, file))
     hash.update(`${file}\0${body.length}\0`).update(body)
@@ -25,16 +25,11 @@ export function proxyEnvironment(name: string, options: HostOptions): Readonly<R
   const { state, url, logLevel } = options
   return {
     GATEWAY_PROXY_NAME: name,
-    GATEWAY_PROXY_LISTEN: addressOf(options),
+    GATEWAY_PROXY_LISTEN: addressOf(options.listen),
     GATEWAY_TABLE_SOCKET: join(state, 'run', 'table.sock'),
     GATEWAY_PROXY_STATE: join(state, 'proxy'),
     NODE_COMPILE_CACHE: join(state, 'code'),
     ...(url === undefined ? {} : { GATEWAY_URL: url }),
     ...(logLevel === undefined ? {} : { LOG_LEVEL: logLevel }),
   } satisfies Partial<Record<ProxyVariable | 'NODE_COMPILE_CACHE', string>>
-}
-
-/** `host:port` */
-export function addressOf({ listen: { host, port } }: HostOptions): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }

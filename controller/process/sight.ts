@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import {
+  addressOf,
   type HostOptions,
   lossyHandover,
   migration,
@@ -7,14 +8,13 @@ import {
   type ObservedGeneration,
   type ObservedProxy,
 } from '../host.ts'
-import { addressOf } from './proxy.ts'
 import type { UnitRecord } from './table.ts'
 
 /** Proxies listen at the published address themselves: what other hosts have an edge for is always there. */
 export function seeEdge(options: HostOptions): ObservedEdge {
   const name = `${options.instance}-edge`
   const remark = handsOver() ? {} : { remark: `${lossyHandover} is not 1 on this machine` }
-  return { id: name, name, state: 'running', startedAt: 0, address: addressOf(options), ...remark }
+  return { id: name, name, state: 'running', startedAt: 0, address: addressOf(options.listen), ...remark }
 }
 
 function handsOver(): boolean {

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto'
-import { readdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Generation } from '../host.ts'
 import { wrapperArguments, wrapperEnvironment, wrapperFolder, wrapperMain } from '../stdio.ts'
 import type { Launch } from './child.ts'
-import { isCode } from './life.ts'
+import { killEach } from './life.ts'
 
 /** Variable that marks all that a wrapper starts: it gives each program a process group of its own. */
 const mark = 'COMMONS_GATEWAY_UNIT'
@@ -30,16 +30,8 @@ export function wrapped({ stdio, command, env }: Wrapped): Pick<Launch, 'command
 export function killLeft({ env }: Pick<Launch, 'env'>): void {
   const value = env[mark]
   if (value === undefined) return
-  for (let round = 0; round < rounds; round++) {
-    const found = bearers(`${mark}=${value}`)
-    if (found.length === 0) return
-    for (const pid of found) kill(pid)
-  }
-}
-
-function bearers(entry: string): readonly number[] {
-  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name))
-  return pids.filter((pid) => environmentOf(pid).includes(entry)).map(Number)
+  const entry = `${mark}=${value}`
+  for (let round = 0; round < rounds; round++) if (killEach((pid) => environmentOf(pid).includes(entry)) === 0) return
 }
 
 /** Of a stranger's, and of one that has ended, there is nothing to read. */
@@ -48,13 +40,5 @@ function environmentOf(pid: string): readonly string[] {
     return readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0')
   } catch {
     return []
-  }
-}
-
-function kill(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL')
-  } catch (error) {
-    if (!isCode(error, 'ESRCH')) throw error
   }
 }

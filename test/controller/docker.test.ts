@@ -11,7 +11,7 @@ import { openDockerHost, openEngine } from '../../controller/docker/docker.ts'
 import type { Engine } from '../../controller/docker/engine.ts'
 import { createDockerHost } from '../../controller/docker/host.ts'
 import { labelsOf } from '../../controller/docker/labels.ts'
-import { BuildFailed, generationName, HostDown } from '../../controller/host.ts'
+import { BuildFailed, HostDown, unitName } from '../../controller/host.ts'
 import { buildInputOf } from '../support/build-input.ts'
 import { type DockerFixture, openDockerFixture } from '../support/docker-fixture.ts'
 import { fetchIn, removeInstance, runIn, testInstance } from '../support/engine.ts'
@@ -122,7 +122,7 @@ suite('a Docker host', ['docker'], () => {
           await step.build(requestOf('witness', made), signal)
           await step.start(generationOf(made), signal)
         }
-        expect((await moved.host.observe(signal)).edge?.address).toBe(moved.host.wanted.address)
+        expect((await moved.host.observe(signal)).edge?.address).toBe(moved.host.wantedFrom().address)
         await expect.poll(() => fetch(moved.published).then(({ status }) => status, String), patient).toBe(200)
         const upstreams = (await moved.host.observe(signal)).generations.map(({ upstream = '' }) => upstream)
         expect(upstreams).toHaveLength(2)
@@ -208,7 +208,7 @@ suite('a Docker host', ['docker'], () => {
 
     test('does not take over a container that only has the name', async () => {
       const generation = generationOf(made)
-      const id = await makeForeign(generationName(fixture.instance, 'witness', generation.spec))
+      const id = await makeForeign(unitName(fixture.instance, 'witness', generation.spec))
       await expect(fixture.host.start(generation, signal)).rejects.toThrow('is not this generation')
       expect((await engine.container(id, signal))?.State.Status).toBe('running')
     })
@@ -283,11 +283,9 @@ suite('a Docker host', ['docker'], () => {
       }
     })
 
-    test.each([
-      ['early', '0-', /GATEWAY_NETWORKS: "0-" sorts before "0-test-.*rename it/],
-      ['absent', 'zz-absent', /GATEWAY_NETWORKS: the engine has no network "zz-absent"/],
-    ])('refuses a network that is %s', async (_, name, words) => {
-      await expect(openDockerHost({ ...fixture.options, networks: [name] }, signal)).rejects.toThrow(words)
+    test('refuses a network that is absent', async () => {
+      const words = 'GATEWAY_NETWORKS: the engine has no network "zz-absent"'
+      await expect(openDockerHost({ ...fixture.options, networks: ['zz-absent'] }, signal)).rejects.toThrow(words)
     })
   })
 
@@ -387,7 +385,7 @@ suite('a Docker host', ['docker'], () => {
     test('goes on with a container that an interrupted start has left', async () => {
       const generation = generationOf(made)
       const { instance } = fixture
-      const name = generationName(instance, 'witness', generation.spec)
+      const name = unitName(instance, 'witness', generation.spec)
       await fixture.host.start(generationOf(made), signal)
       const tag = `${instance}/witness:${made.input.hash.slice(0, 12)}`
       const image = { Id: tag, Config: { User: '', Labels: null } }

@@ -106,7 +106,7 @@ async function go(...servers: readonly Server[]): Promise<void> {
   const aim = make.aim(servers)
   const sight = await host.observe(ending.signal)
   const known = new Map(failures.map((failure) => [failure.server, failure]))
-  const steps = plan(aim, host.wanted, {
+  const steps = plan(aim, host.wantedFrom(), {
     sight,
     table: publisher.table,
     known: new Map(),
@@ -191,7 +191,7 @@ test('does not blame the commit for files that cannot be read', async () => {
   const unreadable = { ...tree, read: faulty }
   const aim = make.aim([{ ...after, runs: { kind: 'build', input: inputOf() } }])
   const sight = await host.observe(ending.signal)
-  const steps = plan(aim, host.wanted, {
+  const steps = plan(aim, host.wantedFrom(), {
     sight,
     table: publisher.table,
     known: new Map(),

@@ -123,7 +123,7 @@ suite('a proxy behind its edge', ['docker', 'product'], () => {
     const [before] = proxies.toSorted((a, b) => b.startedAt - a.startedAt)
     const next = await openVersion(version)
     await next.startProxy(signal)
-    const after = (await next.observe(signal)).proxies.find(({ spec }) => spec === next.wanted.proxy)
+    const after = (await next.observe(signal)).proxies.find(({ spec }) => spec === next.wantedFrom().proxy)
     await until('the new proxy has the table', () => hasTable(after?.name ?? ''), minute)
     return before?.id ?? ''
   }

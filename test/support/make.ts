@@ -2,13 +2,7 @@ import type { Table, TableServer } from '#manifests/table.ts'
 import type { Aim } from '../../controller/aim.ts'
 import type { Agent, BuildInput, Server, Settings } from '../../controller/desired.ts'
 import { type Machine, type Target, target, targetKey } from '../../controller/generation.ts'
-import {
-  generationKey,
-  generationName,
-  type ObservedGeneration,
-  type Sight,
-  type Wanted,
-} from '../../controller/host.ts'
+import { generationKey, type ObservedGeneration, type Sight, unitName, type Wanted } from '../../controller/host.ts'
 import type { Attempt } from '../../controller/journal/failures.ts'
 import type { Observed } from '../../controller/step.ts'
 
@@ -73,7 +67,7 @@ type RunTarget = Extract<Target, { kind: 'run' }>
 
 export function running(one: Server, more: Partial<ObservedGeneration> = {}): ObservedGeneration {
   const { spec } = runTarget(one).generation
-  const name = generationName('gateway', one.name, spec)
+  const name = unitName('gateway', one.name, spec)
   const address = { upstream: `http://${name}:3000` }
   return {
     id: name,

@@ -3,12 +3,12 @@ import {
   type BuildRequest,
   type Generation,
   generationKey,
-  generationName,
   type Host,
   type Keep,
   type ObservedEdge,
   type ObservedGeneration,
   type ObservedProxy,
+  unitName,
 } from '../../controller/host.ts'
 import { wanted } from './make.ts'
 
@@ -65,7 +65,6 @@ export function createMemoryHost({ stands = true } = {}): MemoryHost {
 const proxy: ObservedProxy = { id: 'proxy', name: 'gateway-proxy', state: 'running', startedAt: 2, spec: wanted.proxy }
 
 class OnlyMemory implements MemoryHost {
-  readonly wanted = wanted
   edge: ObservedEdge | undefined
   proxies: readonly ObservedProxy[] = []
   generations: readonly ObservedGeneration[] = []
@@ -92,7 +91,7 @@ class OnlyMemory implements MemoryHost {
     })
   }
 
-  wantedFrom(image: ImageSource | undefined) {
+  wantedFrom(image?: ImageSource) {
     if (image === undefined) return wanted
     const proxy = image.kind === 'ref' ? image.ref : image.input.hash
     return { ...wanted, proxy, ...(this.own === undefined || this.own === proxy ? {} : { controller: proxy }) }
@@ -133,7 +132,7 @@ class OnlyMemory implements MemoryHost {
     this.networks.add(server)
     const there = this.generations.find((one) => one.server === server && one.spec === spec)
     if (there?.state === 'running') return this.#putRight(there)
-    const name = generationName('gateway', server, spec)
+    const name = unitName('gateway', server, spec)
     const unit = { id: name, name, server, spec, origin, restarts: 0, ...this.#running(name) }
     this.generations = [...this.generations.filter((one) => one !== there), this.born(unit)]
   }

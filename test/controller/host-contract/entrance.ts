@@ -9,8 +9,8 @@ export function entranceContract(stand: Stand): void {
       await stand.host.startEdge(signal)
       await stand.host.startProxy(signal)
       const { edge, proxies } = await stand.host.observe(signal)
-      expect(edge).toMatchObject({ state: 'running', address: stand.host.wanted.address })
-      expect(proxies).toMatchObject([{ state: 'running', spec: stand.host.wanted.proxy }])
+      expect(edge).toMatchObject({ state: 'running', address: stand.host.wantedFrom().address })
+      expect(proxies).toMatchObject([{ state: 'running', spec: stand.host.wantedFrom().proxy }])
     })
 
     test('answer at the published address, with what a proxy needs in its environment', async () => {
@@ -26,18 +26,18 @@ export function entranceContract(stand: Stand): void {
 
     test('change to a newer proxy beside the old one', async () => {
       const newer = await stand.fixture.reopen('newer')
-      expect(newer.wanted.proxy).not.toBe(stand.host.wanted.proxy)
+      expect(newer.wantedFrom().proxy).not.toBe(stand.host.wantedFrom().proxy)
       await newer.prepare(() => {}, signal)
       await newer.startProxy(signal)
       const both = (await stand.host.observe(signal)).proxies
       expect(both.map(({ state }) => state)).toEqual(['running', 'running'])
       await expect.poll(versionOf, patient).toBe('two')
       await expect.poll(versionOf, patient).toBe('one')
-      await stopProxy(stand.host.wanted.proxy)
+      await stopProxy(stand.host.wantedFrom().proxy)
       await expect.poll(versionOf, patient).toBe('two')
       await stand.host.startProxy(signal)
       await expect.poll(versionOf, patient).toBe('one')
-      await stopProxy(newer.wanted.proxy)
+      await stopProxy(newer.wantedFrom().proxy)
     })
 
     async function askProxy(): Promise<StubAnswer> {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { generationName } from '../../../controller/host.ts'
+import { unitName } from '../../../controller/host.ts'
 import { crashOf, find, specOf } from '../../support/stage.ts'
 import { made, patient, type Stand, signal } from './stand.ts'
 
@@ -19,7 +19,7 @@ export function lookingContract(stand: Stand): void {
     test('says what a running generation is', async () => {
       const unit = await stand.start({ spec: specOf('looked at') })
       expect(unit).toMatchObject({
-        name: generationName(stand.fixture.instance, 'witness', specOf('looked at')),
+        name: unitName(stand.fixture.instance, 'witness', specOf('looked at')),
         state: 'running',
         server: 'witness',
         spec: specOf('looked at'),
@@ -34,7 +34,7 @@ export function lookingContract(stand: Stand): void {
       await stand.start()
       const other = await stand.fixture.reopen()
       expect(await other.observe(signal)).toEqual(await stand.host.observe(signal))
-      expect(other.wanted).toEqual(stand.host.wanted)
+      expect(other.wantedFrom()).toEqual(stand.host.wantedFrom())
     })
 
     test('sees a crash: the exit code, or that the host restarted it', async () => {
