@@ -24,8 +24,8 @@ const long = [0.1, 0.5, 1, 5, 15, 30, 60, 120, 300, 600, 1800]
 
 /** Counts of one controller, of its own and of no other's in the same process. */
 export function createMeters(): Meters {
-  const registers = [new Registry()]
-  const [registry] = registers
+  const registry = new Registry()
+  const registers = [registry]
   const counter = (name: string, help: string, labelNames: readonly string[]) =>
     new Counter({ name: `gateway_${name}`, help, labelNames: [...labelNames], registers })
   const timer = (name: string, help: string, labelNames: readonly string[]) =>
@@ -46,7 +46,7 @@ export function createMeters(): Meters {
     webhook: (outcome) => webhooks.inc({ outcome }),
     text: async (status, heard) => {
       const now = await gaugesOf(status, heard).metrics()
-      return `${now}\n${(await registry?.metrics()) ?? ''}`
+      return `${now}\n${await registry.metrics()}`
     },
   }
 }
@@ -54,8 +54,7 @@ export function createMeters(): Meters {
 /** What is true now, in a registry made anew: a server that is gone leaves no line behind. */
 function gaugesOf(status: Status, heard: ReadonlyMap<string, Heard>): Registry {
   const registry = new Registry()
-  const gauge = (name: string, help: string, labelNames: readonly string[] = []) =>
-    new Gauge({ name: `gateway_${name}`, help, labelNames: [...labelNames], registers: [registry] })
+  const gauge = gaugesIn(registry)
   const { attempted, applied } = status
   gauge('info', 'The controller.', ['instance', 'version']).set(
     { instance: status.instance, version: status.version },
@@ -90,15 +89,18 @@ function gaugesOf(status: Status, heard: ReadonlyMap<string, Heard>): Registry {
     ready.set({ server: one.name }, Number(one.phase === 'ready'))
     if (one.calls !== undefined) calls.set({ server: one.name }, one.calls)
   }
-  metersOfBudgets(status, gauge)
+  metersOfBudgets(status, registry)
   metersOfProxies(status, heard, registry)
   return registry
 }
 
-function metersOfBudgets(
-  { servers }: Status,
-  gauge: (name: string, help: string, labelNames: readonly string[]) => Gauge,
-): void {
+function gaugesIn(registry: Registry) {
+  return (name: string, help: string, labelNames: readonly string[] = []) =>
+    new Gauge({ name: `gateway_${name}`, help, labelNames: [...labelNames], registers: [registry] })
+}
+
+function metersOfBudgets({ servers }: Status, registry: Registry): void {
+  const gauge = gaugesIn(registry)
   const labels = ['server', 'budget']
   const used = gauge('budget_used', 'Calls taken of a budget in the time that runs now.', labels)
   const limit = gauge('budget_limit', 'Calls that a budget has.', labels)
@@ -112,24 +114,14 @@ function metersOfBudgets(
 }
 
 function metersOfProxies(status: Status, heard: ReadonlyMap<string, Heard>, registry: Registry): void {
-  const registers = [registry]
-  const live = new Gauge({
-    name: 'gateway_proxy_up',
-    help: 'Whether the proxy runs.',
-    labelNames: ['proxy'],
-    registers,
-  })
-  const have = new Gauge({
-    name: 'gateway_proxy_revision',
-    help: 'Revision of the table that the proxy has.',
-    labelNames: ['proxy'],
-    registers,
-  })
+  const gauge = gaugesIn(registry)
+  const live = gauge('proxy_up', 'Whether the proxy runs.', ['proxy'])
+  const have = gauge('proxy_revision', 'Revision of the table that the proxy has.', ['proxy'])
   const counted = new Counter({
     name: 'gateway_proxy_events_total',
     help: 'What the proxy has counted since it started.',
     labelNames: ['proxy', 'event'],
-    registers,
+    registers: [registry],
   })
   for (const proxy of status.proxies) {
     live.set({ proxy: proxy.name }, Number(proxy.live))

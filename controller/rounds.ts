@@ -186,13 +186,13 @@ export class Rounds implements AsyncDisposable {
       this.#tellHost({ ok: true, reason: 'answers' })
       this.#meter(halves.host, 'done', began)
       void this.#keeper?.look(this.#heading.aim, this.#stopping.signal)
+      // What failed and may pass is tried again by a pass of its own.
+      const wait = nextRetry(this.#charge.journal.failures(), Date.now())
+      if (wait !== undefined) this.look(wait)
     } catch (error) {
       this.#meter(halves.host, 'failed', began)
       if (!signal.aborted) this.look(this.#failed(halves.host, error))
     } finally {
-      // What failed and may pass is tried again by a pass of its own.
-      const wait = nextRetry(this.#charge.journal.failures(), Date.now())
-      if (wait !== undefined) this.look(wait)
       this.#ended = number
       this.bell.ring()
     }

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type ServerStatus, Status, unasked } from '#manifests/status.ts'
 import { shellQuoted } from '../source/git-environment.ts'
-import { answers, toolsList } from './answer.ts'
+import { answers } from './answer.ts'
 import { ask, type Where } from './ask.ts'
+import { describeCall, describeClient } from './client.ts'
 import type { LeftOut } from './demo.ts'
 import { Fault } from './fault.ts'
 import { columns, print } from './print.ts'
@@ -114,10 +115,6 @@ function withAdvice({ name, phase, reason }: ServerStatus): LeftOut[number] {
   return { name, reason: phase === 'stalled' ? `${reason}; the next commit tries it again` : reason }
 }
 
-function describeCall(endpoint: string, token = '$TOKEN'): string {
-  return `curl -s ${endpoint}/mcp -H "Authorization: Bearer ${token}" -H 'Content-Type: application/json' -d '${toolsList}'`
-}
-
 /** Brings its own author, which a new machine lacks, and another text each time, so that there is something to commit. */
 function describePush({ repository, token, example }: Welcome): readonly string[] {
   if (token === undefined || example === undefined) return []
@@ -129,9 +126,4 @@ function describePush({ repository, token, example }: Welcome): readonly string[
     'git push -q',
   ]
   return ['\nChange it by a push:\n', `  (${steps.join(' && ')})`]
-}
-
-function describeClient(endpoint: string, token = '$TOKEN'): string {
-  const headers = { Authorization: `Bearer ${token}` }
-  return JSON.stringify({ mcpServers: { gateway: { type: 'http', url: `${endpoint}/mcp`, headers } } })
 }

@@ -4,7 +4,7 @@ import { dirname, join, resolve } from 'node:path'
 import type { Command } from 'commander'
 import { Fault } from './fault.ts'
 import { printJson } from './print.ts'
-import { createToken, describeClient, hashToken } from './token.ts'
+import { createToken, describeTokenUse, hashToken } from './token.ts'
 
 const agent = 'agent-a'
 
@@ -20,7 +20,7 @@ export function addInit(program: Command): void {
       if (options.json) return printJson({ agent, token, files: written })
       process.stdout.write(`${token}\n`)
       const steps = `made in ${folder}: ${written.join(', ')}\n\nThe token of ${agent} is on stdout, and nowhere else.`
-      process.stderr.write(`${steps}\n\n${describeClient()}\n`)
+      process.stderr.write(`${steps}\n\n${describeTokenUse()}\n`)
     })
 }
 

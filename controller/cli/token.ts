@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { buffer } from 'node:stream/consumers'
 import type { Command } from 'commander'
 import { AgentName } from '#manifests/name.ts'
+import { describeCall, describeClient } from './client.ts'
 import { Fault } from './fault.ts'
 import { printJson } from './print.ts'
 
@@ -56,15 +57,12 @@ function describeUse(agent: string, hash: string): string {
     token_hash: "${hash}"
     servers: []              # names of servers, or "*" for every one
 
-${describeClient()}
+${describeTokenUse()}
 `
 }
 
 /** What a client needs, where TOKEN holds its token. */
-export function describeClient(): string {
-  const url = `${process.env.GATEWAY_URL?.replace(/\/+$/, '') ?? 'http://localhost:3100'}/mcp`
-  const client = { mcpServers: { gateway: { type: 'http', url, headers: { Authorization: 'Bearer $TOKEN' } } } }
-  return `# For the client, where TOKEN holds the token:
-curl -s ${url} -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' -d '{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
-${JSON.stringify(client)}`
+export function describeTokenUse(): string {
+  const endpoint = process.env.GATEWAY_URL?.replace(/\/+$/, '') ?? 'http://localhost:3100'
+  return ['# For the client, where TOKEN holds the token:', describeCall(endpoint), describeClient(endpoint)].join('\n')
 }

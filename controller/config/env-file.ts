@@ -72,6 +72,7 @@ function readValue(cursor: Cursor, name: string): Pick<Statement, 'text' | 'quot
 class Cursor {
   readonly #text: string
   #at = 0
+  #line = 1
 
   constructor(text: string) {
     this.#text = text
@@ -79,7 +80,7 @@ class Cursor {
 
   /** 1-based. */
   get line(): number {
-    return this.#text.slice(0, this.#at).split('\n').length
+    return this.#line
   }
 
   atEnd(): boolean {
@@ -94,7 +95,9 @@ class Cursor {
   take(pattern: RegExp): RegExpExecArray | null {
     pattern.lastIndex = this.#at
     const match = pattern.exec(this.#text)
-    if (match !== null) this.#at = pattern.lastIndex
+    if (match === null) return null
+    this.#at = pattern.lastIndex
+    this.#line += match[0].split('\n').length - 1
     return match
   }
 }

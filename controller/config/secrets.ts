@@ -11,21 +11,12 @@ export class SecretsFault extends Error {
 /** Bytes; nobody writes more by hand. */
 const sizeLimit = 2 ** 20
 
-/**
- * Reads the secrets file as `docker compose` reads an env file. A file that is not there holds no secrets, which `say`
- * is told. Throws `SecretsFault`.
- */
-export async function readSecrets(
-  file: string,
-  say: (line: string) => void = () => {},
-): Promise<ReadonlyMap<string, string>> {
+/** Reads the secrets file as `docker compose` reads an env file. One that is not there holds no secrets. Throws `SecretsFault`. */
+export async function readSecrets(file: string): Promise<ReadonlyMap<string, string>> {
   try {
     return parseEnvFile(await readText(file))
   } catch (cause) {
-    if (hasCode(cause, 'ENOENT')) {
-      say(`${file}: there is no secrets file, so there are no secrets; make it or set GATEWAY_SECRETS`)
-      return new Map()
-    }
+    if (hasCode(cause, 'ENOENT')) return new Map()
     throw new SecretsFault(`${file}${explain(cause)}`, { cause })
   }
 }

@@ -1,11 +1,12 @@
 import { existsSync } from 'node:fs'
 import { access, constants, statfs } from 'node:fs/promises'
 import { readSecrets } from '../config/secrets.ts'
+import { migration } from '../host.ts'
+import { inWords } from '../size.ts'
 import { type Check, fail, ok, warn, wordsOf } from './check.ts'
 
 const gigabyte = 2 ** 30
 const scarce = { warn: 5 * gigabyte, fail: gigabyte / 2 }
-const migrates = '/proc/sys/net/ipv4/tcp_migrate_req'
 
 export async function checkState(state: string): Promise<Check> {
   if (!existsSync(state)) return warn('state', `${state} is not there yet: the first start of the controller makes it`)
@@ -21,7 +22,7 @@ export async function checkDisk(folder: string): Promise<Check> {
   try {
     const { bavail, bsize } = await statfs(existsSync(folder) ? folder : '/')
     const free = bavail * bsize
-    const words = `${(free / gigabyte).toFixed(1)} GiB are free`
+    const words = `${inWords(free)} are free`
     if (free < scarce.fail) return fail('disk', `${words}: builds will fail; make room`)
     return free < scarce.warn ? warn('disk', `${words}: builds may fail; make room`) : ok('disk', words)
   } catch (error) {
@@ -30,12 +31,10 @@ export async function checkDisk(folder: string): Promise<Check> {
 }
 
 export async function checkSecrets(file: string): Promise<Check> {
-  let missing: string | undefined
+  if (!existsSync(file))
+    return warn('secrets', `${file}: there is no secrets file, so there are no secrets; make it or set GATEWAY_SECRETS`)
   try {
-    const secrets = await readSecrets(file, (line) => {
-      missing = line
-    })
-    if (missing !== undefined) return warn('secrets', missing)
+    const secrets = await readSecrets(file)
     return ok('secrets', `${file} has ${secrets.size} name${secrets.size === 1 ? '' : 's'}`)
   } catch (error) {
     return fail('secrets', wordsOf(error))
@@ -44,6 +43,7 @@ export async function checkSecrets(file: string): Promise<Check> {
 
 /** What lets a connection that just begins move from one proxy to the next; kernels have it since 5.14. */
 export function checkKernel(): Check {
-  if (existsSync(migrates)) return ok('kernel', 'hands connections that just begin from one proxy to the next')
-  return warn('kernel', 'lacks net.ipv4.tcp_migrate_req (Linux 5.14): replacing the proxy may reset a connection')
+  if (existsSync(`/proc/sys/${migration.replaceAll('.', '/')}`))
+    return ok('kernel', 'hands connections that just begin from one proxy to the next')
+  return warn('kernel', `lacks ${migration} (Linux 5.14): replacing the proxy may reset a connection`)
 }

@@ -5,7 +5,7 @@ import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
 import { z } from 'zod'
 import type { Controller } from '../controller.ts'
 import { adminSocket } from './admin-socket.ts'
-import { addRoute, createDoor, wordsOf } from './door.ts'
+import { addRoute, createDoor } from './door.ts'
 import { narrated } from './narrated.ts'
 import { addReading } from './reading.ts'
 
@@ -50,8 +50,7 @@ function addChanging(app: FastifyInstance, controller: Controller): void {
   addRoute(app, 'POST', '/reconcile', (request, reply) => {
     const { wait, words } = ReconcileQuery.parse(request.query)
     const signal = AbortSignal.any([stopping.signal, request.signal, AbortSignal.timeout(Math.max(1, wait * 1_000))])
-    if (wait > 0 && words)
-      return reply.type('application/x-ndjson').send(Readable.from(narrated(controller, wordsOf, signal)))
+    if (wait > 0 && words) return reply.type('application/x-ndjson').send(Readable.from(narrated(controller, signal)))
     if (wait > 0) return controller.reconcile(signal)
     controller.poke()
     return reply.code(202).send({ status: 'asked for' })

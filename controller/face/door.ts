@@ -13,7 +13,7 @@ import { HostDown } from '../host.ts'
 import { SourceDown } from '../source/git-fault.ts'
 
 type Method = 'GET' | 'POST'
-type Answer = (request: FastifyRequest, reply: FastifyReply) => unknown
+export type Answer = (request: FastifyRequest, reply: FastifyReply) => unknown
 
 const methods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const
 

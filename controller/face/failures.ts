@@ -1,4 +1,5 @@
 const window = 60_000
+const allowed = 20
 const remembered = 1_000
 
 /** Counts failed attempts by address in a minute; its memory is bounded. */
@@ -8,7 +9,7 @@ export interface Failures {
   wait(address: string): number
 }
 
-export function createFailures(allowed: number): Failures {
+export function createFailures(): Failures {
   const counts = new Map<string, { count: number; readonly until: number }>()
   const current = (address: string) => {
     const entry = counts.get(address)

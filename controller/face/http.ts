@@ -15,8 +15,6 @@ export interface FaceOptions {
   readonly log?: FastifyBaseLogger
 }
 
-const failuresAMinute = 20
-
 /** What people and the forge reach at GATEWAY_LISTEN. The caller listens and closes; waiting answers end with it. */
 export function createFace(controller: Controller, options: FaceOptions): FastifyInstance {
   const { operatorToken, webhook, log } = options
@@ -32,7 +30,7 @@ export function createFace(controller: Controller, options: FaceOptions): Fastif
   })
   addWebhook(app, controller, webhook)
   app.register((scope, _options, done) => {
-    if (operatorToken !== undefined) refuseStrangers(scope, operatorToken, createFailures(failuresAMinute))
+    if (operatorToken !== undefined) refuseStrangers(scope, operatorToken, createFailures())
     const viewOf = (request: FastifyRequest): View =>
       operatorToken !== undefined && request.headers.authorization !== undefined ? 'operator' : 'public'
     addReading(scope, controller, viewOf)

@@ -1,16 +1,13 @@
 import type { CommitStatus } from '#manifests/status.ts'
 import type { Controller } from '../controller.ts'
 import type { Word } from '../narration.ts'
+import { wordsOf } from './door.ts'
 
 /** A line so often keeps who waits from taking silence for an end, ms. */
 const beat = 15_000
 
 /** What goes on while a pass is waited for, a JSON document a line: words, `{}` for silence, and at the end what came of it. */
-export async function* narrated(
-  controller: Controller,
-  wordsOf: (error: unknown) => string,
-  signal: AbortSignal,
-): AsyncGenerator<string> {
+export async function* narrated(controller: Controller, signal: AbortSignal): AsyncGenerator<string> {
   const ending = new AbortController()
   const words = controller.narrate(beat, AbortSignal.any([signal, ending.signal]))
   const outcome = controller

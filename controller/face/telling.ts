@@ -1,8 +1,8 @@
 import { Readable } from 'node:stream'
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import type { Controller } from '../controller.ts'
-import { addRoute } from './door.ts'
+import { type Answer, addRoute } from './door.ts'
 
 const NamePath = z.object({ name: z.string() })
 const ExplainQuery = z.object({ tool: z.string().optional() })
@@ -15,8 +15,6 @@ const LogQuery = z.object({
 
 /** ms for the host to give a log */
 const logWithin = 20_000
-
-type Answer = (request: FastifyRequest, reply: FastifyReply) => unknown
 
 /** What only operators are told: why things are as they are, and what servers and builds print. */
 export function addTelling(

@@ -7,7 +7,6 @@ import { addRoute } from './door.ts'
 import { createFailures } from './failures.ts'
 
 const bodyLimit = 5 * 1024 * 1024
-const failuresAMinute = 20
 
 /** What stands behind the webhook. */
 export interface Reception {
@@ -26,7 +25,7 @@ export interface Reception {
  * could forge one could only make us look once more.
  */
 export function addWebhook(app: FastifyInstance, controller: Controller, reception: Reception | undefined): void {
-  const failures = createFailures(failuresAMinute)
+  const failures = createFailures()
   app.register((scope, _options, registered) => {
     scope.removeAllContentTypeParsers()
     scope.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit }, (_request, body, done) => done(null, body))

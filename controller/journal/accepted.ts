@@ -17,10 +17,7 @@ export function keepAccepted(db: DatabaseSync): Accepted {
   const read = db.prepare('select commit_sha from accepted')
   const write = db.prepare('insert or replace into accepted (one, commit_sha) values (1, ?)')
   return {
-    accepted() {
-      const row = read.get()
-      return row === undefined ? undefined : Row.parse(row).commit_sha
-    },
+    accepted: () => Row.optional().parse(read.get())?.commit_sha,
     accept: (commit) => void write.run(commit),
   }
 }

@@ -47,7 +47,7 @@ const schema = `create table if not exists failed (
 const Row = z.object({
   server: z.string(),
   spec: z.string(),
-  commit_sha: z.string(),
+  commit: z.string(),
   kind: FailureKind,
   reason: z.string(),
   log: z.string(),
@@ -61,19 +61,13 @@ export function keepFailures(db: DatabaseSync): Failures {
     values (?, ?, ?, ?, ?, ?, 1, ?) on conflict (server) do update set
     attempts = case when failed.spec = excluded.spec then failed.attempts + 1 else 1 end, spec = excluded.spec,
     commit_sha = excluded.commit_sha, kind = excluded.kind, reason = excluded.reason, log = excluded.log, at = excluded.at`)
-  const all = db.prepare('select server, spec, commit_sha, kind, reason, log, attempts, at from failed')
+  const all = db.prepare('select server, spec, commit_sha as "commit", kind, reason, log, attempts, at from failed')
   const drop = db.prepare('delete from failed where server = ?')
   return {
     fail({ server, spec, commit, kind, reason, log }) {
       put.run(server, spec, commit, kind, reason, log, Date.now())
     },
-    failures: () =>
-      all.all().map((row) => {
-        const { commit_sha: commit, ...rest } = Row.parse(row)
-        return { ...rest, commit }
-      }),
-    recover(server) {
-      drop.run(server)
-    },
+    failures: () => all.all().map((row) => Row.parse(row)),
+    recover: (server) => void drop.run(server),
   }
 }

@@ -22,7 +22,7 @@ const Row = z.object({
   server: z.string(),
   kind: z.enum(['roll', 'heal', 'mend']),
   spec: z.string(),
-  commit_sha: z.string(),
+  commit: z.string(),
   because: z.string(),
   at: z.number(),
 })
@@ -31,7 +31,7 @@ export function keepMoves(db: DatabaseSync): Moves {
   db.exec(schema)
   const put = db.prepare('insert into moves (server, kind, spec, commit_sha, because, at) values (?, ?, ?, ?, ?, ?)')
   const trim = db.prepare('delete from moves where at < ?')
-  const all = db.prepare('select server, kind, spec, commit_sha, because, at from moves order by at')
+  const all = db.prepare('select server, kind, spec, commit_sha as "commit", because, at from moves order by at')
   const drop = db.prepare('delete from moves where server = ?')
   return {
     move({ server, kind, spec, commit, because }) {
@@ -39,13 +39,7 @@ export function keepMoves(db: DatabaseSync): Moves {
       put.run(server, kind, spec, commit, because, now)
       trim.run(now - remembered)
     },
-    moves: () =>
-      all.all().map((row) => {
-        const { commit_sha: commit, ...rest } = Row.parse(row)
-        return { ...rest, commit }
-      }),
-    forgetMoves(server) {
-      drop.run(server)
-    },
+    moves: () => all.all().map((row) => Row.parse(row)),
+    forgetMoves: (server) => void drop.run(server),
   }
 }

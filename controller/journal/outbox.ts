@@ -1,5 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { z } from 'zod'
+import { Body } from './body.ts'
 
 /** Something that somebody outside is to be told, until it is told or too old. */
 export interface Letter {
@@ -60,7 +61,6 @@ const Row = z.object({
   next: z.number(),
   trouble: z.string(),
 })
-const Body = z.object({ body: z.string() })
 
 export function keepLetters(db: DatabaseSync): LetterKeep {
   db.exec(schema)
@@ -77,17 +77,14 @@ export function keepLetters(db: DatabaseSync): LetterKeep {
   const delay = db.prepare('update letters set attempts = ?, next = ?, trouble = ? where serial = ?')
   const slow = db.prepare('update letters set next = ?2 where kind = ?1 and next < ?2')
   const hurry = db.prepare('update letters set next = ?2 where kind = ?1 and next > ?2')
-  const parse = (row: unknown) => (row === undefined ? undefined : Row.parse(row))
-  const lastWritten = (kind: string, key: string) => {
-    const row = waiting.get(kind, key) ?? before.get(kind, key)
-    return row === undefined ? undefined : Body.parse(row).body
-  }
+  const lastWritten = (kind: string, key: string) =>
+    Body.optional().parse(waiting.get(kind, key) ?? before.get(kind, key))?.body
   return {
     lastWritten,
     writeLetter({ kind, key, body }, now) {
       if (lastWritten(kind, key) !== body) put.run(kind, key, body, now, now)
     },
-    nextLetter: (kind) => parse(first.get(kind)),
+    nextLetter: (kind) => Row.optional().parse(first.get(kind)),
     letters: (kind) => all.all(kind).map((row) => Row.parse(row)),
     told({ serial, kind, key, body }, now) {
       keep.run(kind, key, body, now)

@@ -25,16 +25,10 @@ export function keepPulls(db: DatabaseSync): PullKeep {
   const login = db.prepare('select login from forge_login')
   const writeLogin = db.prepare('insert or replace into forge_login (one, login) values (1, ?)')
   return {
-    pullComment(number) {
-      const row = read.get(number)
-      return row === undefined ? undefined : Row.parse(row).id
-    },
+    pullComment: (number) => Row.optional().parse(read.get(number))?.id,
     keepPullComment: (number, id) => void write.run(number, id),
     forgetPullComment: (number) => void drop.run(number),
-    forgeLogin() {
-      const row = login.get()
-      return row === undefined ? undefined : Login.parse(row).login
-    },
+    forgeLogin: () => Login.optional().parse(login.get())?.login,
     keepForgeLogin: (name) => void writeLogin.run(name),
   }
 }

@@ -19,13 +19,10 @@ export function keepTable(db: DatabaseSync, { cover, uncover }: Cover): TableKee
   const write = db.prepare('insert or replace into table_now (one, body) values (1, ?)')
   return {
     readTable() {
-      const row = read.get()
-      if (row === undefined) return undefined
-      return withCredentials(Table.parse(JSON.parse(Body.parse(row).body)), uncover)
+      const row = Body.optional().parse(read.get())
+      return row && withCredentials(Table.parse(JSON.parse(row.body)), uncover)
     },
-    writeTable(table) {
-      write.run(JSON.stringify(withCredentials(table, cover)))
-    },
+    writeTable: (table) => void write.run(JSON.stringify(withCredentials(table, cover))),
   }
 }
 

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { readSecrets, SecretsFault, sealer } from '../../controller/config/secrets.ts'
+import { checkSecrets } from '../../controller/doctor/machine.ts'
 
 let folder: string
 
@@ -76,12 +77,12 @@ describe('a secrets file', () => {
     expect(String(error)).not.toMatch(/hid|\n/)
   })
 
-  test('may be absent, which is said', async () => {
-    const said: string[] = []
-    expect(await readSecrets(join(folder, 'none'), (line) => said.push(line))).toEqual(new Map())
-    expect(said).toEqual([
-      `${folder}/none: there is no secrets file, so there are no secrets; make it or set GATEWAY_SECRETS`,
-    ])
+  test('may be absent, which doctor says', async () => {
+    const none = join(folder, 'none')
+    expect(await readSecrets(none)).toEqual(new Map())
+    expect((await checkSecrets(none)).is).toBe(
+      `${none}: there is no secrets file, so there are no secrets; make it or set GATEWAY_SECRETS`,
+    )
   })
 
   test('is refused when it is a folder, not text, or huge', async () => {
