@@ -47,8 +47,9 @@ export interface MemoryHost extends Host {
   fault: (verb: Verb, server: string) => Promise<void> | void
   /** What `start` makes of a generation; a test changes it to one that stops at once, for example. */
   born: (unit: ObservedGeneration) => ObservedGeneration
+  /** Whatever has this spec changes by itself. */
   change(spec: string, more: Partial<ObservedGeneration>): void
-  /** A generation ends by itself; what is left of it is given. */
+  /** Whatever has this spec ends by itself; what is left of it is given. */
   crash(spec: string, exitCode: number, startedAt?: number): void
 }
 
@@ -80,15 +81,11 @@ class OnlyMemory implements MemoryHost {
   #starts = 2
 
   change(spec: string, more: Partial<ObservedGeneration>): void {
-    this.generations = this.generations.map((one) => (one.spec === spec ? { ...one, ...more } : one))
+    this.#alter((one) => one.spec === spec, more)
   }
 
   crash(spec: string, exitCode: number, startedAt?: number): void {
-    this.generations = this.generations.map((one) => {
-      if (one.spec !== spec) return one
-      const { upstream: _, ...rest } = one
-      return { ...rest, state: 'exited', exitCode, startedAt: startedAt ?? one.startedAt, endedAt: Date.now() }
-    })
+    this.#end((one) => one.spec === spec, exitCode, startedAt)
   }
 
   wantedFrom(image?: ImageSource) {
@@ -141,14 +138,14 @@ class OnlyMemory implements MemoryHost {
     const unit = this.generations.find((one) => one.id === id)
     await this.#act('resume', unit?.server ?? id, signal)
     if (unit === undefined) throw new Error(`there is no ${id}`)
-    if (unit.state !== 'running') this.change(unit.spec, this.#running(unit.name))
+    if (unit.state !== 'running') this.#alter((one) => one === unit, this.#running(unit.name))
   }
 
   async stop(id: string, signal: AbortSignal) {
     const unit = this.generations.find((one) => one.id === id)
     await this.#act('stop', unit?.server ?? id, signal)
     this.proxies = this.proxies.map((one) => (one.id === id ? { ...one, state: 'exited' as const } : one))
-    if (unit?.state === 'running') this.crash(unit.spec, 143)
+    if (unit?.state === 'running') this.#end((one) => one === unit, 143)
   }
 
   async remove(id: string, signal: AbortSignal) {
@@ -202,6 +199,18 @@ class OnlyMemory implements MemoryHost {
     await this.fault(verb, server)
     signal.throwIfAborted()
     if (verb !== 'observe') this.did.push(server === '' ? verb : `${verb} ${server}`)
+  }
+
+  #alter(isSuch: (unit: ObservedGeneration) => boolean, more: Partial<ObservedGeneration>): void {
+    this.generations = this.generations.map((one) => (isSuch(one) ? { ...one, ...more } : one))
+  }
+
+  #end(isSuch: (unit: ObservedGeneration) => boolean, exitCode: number, startedAt?: number): void {
+    this.generations = this.generations.map((one) => {
+      if (!isSuch(one)) return one
+      const { upstream: _, ...rest } = one
+      return { ...rest, state: 'exited', exitCode, startedAt: startedAt ?? one.startedAt, endedAt: Date.now() }
+    })
   }
 
   #putRight({ drift: _, limits: __, ...unit }: ObservedGeneration): void {
