@@ -109,7 +109,10 @@ async function runNpm({ folder, cache, environment, log }: Install, signal: Abor
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
   })
-  if (child.pid === undefined) throw new Error('npm cannot be started', { cause: (await once(child, 'error'))[0] })
+  if (child.pid === undefined) {
+    const [cause] = await once(child, 'error')
+    throw new Error(`npm cannot be started (${cause}): it must be on the PATH`, { cause })
+  }
   const birth = birthOf(child.pid)
   for (const input of [child.stdout, child.stderr]) createInterface({ input }).on('line', log)
   const enough = AbortSignal.any([signal, AbortSignal.timeout(limit)])

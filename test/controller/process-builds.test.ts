@@ -145,6 +145,13 @@ describe('a build of the process host', { timeout: 60_000 }, () => {
       await expect(fixture.host.build(requestOf('a', leaning(lock)), signal)).rejects.toThrow(BuildFailed)
     })
 
+    test('says where npm must be on a machine that has none', async () => {
+      const { lock } = await giving()
+      const bare = await openProcessFixture({ PATH: '/nowhere' })
+      const build = bare.host.build(requestOf('a', leaning(lock)), signal)
+      await expect(build.finally(() => bare.close())).rejects.toThrow(/^npm cannot be started .*must be on the PATH$/)
+    })
+
     test('ends npm when it is no longer wanted', async () => {
       const ending = new AbortController()
       const hung = Promise.withResolvers<void>()
