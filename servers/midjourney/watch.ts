@@ -2,7 +2,7 @@ import { EventEmitter, once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { log } from '../kit/log.ts'
 import type { Album } from './album.ts'
-import { type Fetched, fetchPicture } from './fetch-picture.ts'
+import { fetchPicture } from './fetch-picture.ts'
 import type { Ledger } from './ledger.ts'
 import type { Guard } from './public-address.ts'
 import { lookLimit, type Service } from './service.ts'
@@ -49,7 +49,7 @@ export function createWatch(parts: Parts): Watch {
     follow,
     firstLook: first + lookLimit,
     news: async (id, limit, signal) => {
-      const end = AbortSignal.any([signal, stop.signal, AbortSignal.timeout(limit)])
+      const end = AbortSignal.any([signal, stop.signal, AbortSignal.timeout(Math.max(0, Math.ceil(limit)))])
       await once(news, id, { signal: end }).catch(() => undefined)
     },
     close: async () => {
@@ -111,17 +111,15 @@ async function look(task: NamedTask, { service, ledger, album, signal }: Followi
 }
 
 async function fetchOne(picture: Picture, task: NamedTask, { album, guard, news, signal }: Following): Promise<void> {
-  let fetched: Fetched
   try {
-    fetched = await fetchPicture(picture.url, guard, signal)
+    const { type, bytes } = await fetchPicture(picture.url, guard, signal)
+    await album.keep(picture, type, bytes)
   } catch (error) {
     signal.throwIfAborted()
     const reason = whyOf(error)
-    log.warn({ task: picture.task, picture: picture.number, reason }, 'a picture was not fetched')
+    log.warn({ task: picture.task, picture: picture.number, reason }, 'a picture is not here yet')
     album.miss(picture, reason, isTooOld(task.ended ?? task.sent) ? 'lost' : 'waiting')
-    return void news.emit(picture.task)
   }
-  await album.keep(picture, fetched.type, fetched.bytes)
   news.emit(picture.task)
 }
 

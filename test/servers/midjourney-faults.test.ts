@@ -1,5 +1,5 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
-import { rm } from 'node:fs/promises'
+import { rename, rm, writeFile } from 'node:fs/promises'
 import type { ServerResponse } from 'node:http'
 import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
@@ -231,6 +231,18 @@ describe('the hosts of pictures', () => {
     expect([files.length, bytes < 2 ** 20]).toEqual([3, true])
   })
 
+  test('are asked again while there is no place to keep a picture', async () => {
+    const { folder, draw, says } = await startServer()
+    const pictures = join(folder, 'pictures')
+    await rename(pictures, join(folder, 'aside'))
+    await writeFile(pictures, '')
+    const id = await draw('a cat without a place')
+    await says(id, /4\. .*\(not fetched yet: ENOTDIR/)
+    await rm(pictures)
+    await rename(join(folder, 'aside'), pictures)
+    await says(id, /4\. .*\(kept here/)
+  })
+
   test('send pictures that are too large for an answer, which are still resources', async () => {
     const { fake, call, draw, says } = await startServer()
     fake.serve = serving((response) => response.end(picture(1, 4_000_000)))
@@ -301,6 +313,21 @@ describe('addresses', () => {
 })
 
 describe('midjourney as a program', () => {
+  test.each(['100', '10000'])('waits for news with %s ms between two looks', async (poll) => {
+    const { call, shown } = await startServer({ env: { MIDJOURNEY_POLL_MS: poll } })
+    const { text, isError } = await call('generate_image', { prompt: 'a cat in time' })
+    expect([isError, text]).toEqual([false, expect.stringMatching(/^Task mj_task_1 is done/)])
+    expect(await shown('mj_task_1')).toContain('is done')
+  })
+
+  test('asks soon again what made it unready', async () => {
+    const { fake, ready } = await startServer()
+    fake.trouble = { code: 455, msg: '' }
+    expect(await ready()).toMatchObject({ status: 503 })
+    fake.trouble = undefined
+    await until('it is ready', async () => (await ready()).status === 200, 20_000)
+  })
+
   test('says why it is not ready, and is alive', async () => {
     const fake = await openFake()
     fake.trouble = { code: 455, msg: '' }
