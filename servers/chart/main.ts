@@ -16,11 +16,7 @@ const info = {
 await run(async () => {
   const studio = openStudio(readEnvironment(chartSettings, process.env))
   return await serve(info, (server) => addChartTools(server, studio), {
-    ready: async () =>
-      await studio.workshop.check().then(
-        () => undefined,
-        (error: unknown) => (error instanceof Error ? error.message : String(error)),
-      ),
+    ready: studio.workshop.ready,
     aside: createVis(studio),
     stop: studio.workshop.close,
   })

@@ -1,13 +1,14 @@
 import { firstLine } from '../kit/first-line.ts'
 import { log } from '../kit/log.ts'
-import { RenderFailure, stopped } from '../kit/render-failure.ts'
+import { createReadiness } from '../kit/readiness.ts'
+import { RenderFailure, stopped, whyUnready } from '../kit/render-failure.ts'
 import { createRenderQueue, type RenderQueue } from '../kit/render-queue.ts'
 import type { Chart } from './painter/chart.ts'
 import { startWorker, type WorkerProcess } from './worker-process.ts'
 
 const queuePlaces = 32
 const patience = 20_000
-const freshness = 60_000
+const stands = { good: 60_000, bad: 0 }
 /** Milliseconds before a worker that did not start is tried again. */
 const rest = 2_000
 
@@ -21,8 +22,8 @@ export interface WorkshopSettings {
 export interface Workshop {
   /** A PNG. @throws ToolFailure: in the worker's words, or busy, too late, ended, stopping. */
   paint(chart: Chart, signal: AbortSignal): Promise<Buffer>
-  /** Resolves if something was painted within the last minute, or can be now. */
-  check(): Promise<void>
+  /** Why nothing can be painted, or nothing: something was within the last minute, or can be now. */
+  readonly ready: () => Promise<string | undefined>
   close(): Promise<void>
 }
 
@@ -38,13 +39,7 @@ export function openWorkshop({ workers, limit }: WorkshopSettings): Workshop {
   const queue = createRenderQueue<Job>(queuePlaces, patience)
   const ending = new AbortController()
   const sample: Chart = { type: 'pie', input: { data: [{ category: 'a', value: 1 }], width: 100, height: 100 } }
-  let lastGood = 0
-  let checking: Promise<void> | undefined
 
-  const good = () => {
-    lastGood = Date.now()
-  }
-  const benches = Array.from({ length: workers }, () => work({ queue, limit, good, ending: ending.signal }))
   const paint = async (chart: Chart, caller?: AbortSignal) => {
     const signal = caller === undefined ? ending.signal : AbortSignal.any([caller, ending.signal])
     const { promise, resolve, reject } = Promise.withResolvers<Buffer>()
@@ -53,21 +48,14 @@ export function openWorkshop({ workers, limit }: WorkshopSettings): Workshop {
     await queue.offer({ chart, signal, resolve, reject }, signal)
     return await promise
   }
-  const check = async () => {
-    if (Date.now() - lastGood < freshness) return
-    checking ??= paint(sample)
-      .then(() => undefined, unlessBusy)
-      .finally(() => {
-        checking = undefined
-      })
-    await checking
-  }
+  const { ready, good } = createReadiness(async () => await paint(sample).then(() => undefined, whyUnready), stands)
+  const benches = Array.from({ length: workers }, () => work({ queue, limit, good, ending: ending.signal }))
   const close = async () => {
     queue.close()
     ending.abort(stopped())
     await Promise.all(benches)
   }
-  return { paint, check, close }
+  return { paint, ready, close }
 }
 
 interface Bench {
@@ -127,9 +115,4 @@ function unable(error: unknown): undefined {
 function report(error: unknown): void {
   if (error instanceof RenderFailure && error.reason === 'stopped') return
   if (error instanceof Error && error.cause !== undefined) log.error({ err: error }, 'a drawing process had trouble')
-}
-
-function unlessBusy(error: unknown): void {
-  if (error instanceof RenderFailure && error.reason === 'busy') return
-  throw error
 }

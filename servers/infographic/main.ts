@@ -13,11 +13,7 @@ const info = {
 await run(async () => {
   const studio = openStudio(process.env)
   return await serve(info, (server) => addInfographicTools(server, studio), {
-    ready: async () =>
-      await studio.pool.check().then(
-        () => undefined,
-        (error: unknown) => (error instanceof Error ? error.message : String(error)),
-      ),
+    ready: studio.pool.ready,
     stop: studio.pool.close,
   })
 })

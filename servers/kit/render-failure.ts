@@ -1,3 +1,4 @@
+import { firstLine } from './first-line.ts'
 import { ToolFailure } from './tool.ts'
 
 /** Why a render gave no result although its input may be fine; the message is meant for who asked. */
@@ -13,4 +14,10 @@ export class RenderFailure extends ToolFailure {
 
 export function stopped(): RenderFailure {
   return new RenderFailure('stopped', 'The renderer is stopping.')
+}
+
+/** Who is busy works. */
+export function whyUnready(error: unknown): string | undefined {
+  if (error instanceof RenderFailure && error.reason === 'busy') return undefined
+  return firstLine(error)
 }

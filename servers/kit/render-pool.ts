@@ -3,14 +3,15 @@ import { createBrowserSupply } from './browser-supply.ts'
 import type { ChromiumProgram } from './chromium.ts'
 import { firstLine } from './first-line.ts'
 import { type Draw, perform } from './perform.ts'
-import { RenderFailure, stopped } from './render-failure.ts'
+import { createReadiness } from './readiness.ts'
+import { RenderFailure, stopped, whyUnready } from './render-failure.ts'
 import { createRenderQueue, type RenderQueue } from './render-queue.ts'
 import { type Job, serve } from './render-slot.ts'
 import type { Stage, StageFiles } from './stage.ts'
 
 const queuePlaces = 16
 const patience = 20_000
-const freshness = 60_000
+const stands = { good: 60_000, bad: 0 }
 
 export interface RenderPoolSettings {
   readonly program: ChromiumProgram
@@ -34,8 +35,8 @@ export interface RenderPool {
    * @throws RenderFailure when the pool is full, the time is over or the browser has ended.
    */
   render<Drawn>(draw: Draw<Drawn>, signal?: AbortSignal): Promise<Drawn>
-  /** Resolves if something was rendered within the last minute, or can be now. */
-  check(): Promise<void>
+  /** Why nothing can be rendered, or nothing: something was within the last minute, or can be now. */
+  readonly ready: () => Promise<string | undefined>
   /** Process ids of the browsers that run. */
   pids(): readonly number[]
   close(): Promise<void>
@@ -46,17 +47,16 @@ export function openRenderPool(settings: RenderPoolSettings): RenderPool {
   const supply = createBrowserSupply(settings.program, settings.wear ?? usualWear)
   const queue = createRenderQueue<Job>(queuePlaces, patience)
   const ending = new AbortController()
-  let lastGood = 0
   let reported: unknown
-  let checking: Promise<void> | undefined
 
-  const good = () => {
-    lastGood = Date.now()
-  }
   const report = (error: unknown): undefined => {
     if (error !== reported && !ending.signal.aborted) settings.onTrouble?.(firstLine(error))
     reported = error
   }
+  const { ready, good } = createReadiness(
+    async () => await render(settings.warm).then(() => undefined, whyUnready),
+    stands,
+  )
   const slots = Array.from({ length: settings.slots }, () => serve({ ...settings, supply, queue, good, report }))
   const attempt = <Drawn>(draw: Draw<Drawn>, signal?: AbortSignal) =>
     drawOnce(queue, draw, { limit: settings.limit, ending: ending.signal, signal })
@@ -65,22 +65,13 @@ export function openRenderPool(settings: RenderPoolSettings): RenderPool {
       if (!isCrash(error)) throw error
       return attempt(draw, signal)
     })
-  const check = async () => {
-    if (Date.now() - lastGood < freshness) return
-    checking ??= render(settings.warm)
-      .then(good, unlessBusy)
-      .finally(() => {
-        checking = undefined
-      })
-    await checking
-  }
   const close = async () => {
     queue.close()
     ending.abort(stopped())
     await supply.close()
     await Promise.all(slots)
   }
-  return { render, check, pids: supply.pids, close }
+  return { render, ready, pids: supply.pids, close }
 }
 
 interface Ends {
@@ -109,9 +100,4 @@ function isCrash(error: unknown): boolean {
 
 function isDrawsOwn(error: unknown): boolean {
   return !(error instanceof RenderFailure)
-}
-
-function unlessBusy(error: unknown): void {
-  if (error instanceof RenderFailure && error.reason === 'busy') return
-  throw error
 }

@@ -22,6 +22,6 @@ await run(async () => {
       addImageTools(server, studio)
       addShelf(server, shelf)
     },
-    { ready: studio.service.check, stop: studio.close },
+    { ready: studio.service.ready, stop: studio.close },
   )
 })

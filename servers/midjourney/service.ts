@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { createReadiness } from '../kit/readiness.ts'
 import type { Kind } from './task.ts'
 import { taskId } from './task.ts'
 import { createWire, type Reply } from './wire.ts'
@@ -25,8 +26,8 @@ export interface Service {
   /** Not ended by any signal: once it is sent, the answer is all that says what it made. */
   submit(kind: Kind, body: Readonly<Record<string, unknown>>): Promise<Submission>
   look(id: string, signal?: AbortSignal): Promise<Look>
-  /** Why it is of no use now; asked again once a minute. */
-  check(): Promise<string | undefined>
+  /** Why it is of no use now; asked once a minute while it is, and more often while it is not. */
+  readonly ready: () => Promise<string | undefined>
 }
 
 const paths = { generate: 'generate', upscale: 'generateUpscale', vary: 'generateVary' } as const
@@ -36,7 +37,7 @@ const submitLimit = 20_000
 export const lookLimit = 10_000
 /** Readiness is waited for 5 s. */
 const checkLimit = 4_000
-const checkLasts = 60_000
+const stands = { good: 60_000, bad: 5_000 }
 
 const Accepted = z.looseObject({ taskId })
 const Address = z.string().regex(/^https?:\/\/\S{1,2000}$/)
@@ -53,15 +54,10 @@ export function createService(url: URL, key: string): Service {
   const ask = createWire(url, key)
   const look = (id: string, limit: number, signal?: AbortSignal) =>
     ask(`record-info?taskId=${encodeURIComponent(id)}`, { limit, ...(signal && { signal }) })
-  let checked: { readonly at: number; readonly answer: Promise<string | undefined> } | undefined
   return {
     submit: async (kind, body) => submissionOf(await ask(paths[kind], { limit: submitLimit, body })),
     look: async (id, signal) => lookOf(await look(id, lookLimit, signal)),
-    check: () => {
-      if (checked === undefined || Date.now() - checked.at > checkLasts)
-        checked = { at: Date.now(), answer: look('readiness', checkLimit).then(troubleOf) }
-      return checked.answer
-    },
+    ready: createReadiness(async () => troubleOf(await look('readiness', checkLimit)), stands).ready,
   }
 }
 

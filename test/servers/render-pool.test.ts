@@ -54,7 +54,7 @@ suite('a render pool', ['chromium'], () => {
     const pool = open()
     expect(await pool.render(double(21))).toBe(42)
     await expect(pool.render(async () => Promise.reject(new Error('no such shape')))).rejects.toThrow('no such shape')
-    await pool.check()
+    expect(await pool.ready()).toBeUndefined()
   })
 
   test('ends a render that never ends, and goes on', async () => {
@@ -81,7 +81,7 @@ suite('a render pool', ['chromium'], () => {
     await vi.waitFor(() => expect(begun).toBe(2), { timeout: 10_000 })
     const waiting = Array.from({ length: 16 }, (_, i) => pool.render(double(i)))
     await expect(pool.render(double(99))).rejects.toMatchObject({ reason: 'busy', message: /Try again/ })
-    await pool.check()
+    expect(await pool.ready()).toBeUndefined()
     held.resolve()
     expect(await Promise.all(waiting)).toEqual(Array.from({ length: 16 }, (_, i) => i * 2))
     expect(await Promise.all(holding)).toEqual([2, 2])
@@ -89,7 +89,7 @@ suite('a render pool', ['chromium'], () => {
 
   test('answers every call when its browser is killed', async () => {
     const pool = open()
-    await pool.check()
+    expect(await pool.ready()).toBeUndefined()
     const [victim] = pool.pids()
     const calls = Array.from({ length: 10 }, (_, i) => pool.render(double(i)))
     process.kill(victim!, 'SIGKILL')
@@ -133,7 +133,7 @@ suite('a render pool', ['chromium'], () => {
 
   test('takes a new browser when the old one is worn, and ends the old one', async () => {
     const pool = open({ slots: 1, wear: { contexts: 3, age: 1e9, memory: 1e12 } })
-    await pool.check()
+    expect(await pool.ready()).toBeUndefined()
     const [first] = pool.pids()
     for (let n = 0; n < 4; n += 1) expect(await pool.render(double(n))).toBe(n * 2)
     await vi.waitFor(() => expect(isRunning(first!)).toBe(false), { timeout: 10_000 })
@@ -145,7 +145,7 @@ suite('a render pool', ['chromium'], () => {
     ['large', { contexts: 1e9, age: 1e9, memory: 1 }],
   ])('counts a browser that is too %s as worn', async (_, wear) => {
     const pool = open({ slots: 1, wear })
-    await pool.check()
+    expect(await pool.ready()).toBeUndefined()
     const [first] = pool.pids()
     expect([await pool.render(double(1)), await pool.render(double(2))]).toEqual([2, 4])
     await vi.waitFor(() => expect(isRunning(first!)).toBe(false), { timeout: 10_000 })
@@ -153,7 +153,7 @@ suite('a render pool', ['chromium'], () => {
 
   test('leaves no process behind when it is closed, and refuses from then on', async () => {
     const pool = open()
-    await pool.check()
+    expect(await pool.ready()).toBeUndefined()
     const pids = pool.pids()
     const call = outcome(pool.render(never))
     await pool.close()
@@ -178,7 +178,7 @@ suite('a render pool', ['chromium'], () => {
     const troubles: string[] = []
     const pool = open({ program: { path, unsandboxed: 'a test' }, onTrouble: (words) => troubles.push(words) })
     await expect(pool.render(double(1))).rejects.toMatchObject({ reason: 'unavailable', message: /does not start/ })
-    await expect(pool.check()).rejects.toThrow(`${path} does not start`)
+    expect(await pool.ready()).toContain(`${path} does not start`)
     expect(new Set(troubles).size).toBe(troubles.length)
   })
 })
