@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { type Answer, addTool, type McpServer, ToolFailure } from '../kit/tool.ts'
+import { type Answer, addTool, image, type McpServer, ToolFailure, text } from '../kit/tool.ts'
 import {
   type ChartKind,
   type ChartType,
@@ -81,9 +81,6 @@ interface Wanted {
 async function draw(studio: Studio, { type, given }: Wanted, signal: AbortSignal): Promise<Answer> {
   const { png, words } = await studio.draw(type, given, signal)
   const base = studio.settings.CHART_PUBLIC_URL
-  const text = base === undefined ? words : `${words}\n${pictureUrl(base, studio.pictures.add(png))}`
-  return [
-    { type: 'image', data: png.toString('base64'), mimeType: 'image/png' },
-    { type: 'text', text },
-  ]
+  const told = base === undefined ? words : `${words}\n${pictureUrl(base, studio.pictures.add(png))}`
+  return [image(png, 'image/png'), text(told)]
 }

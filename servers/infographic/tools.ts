@@ -1,5 +1,5 @@
 import type { RenderPool } from '../kit/render-pool.ts'
-import { type Answer, addTool, type McpServer, ToolFailure } from '../kit/tool.ts'
+import { type Answer, addTool, image, type McpServer, ToolFailure, text } from '../kit/tool.ts'
 import type { Template } from './catalogue.ts'
 import { parseSyntax } from './drawing.ts'
 import { exampleOf } from './example.ts'
@@ -87,13 +87,9 @@ async function render(input: RenderInput, { pool, known }: Studio, signal: Abort
   const facts = await known(signal)
   const { png, svg, words } = await pool.render((page) => produce(page, input, facts), signal)
   if (png === undefined) return [text(svg), text(words)]
-  return [{ type: 'image', data: png.toString('base64'), mimeType: 'image/png' }, text(words)]
+  return [image(png, 'image/png'), text(words)]
 }
 
 function lineOf({ name, shape, shows }: Template): string {
   return `${name}: ${shapeNeeds[shape]}; shows ${shows.join(', ')}`
-}
-
-function text(words: string): { readonly type: 'text'; readonly text: string } {
-  return { type: 'text', text: words }
 }

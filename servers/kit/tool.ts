@@ -16,7 +16,18 @@ export interface Tool<Input> {
   readonly annotations?: ToolAnnotations
 }
 
-export type Answer = string | CallToolResult['content']
+type Block = CallToolResult['content'][number]
+
+/** Text alone, or the blocks of MCP. */
+export type Answer = string | readonly Block[]
+
+export function text(words: string): Block {
+  return { type: 'text', text: words }
+}
+
+export function image(bytes: Buffer, mimeType: string): Block {
+  return { type: 'image', data: bytes.toString('base64'), mimeType }
+}
 
 /**
  * Registers a tool. `run` answers with text or content blocks; the signal fires when the caller is gone.
@@ -43,11 +54,11 @@ export function addTool<Input>(
 async function attempt(name: string, start: () => Answer | Promise<Answer>): Promise<CallToolResult> {
   try {
     const answer = await start()
-    return { content: typeof answer === 'string' ? [{ type: 'text', text: answer }] : answer }
+    return { content: typeof answer === 'string' ? [text(answer)] : [...answer] }
   } catch (error) {
     if (!(error instanceof ToolFailure)) log.error({ err: error, tool: name }, 'tool failed')
-    const text = error instanceof ToolFailure ? error.message : `${name} failed inside the server; its log says why`
-    return { content: [{ type: 'text', text }], isError: true }
+    const words = error instanceof ToolFailure ? error.message : `${name} failed inside the server; its log says why`
+    return { content: [text(words)], isError: true }
   }
 }
 

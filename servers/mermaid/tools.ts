@@ -1,7 +1,7 @@
 import type { z } from 'zod'
 import { asSvg, type Picture, photograph } from '../kit/drawing.ts'
 import type { RenderPool } from '../kit/render-pool.ts'
-import { type Answer, addTool, type McpServer, ToolFailure } from '../kit/tool.ts'
+import { type Answer, addTool, image, type McpServer, ToolFailure, text } from '../kit/tool.ts'
 import { backgroundFor, listInput, renderInput, validateInput } from './diagram-input.ts'
 import { type DiagramKind, kindOf } from './diagram-kinds.ts'
 import { check, type Diagram, draw } from './drawing.ts'
@@ -69,12 +69,7 @@ async function render(input: RenderInput, { pool, maxText }: Studio, signal: Abo
     return { drawing, picture: await photograph(page, drawing, { scale, background }) }
   }, signal)
   const { drawing, picture } = shown
-  const data = picture.png.toString('base64')
-  return [{ type: 'image', data, mimeType: 'image/png' }, text(`${sizeOf(drawing)}, ${pixelsOf(picture, scale)}`)]
-}
-
-function text(words: string): { type: 'text'; text: string } {
-  return { type: 'text', text: words }
+  return [image(picture.png, 'image/png'), text(`${sizeOf(drawing)}, ${pixelsOf(picture, scale)}`)]
 }
 
 function sizeOf({ type, width, height }: Diagram): string {

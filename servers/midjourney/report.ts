@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Answer } from '../kit/tool.ts'
+import { type Answer, text } from '../kit/tool.ts'
 import { type Album, uriOf } from './album.ts'
 import { isNamed, type NamedTask, type Picture, type Task } from './task.ts'
 
@@ -18,7 +18,7 @@ export function report(task: NamedTask, album: Album): Blocks {
   const links = pictures
     .filter(({ keeping }) => keeping === 'kept')
     .map((picture) => ({ type: 'resource_link' as const, uri: uriOf(picture), ...listed(picture) }))
-  return [{ type: 'text', text: [statement(task), ...pictures.map(pictureLine)].join('\n') }, ...links]
+  return [text([statement(task), ...pictures.map(pictureLine)].join('\n')), ...links]
 }
 
 /** Name, type and size of a picture, as a resource has them. */

@@ -1,5 +1,5 @@
 import type { z } from 'zod'
-import { type Answer, ToolFailure } from '../kit/tool.ts'
+import { type Answer, image, ToolFailure, text } from '../kit/tool.ts'
 import type { alterInput, getInput } from './order.ts'
 import { type Blocks, report } from './report.ts'
 import type { Studio } from './studio.ts'
@@ -72,11 +72,7 @@ function pictureOf({ album }: Studio, id: string, number: number): Picture {
 
 async function inside({ album }: Studio, picture: Picture): Promise<Blocks> {
   const bytes = await album.read(picture)
-  if (bytes === undefined || picture.type === null) return say(`Picture ${picture.number} is not here to be shown:`)
-  if (bytes.length <= mostInside) return [{ type: 'image', data: bytes.toString('base64'), mimeType: picture.type }]
-  return say(`Picture ${picture.number} is too large to be shown here: read its resource, or open its link.`)
-}
-
-function say(text: string): Blocks {
-  return [{ type: 'text', text }]
+  if (bytes === undefined || picture.type === null) return [text(`Picture ${picture.number} is not here to be shown:`)]
+  if (bytes.length <= mostInside) return [image(bytes, picture.type)]
+  return [text(`Picture ${picture.number} is too large to be shown here: read its resource, or open its link.`)]
 }
