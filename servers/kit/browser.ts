@@ -3,6 +3,7 @@ import type { Browser, BrowserContext } from 'playwright-core'
 import { type ChromiumProgram, launchChromium } from './chromium.ts'
 
 const stopLimit = 2_000
+const answerLimit = 5_000
 
 /** When a browser is worn and the next page comes from a new one: after so many contexts, milliseconds, bytes. */
 export interface Wear {
@@ -17,6 +18,8 @@ export const usualWear: Wear = { contexts: 500, age: 3_600_000, memory: 900e6 }
 export interface RunningBrowser {
   readonly pid: number
   openContext(): Promise<BrowserContext>
+  /** What `act` gives; a browser that has not done it within so many milliseconds is killed, which ends the wait. */
+  within<Result>(limit: number, act: () => Promise<Result>): Promise<Result>
   /** Closes the context; a browser that cannot do that within two seconds is killed. */
   closeContext(context: BrowserContext): Promise<void>
   isWorn(wear: Wear): Promise<boolean>
@@ -29,26 +32,33 @@ export interface RunningBrowser {
 export async function startBrowser(program: ChromiumProgram): Promise<RunningBrowser> {
   const browser = await launchChromium(program)
   const pids = await processIds(browser)
-  const pid = await pids().then(([first]) => first ?? 0)
+  const [pid] = await pids()
+  if (pid === undefined) throw new Error(`${program.path} does not tell its process id`)
+  const within = killAfter(pid)
   const started = Date.now()
   let opened = 0
   let retired = false
-  const stop = () => closeOrKill(() => browser.close(), pid)
+  // What rejects while it is closed is already gone, which is all that is wanted.
+  const close = (what: Browser | BrowserContext) => within(stopLimit, () => what.close()).catch(() => undefined)
+  const stop = () => close(browser)
   const stopIfUnused = () => (retired && browser.contexts().length === 0 ? stop() : Promise.resolve())
   return {
     pid,
     isAlive: () => browser.isConnected(),
     stop,
+    within,
     openContext: () => {
       opened += 1
       return browser.newContext({ offline: true, serviceWorkers: 'block', acceptDownloads: false })
     },
     closeContext: async (context) => {
-      await closeOrKill(() => context.close(), pid)
+      await close(context)
       await stopIfUnused()
     },
     isWorn: async (wear) =>
-      opened >= wear.contexts || Date.now() - started >= wear.age || (await memoryOf(await pids())) >= wear.memory,
+      opened >= wear.contexts ||
+      Date.now() - started >= wear.age ||
+      (await memoryOf(await within(answerLimit, pids))) >= wear.memory,
     retire: () => {
       retired = true
       void stopIfUnused()
@@ -76,21 +86,17 @@ async function memoryOf(pids: readonly number[]): Promise<number> {
   }, 0)
 }
 
-async function closeOrKill(close: () => Promise<void>, pid: number): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>()
-  const timer = setTimeout(() => {
-    kill(pid)
-    resolve()
-  }, stopLimit)
-  // What rejects here is already gone, which is all that is wanted.
-  close().then(resolve, resolve)
-  await promise
-  clearTimeout(timer)
+/** Playwright itself waits for ever for much of what it asks a browser. */
+function killAfter(pid: number): RunningBrowser['within'] {
+  return async (limit, act) => {
+    const timer = setTimeout(() => kill(pid), limit)
+    return await act().finally(() => clearTimeout(timer))
+  }
 }
 
 function kill(pid: number): void {
   try {
-    if (pid > 0) process.kill(pid, 'SIGKILL')
+    process.kill(pid, 'SIGKILL')
   } catch {
     // It ended by itself meanwhile.
   }

@@ -30,8 +30,15 @@ export interface Stage {
   close(): Promise<void>
 }
 
-/** Opens a page and loads its files; nothing else can be loaded, from anywhere. */
+/**
+ * Opens a page and loads its files, for which it has `limit` ms; nothing else can be loaded, from anywhere. A browser that
+ * does not even say that it was too slow is killed.
+ */
 export async function openStage(browser: RunningBrowser, files: StageFiles, limit: number): Promise<Stage> {
+  return await browser.within(2 * limit, () => open(browser, files, limit))
+}
+
+async function open(browser: RunningBrowser, files: StageFiles, limit: number): Promise<Stage> {
   const context = await browser.openContext()
   try {
     context.setDefaultTimeout(limit)
