@@ -34,7 +34,7 @@ interface Job {
   readonly reject: (error: unknown) => void
 }
 
-/** Starts its workers at once. */
+/** Starts a worker when all that run have work. */
 export function openWorkshop({ workers, limit }: WorkshopSettings): Workshop {
   const queue = createRenderQueue<Job>(queuePlaces, patience)
   const ending = new AbortController()
@@ -68,7 +68,7 @@ interface Bench {
 /** One worker after the other: each paints until it is worn or has ended. Ends when the queue is closed. */
 async function work({ queue, limit, good, ending }: Bench): Promise<void> {
   const hire = createHire(ending)
-  let worker = await hire().catch(unable)
+  let worker: WorkerProcess | undefined
   for (;;) {
     const job = await queue.take()
     if (job === undefined) return await worker?.stop()

@@ -1,6 +1,9 @@
 import { RenderFailure, stopped } from './render-failure.ts'
 
-/** Hands jobs to whoever is free to take one; at most so many wait, and none for longer than `patience`. */
+/**
+ * Hands jobs, in the order they came, to who became free last, so that others may rest; at most so many wait, and none for
+ * longer than `patience` (ms).
+ */
 export interface RenderQueue<Job> {
   /** Resolves once the job was taken. @throws RenderFailure busy, when it will not be. */
   offer(job: Job, signal?: AbortSignal): Promise<void>
@@ -44,7 +47,7 @@ export function createRenderQueue<Job>(places: number, patience: number): Render
     offer: async (job, signal) => {
       signal?.throwIfAborted()
       if (closed) throw stopped()
-      const taker = takers.shift()
+      const taker = takers.pop()
       if (taker !== undefined) return taker(job)
       if (offers.length >= places) throw busy(`${offers.length} renders are waiting`)
       await wait(job, signal)

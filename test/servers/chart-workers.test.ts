@@ -66,6 +66,8 @@ describe('the workers of chart', () => {
 
   test('answer 200 calls at once with bounded memory, or say that they are busy, and hang on none', async () => {
     const { program, client, pie } = await openServer()
+    // Both of its workers run from then on.
+    await Promise.all(Array.from({ length: 6 }, pie))
     const series = Array.from({ length: 100 }, (_, i) => ({ time: String(i), value: i % 7 }))
     const calls = Array.from({ length: 200 }, () => client.callTool('generate_line_chart', { data: series }))
     const answers = await Promise.all(calls)
@@ -104,13 +106,20 @@ describe('the workers of chart', () => {
 
   test('end with the server, when it is asked to stop and when it is killed', async () => {
     for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
-      const { program } = await openServer()
+      const { program, pie } = await openServer()
+      await Promise.all(Array.from({ length: 6 }, pie))
       const family = descendants(program.pid!)
       expect(family).toHaveLength(2)
       program.kill(signal)
       expect(await program.ended).toBe(signal === 'SIGTERM' ? 0 : null)
       await vi.waitFor(() => expect(family.filter(isRunning)).toEqual([]), { timeout: 5_000 })
     }
+  })
+
+  test('are no more than calls at a time have needed', async () => {
+    const { program, pie } = await openServer()
+    for (let call = 0; call < 3; call += 1) await pie()
+    expect(descendants(program.pid!)).toHaveLength(1)
   })
 
   test('know no variable of the server', async () => {

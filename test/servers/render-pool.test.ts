@@ -3,9 +3,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { chromium, type Page } from 'playwright-core'
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { startBrowser } from '../../servers/kit/browser.ts'
 import { findChromium } from '../../servers/kit/chromium.ts'
 import { openRenderPool, type RenderPool, type RenderPoolSettings } from '../../servers/kit/render-pool.ts'
 import { createRenderQueue } from '../../servers/kit/render-queue.ts'
+import { openStage } from '../../servers/kit/stage.ts'
 import { openLoopback } from '../support/loopback.ts'
 import { suite } from '../support/machine.ts'
 import { isRunning } from '../support/process-tree.ts'
@@ -129,6 +131,13 @@ suite('a render pool', ['chromium'], () => {
     gone.abort(new Error('the caller has gone'))
     expect(await Promise.all(calls)).toEqual(['the caller has gone', 'the caller has gone'])
     expect(await pool.render(double(5))).toBe(10)
+  })
+
+  test('kills a browser that does not answer when a page is to be opened', async () => {
+    const browser = await startBrowser(findChromium(process.env))
+    process.kill(browser.pid, 'SIGSTOP')
+    await expect(openStage(browser, files, 500)).rejects.toThrow()
+    await vi.waitFor(() => expect([browser.isAlive(), isRunning(browser.pid)]).toEqual([false, false]))
   })
 
   test('takes a new browser when the old one is worn, and ends the old one', async () => {
@@ -281,13 +290,13 @@ describe('a render queue', () => {
     expect(queue.waiting()).toBe(0)
   })
 
-  test('hands jobs out in the order they came, to takers in the order they came', async () => {
+  test('hands jobs out in the order they came, to the taker that came last', async () => {
     const queue = createRenderQueue<string>(2, 1_000)
     const takers = [queue.take(), queue.take()]
     await queue.offer('a')
     await queue.offer('b')
     const offers = [queue.offer('c'), queue.offer('d')]
-    expect([await Promise.all(takers), await queue.take(), await queue.take()]).toEqual([['a', 'b'], 'c', 'd'])
+    expect([await Promise.all(takers), await queue.take(), await queue.take()]).toEqual([['b', 'a'], 'c', 'd'])
     await Promise.all(offers)
   })
 
