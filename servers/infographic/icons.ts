@@ -16,11 +16,13 @@ const IconSet = z.object({
 export function readIcons(): Icons {
   const file = new URL(import.meta.resolve('@iconify-json/mdi/icons.json'))
   const { icons, aliases } = IconSet.parse(JSON.parse(readFileSync(file, 'utf8')))
-  const names = Object.keys(icons).sort((a, b) => a.length - b.length)
+  const names = Object.keys(icons)
+    .sort((a, b) => a.length - b.length)
+    .map((name) => `-${name}-`)
   const bodyOf = (name: string) => (icons[name] ?? icons[aliases[name]?.parent ?? ''])?.body
   const find = (wanted: string) => {
     const words = wordsOf(wanted)
-    const candidates = [words.join('-'), shortestWith(words, names), ...words]
+    const candidates = [words.join('-'), nameWith(words, names), ...words]
     const body = candidates.map(bodyOf).find((found) => found !== undefined)
     return body === undefined ? undefined : svgOf(body)
   }
@@ -34,9 +36,10 @@ function wordsOf(wanted: string): readonly string[] {
   return words.filter((word) => word !== '' && word !== 'icon')
 }
 
-function shortestWith(words: readonly string[], names: readonly string[]): string {
-  const parts = (name: string) => name.split('-')
-  return names.find((name) => words.length > 0 && words.every((word) => parts(name).includes(word))) ?? ''
+/** The first name, of those between hyphens, that has every word. */
+function nameWith(words: readonly string[], names: readonly string[]): string {
+  const found = names.find((name) => words.length > 0 && words.every((word) => name.includes(`-${word}-`)))
+  return found?.slice(1, -1) ?? ''
 }
 
 /** Without a colour of its own, so that it takes the one of where it is used. */
