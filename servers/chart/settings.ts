@@ -1,7 +1,7 @@
 import { z } from 'zod'
+import { wholeNumber } from '../kit/input.ts'
+import { renderSettings } from '../kit/render-settings.ts'
 import { chartKinds, districtMapTool } from './catalogue.ts'
-
-const count = (least: number, most: number) => z.coerce.number().int().min(least).max(most)
 
 /** Names of tools, or of types of charts. */
 function readNames(text: string, context: z.core.$RefinementCtx<string>): readonly string[] {
@@ -22,13 +22,12 @@ export const chartSettings = z.object({
     .default('all')
     .transform((text, context) => (text === 'all' || text === 'generic' ? text : readNames(text, context))),
   DISABLED_TOOLS: z.string().default('').transform(readNames),
-  CHART_MAX_POINTS: count(1, 50_000).default(5_000),
+  CHART_MAX_POINTS: wholeNumber(1, 50_000).default(5_000),
   CHART_PUBLIC_URL: z
     .url({ protocol: /^https?$/, error: 'give the http or https address at which this server is reached' })
     .transform((url) => url.replace(/\/+$/, ''))
     .optional(),
-  RENDER_TIMEOUT_MS: count(500, 20_000).default(10_000),
-  RENDER_CONCURRENCY: count(1, 8).default(2),
+  ...renderSettings,
 })
 
 export type ChartSettings = z.output<typeof chartSettings>

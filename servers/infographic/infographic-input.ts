@@ -1,6 +1,8 @@
 import { z } from 'zod'
+import { wholeNumber } from '../kit/input.ts'
 
 const maxSyntax = 20_000
+const maxLevels = 20
 
 const syntax = z
   .string()
@@ -31,6 +33,11 @@ const data = z
       .refine(
         (given) => JSON.stringify(given).length <= maxSyntax,
         `the data has more than ${maxSyntax} characters of JSON; shorten it`,
+      )
+      // An object and a list for each level, which what reads it goes into by calling itself.
+      .refine(
+        (given) => !isDeeperThan(2 * maxLevels + 2, given),
+        `the items are more than ${maxLevels} levels deep; give fewer children of children`,
       ),
   )
   .optional()
@@ -38,7 +45,7 @@ const data = z
     'With template: {title, desc, items: [{label, desc, icon, value, id, children}], relations: [{from, to, label}]}',
   )
 
-export const renderInput = z.object({
+export const renderInput = z.strictObject({
   syntax: syntax.optional(),
   template: z.string().max(100).optional().describe('A name from list_templates; with data, instead of syntax'),
   data,
@@ -48,29 +55,28 @@ export const renderInput = z.object({
     .enum(['png', 'svg'])
     .default('png')
     .describe('png is a picture; svg scales, but only browsers show it: its text is HTML in foreignObject'),
-  width: z.coerce
-    .number()
-    .int()
-    .min(400)
-    .max(2_000)
-    .optional()
-    .describe('Pixels; default twice what it needs, up to 2000'),
+  width: wholeNumber(400, 2_000).optional().describe('Pixels; default twice what it needs, up to 2000'),
 })
 
 export type RenderInput = z.infer<typeof renderInput>
 
-export const validateInput = z.object({ syntax })
+export const validateInput = z.strictObject({ syntax })
 
-export const listInput = z.object({
+export const listInput = z.strictObject({
   category: z
     .enum(['list', 'sequence', 'compare', 'hierarchy', 'relation', 'chart', 'quadrant'])
     .optional()
     .describe('Only templates of this family'),
   query: z.string().max(100).optional().describe('Only templates whose line holds every one of these words'),
-  limit: z.coerce.number().int().min(1).max(300).default(40),
+  limit: wholeNumber(1, 300).prefault(40),
 })
 
-export const getInput = z.object({ name: z.string().max(100).describe('A name from list_templates') })
+export const getInput = z.strictObject({ name: z.string().max(100).describe('A name from list_templates') })
+
+function isDeeperThan(levels: number, value: unknown): boolean {
+  if (!(value instanceof Object)) return false
+  return levels === 0 || Object.values(value).some((part) => isDeeperThan(levels - 1, part))
+}
 
 function parseJson(text: string): unknown {
   try {

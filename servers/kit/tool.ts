@@ -69,9 +69,17 @@ function withoutBlanks<Input, Output>(
   const { vendor, jsonSchema, validate } = schema['~standard']
   const parse = async (value: unknown) => {
     const parsed = await validate(value instanceof Object ? present(value) : value)
-    return parsed.issues === undefined ? { value: map(parsed.value) } : parsed
+    if (parsed.issues === undefined) return { value: map(parsed.value) }
+    return { issues: parsed.issues.map((issue) => ({ ...issue, message: issue.message + hintFor(issue, jsonSchema) })) }
   }
   return { '~standard': { version: 1, vendor, jsonSchema, validate: parse } }
+}
+
+/** What there is, for a name that there is not: zod says only that it knows none such. */
+function hintFor(issue: object, { input }: StandardSchemaWithJSON['~standard']['jsonSchema']): string {
+  if (!('code' in issue && issue.code === 'unrecognized_keys')) return ''
+  const { properties } = input({ target: 'draft-2020-12' })
+  return `; there are ${Object.keys(properties instanceof Object ? properties : {}).join(', ') || 'none'}`
 }
 
 function present(given: object): Record<string, unknown> {

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { anyNumber, wholeNumber } from '../kit/input.ts'
 
 const themes = ['default', 'base', 'dark', 'forest', 'neutral', 'neo', 'neo-dark', 'redux', 'redux-dark'] as const
 
@@ -17,7 +18,7 @@ const paperFor: Readonly<Record<(typeof themes)[number], string>> = {
 /** The text of a diagram, of at most `maxText` characters. */
 function codeInput(maxText: number) {
   return z
-    .string()
+    .string('give the Mermaid code of a diagram')
     .describe('The diagram in Mermaid syntax, without a Markdown fence')
     .max(maxText, `the diagram has more than ${maxText} characters; split it`)
     .superRefine((code, context) => {
@@ -38,7 +39,7 @@ function unfenced(code: string): string {
 }
 
 export function renderInput(maxText: number) {
-  return z.object({
+  return z.strictObject({
     code: codeInput(maxText),
     format: z.enum(['png', 'svg']).default('png').describe('png is a picture; svg is text that scales'),
     theme: z.enum(themes).default('default'),
@@ -50,16 +51,16 @@ export function renderInput(maxText: number) {
       )
       .optional()
       .describe('transparent, a CSS colour name or #rrggbb; default white, with a dark theme nearly black'),
-    scale: z.coerce.number().min(1).max(4).default(2).describe('Pixels of the png per CSS pixel'),
-    width: z.coerce.number().int().min(16).max(4_000).optional().describe('CSS pixels; default as the diagram needs'),
+    scale: anyNumber(1, 4).prefault(2).describe('Pixels of the png per CSS pixel'),
+    width: wholeNumber(16, 4_000).optional().describe('CSS pixels; default as the diagram needs'),
   })
 }
 
 export function validateInput(maxText: number) {
-  return z.object({ code: codeInput(maxText) })
+  return z.strictObject({ code: codeInput(maxText) })
 }
 
-export const listInput = z.object({
+export const listInput = z.strictObject({
   type: z.string().max(40).optional().describe('A type from the list: answers with an example of it'),
 })
 

@@ -40,5 +40,10 @@ export async function draw(page: Page, request: DrawingRequest): Promise<Diagram
 }
 
 function rejected({ problem, line }: z.infer<typeof refusal>): ToolFailure {
-  return new ToolFailure(line === undefined || /line \d/.test(problem) ? problem : `line ${line}: ${problem}`)
+  const place = line === undefined || /line \d/.test(problem) ? '' : `line ${line}: `
+  const typeless = /^No diagram type detected/.test(problem)
+  const hint = typeless
+    ? '\nThe first line names the type, such as "flowchart LR"; list_diagram_types has them all.'
+    : ''
+  return new ToolFailure(place + problem + hint)
 }

@@ -1,15 +1,12 @@
 import { z } from 'zod'
+import { wholeNumber } from '../kit/input.ts'
 import { prompt } from './prompt.ts'
 import { taskId } from './task.ts'
 
 const ratios = ['1:2', '9:16', '2:3', '3:4', '5:6', '6:5', '4:3', '3:2', '1:1', '16:9', '2:1'] as const
 const versions = ['7', '6.1', '6', '5.2', '5.1', 'niji6'] as const
 
-/** Language models give numbers as text too. */
-const whole = (schema: z.ZodNumber) =>
-  z.preprocess((given) => (typeof given === 'string' && given.trim() !== '' ? Number(given) : given), schema)
-const between = (least: number, most: number) => z.number().int().min(least).max(most)
-/** And versions as numbers. */
+/** Language models give versions as numbers. */
 const text = <Schema extends z.ZodType>(schema: Schema) =>
   z.preprocess((given) => (typeof given === 'number' ? String(given) : given), schema)
 
@@ -20,9 +17,12 @@ export const generateInput = z.strictObject({
   aspect_ratio: z.enum(ratios).default('1:1'),
   version: text(z.enum(versions).default('7')),
   speed: z.enum(['relaxed', 'fast', 'turbo']).default('fast').describe('turbo costs the most, relaxed the least'),
-  stylization: whole(between(0, 1_000)).optional(),
-  weirdness: whole(between(0, 3_000)).optional(),
-  variety: whole(between(0, 100).multipleOf(5)).optional().describe('How much the four differ, in steps of 5'),
+  stylization: wholeNumber(0, 1_000).optional(),
+  weirdness: wholeNumber(0, 3_000).optional(),
+  variety: wholeNumber(0, 100)
+    .refine((value) => value % 5 === 0, 'give a multiple of 5')
+    .optional()
+    .describe('How much the four differ, in steps of 5'),
   image_urls: z
     .array(z.string().max(2_000))
     .max(5)
@@ -48,7 +48,7 @@ export function generateBody(input: z.infer<typeof generateInput>): Record<strin
   }
 }
 
-const index = whole(between(1, 4)).describe('Which of its pictures, from 1')
+const index = wholeNumber(1, 4).describe('Which of its pictures, from 1')
 
 export const alterInput = z.strictObject({ task_id: taskId, index })
 
@@ -60,7 +60,7 @@ export function alterBody({ task_id, index }: z.infer<typeof alterInput>): Recor
 export const getInput = z.strictObject({
   task_id: taskId,
   picture: index.optional().describe('Answers with this one of its pictures itself, from 1'),
-  wait_seconds: whole(between(0, 30)).default(0).describe('How long to wait at most where it is not done yet'),
+  wait_seconds: wholeNumber(0, 30).prefault(0).describe('How long to wait at most where it is not done yet'),
 })
 
-export const listInput = z.strictObject({ limit: whole(between(1, 50)).default(10) })
+export const listInput = z.strictObject({ limit: wholeNumber(1, 50).prefault(10) })

@@ -1,18 +1,7 @@
 import { z } from 'zod'
+import { wholeNumber } from '../kit/input.ts'
 
-/** Language models write numbers and truth as words too; other kinds are no numbers, whatever JavaScript makes of them. */
-export function count(least: number, most: number) {
-  const asNumber = (given: unknown) =>
-    typeof given === 'string' && /^\s*[-+]?\d+(\.\d+)?\s*$/.test(given) ? Number(given) : given
-  return z.preprocess(asNumber, z.int(`give a whole number, ${least} to ${most}`).min(least).max(most))
-}
-
-export const yesNo = z.preprocess(
-  (given) => (given === 'true' ? true : given === 'false' ? false : given),
-  z.boolean('give true or false'),
-)
-
-export const offset = count(0, 1_000_000)
+export const offset = wholeNumber(0, 1_000_000)
 
 export const documentId = z
   .string('give the document’s id or address')

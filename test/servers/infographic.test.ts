@@ -198,6 +198,12 @@ suite('infographic', ['chromium'], () => {
     expect((await draws({ template: 'list-grid-done-list', data: { items } })).text).toMatch(/^png \d+×\d+$/)
   })
 
+  test('refuses a tree that would take the stack', async () => {
+    const tree = Array.from({ length: 1_000 }).reduce<object>((below) => ({ children: [below] }), { label: 'x' })
+    const given = { template: 'hierarchy-tree-tech-style-badge-card', data: { items: [tree] } }
+    expect(await fault('render_infographic', given)).toMatch(/data: the items are more than 20 levels deep/)
+  })
+
   test('draws a tree ten levels deep', async () => {
     const nested = (level: number): unknown => ({
       label: `Level ${level}`,

@@ -3,6 +3,7 @@ import { connect } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { z } from 'zod'
+import { wholeNumber, yesNo } from '../../servers/kit/input.ts'
 import { type Options, serve } from '../../servers/kit/serve.ts'
 import { addTool, type McpServer, ToolFailure } from '../../servers/kit/tool.ts'
 import { connectCurl, everyClient } from '../support/mcp-clients.ts'
@@ -64,7 +65,7 @@ describe('a tool', () => {
     const { text, isError } = await call('echo', { number: 6, wrod: 'x' })
     expect(isError).toBe(true)
     expect(text).toContain('number: Too big')
-    expect(text).toContain('"wrod"')
+    expect(text).toContain('"wrod"; there are number, word')
   })
 
   test('answers its failure in its own words', async () => {
@@ -75,6 +76,30 @@ describe('a tool', () => {
     const { text, isError } = await call('break')
     expect(isError).toBe(true)
     expect(text).toBe('break failed inside the server; its log says why')
+  })
+})
+
+describe('an argument', () => {
+  test.each([
+    [4, 4],
+    [' 4 ', 4],
+    ['ten', 'give a whole number, 1 to 5'],
+    [6, 'give a whole number, 1 to 5'],
+    [1.5, 'give a whole number, 1 to 5'],
+    [true, 'give a whole number, 1 to 5'],
+    [[3], 'give a whole number, 1 to 5'],
+  ])('that is a whole number may be %j: %j', (given, made) => {
+    const { data, error } = wholeNumber(1, 5).safeParse(given)
+    expect(data ?? error?.issues[0]?.message).toBe(made)
+  })
+
+  test.each([
+    ['True', true],
+    [false, false],
+    [1, 'give true or false'],
+  ])('that is true or false may be %j: %j', (given, made) => {
+    const { data, error } = yesNo.safeParse(given)
+    expect(data ?? error?.issues[0]?.message).toBe(made)
   })
 })
 

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { wholeNumber, yesNo } from '../../kit/input.ts'
 import { addTool, type McpServer, ToolFailure } from '../../kit/tool.ts'
 import type { Entry } from '../entry.ts'
 import { fold, textOf } from '../fields.ts'
@@ -15,15 +16,12 @@ const common = {
   query: query.describe('Words of the name or text').optional(),
   source: source.optional(),
   edition: edition.optional(),
-  limit: limit.default(20),
+  limit: limit.prefault(20),
 }
-
-/** Language models write truth as words too. */
-const yesNo = z.preprocess((given) => (given === 'true' ? true : given === 'false' ? false : given), z.boolean())
 
 const challenge = z.preprocess(
   (given) => (typeof given === 'string' || typeof given === 'number' ? (challengeOf(String(given)) ?? given) : given),
-  z.number('a challenge rating, such as 5, "1/4" or 0.25').min(0).max(40),
+  z.number('give a challenge rating, such as 5, "1/4" or 0.25').min(0).max(40),
 )
 
 export function addChoices(server: McpServer, shelf: Shelf): void {
@@ -84,7 +82,7 @@ function addSpells(server: McpServer, shelf: Shelf): void {
     title: 'Choose spells',
     description: 'Spells by level, school, class and more, as a table. What is not given does not matter.',
     input: z.strictObject({
-      level: z.coerce.number().int().min(0).max(9).describe('0 is a cantrip').optional(),
+      level: wholeNumber(0, 9).describe('0 is a cantrip').optional(),
       school: word.describe('Name or letter; V is evocation, E enchantment').optional(),
       class: word.describe('For example wizard').optional(),
       ritual: yesNo.optional(),

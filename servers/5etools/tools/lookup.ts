@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { wholeNumber } from '../../kit/input.ts'
 import { addTool, type McpServer, ToolFailure } from '../../kit/tool.ts'
 import type { Filter } from '../catalogue.ts'
 import { type Entry, summarise } from '../entry.ts'
@@ -10,7 +11,7 @@ import { markdownTable } from '../text.ts'
 export const query = z.string('give a name or a few words').max(500, 'at most 500 characters: a name or a few words')
 export const source = z.string().max(50).describe('Short name of a book, as list_sources shows it')
 export const edition = z.enum(['2014', '2024', 'any']).describe('Which rules; homebrew goes with both')
-export const limit = z.coerce.number().int().min(1).max(50).describe('How many at most, 1 to 50')
+export const limit = wholeNumber(1, 50).describe('How many at most')
 const kind = z.preprocess((given) => (typeof given === 'string' ? given.toLowerCase() : given), z.enum(kinds))
 
 /** Rules text, as opposed to things. */
@@ -33,7 +34,7 @@ function addSearch(server: McpServer, shelf: Shelf): void {
       kind: kind.optional(),
       source: source.optional(),
       edition: edition.optional(),
-      limit: limit.default(10),
+      limit: limit.prefault(10),
     }),
   }
   addTool(server, tool, (given) => {

@@ -34,7 +34,7 @@ function describeSources({ library }: Content, edition: Shelf['edition']): strin
   const shown = faults.slice(0, mostFaults).map((fault) => `- ${fault}`)
   const hidden = faults.length > mostFaults ? [`- and ${faults.length - mostFaults} more`] : []
   return [
-    `${entries.length} entries in ${bySource.size} sources${data}; looks at ${edition === 'any' ? 'all rules' : `the ${edition} rules`} unless told otherwise.`,
+    `${entries.length} entries in ${bySource.size} ${bySource.size === 1 ? 'source' : 'sources'}${data}; looks at ${edition === 'any' ? 'all rules' : `the ${edition} rules`} unless told otherwise.`,
     markdownTable(['Source', 'Name', 'Published', 'Entries', 'Of which'], rows),
     ...(faults.length > 0 ? [`Not loaded, or only in part:\n${[...shown, ...hidden].join('\n')}`] : []),
     ...licences(entries),

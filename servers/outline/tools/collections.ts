@@ -1,7 +1,8 @@
 import { z } from 'zod'
+import { wholeNumber } from '../../kit/input.ts'
 import { addTool, type McpServer } from '../../kit/tool.ts'
 import { type Branch, type Collection, Collections, Tree } from '../answers.ts'
-import { collectionId, count, offset } from '../input.ts'
+import { collectionId, offset } from '../input.ts'
 import type { Site } from '../site.ts'
 import type { Wiki } from '../wiki.ts'
 import { describeRange, oneLine, titleOf } from '../wording.ts'
@@ -18,8 +19,8 @@ function addListCollections(server: McpServer, wiki: Wiki): void {
     description: 'The collections of the wiki, with their ids: what documents are kept in.',
     input: z.strictObject({
       query: z.string().trim().max(200).optional().describe('Part of the name'),
-      limit: count(1, 100).default(25).describe('How many, 1 to 100, default 25'),
-      offset: offset.default(0).describe('How many to leave out, to go on'),
+      limit: wholeNumber(1, 100).prefault(25).describe('How many'),
+      offset: offset.prefault(0).describe('How many to leave out, to go on'),
     }),
     annotations: { idempotentHint: true },
   }
@@ -45,8 +46,8 @@ function addListDocuments(server: McpServer, wiki: Wiki, site: Site): void {
       'The published documents of a collection as a tree of titles and ids; those below another stand indented below it.',
     input: z.strictObject({
       collection_id: collectionId.describe('As list_collections shows it'),
-      limit: count(1, 1_000).default(200).describe('How many, 1 to 1000, default 200'),
-      offset: offset.default(0).describe('How many to leave out, to go on'),
+      limit: wholeNumber(1, 1_000).prefault(200).describe('How many'),
+      offset: offset.prefault(0).describe('How many to leave out, to go on'),
     }),
     annotations: { idempotentHint: true },
   }

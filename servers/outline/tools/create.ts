@@ -1,7 +1,8 @@
 import { z } from 'zod'
+import { yesNo } from '../../kit/input.ts'
 import { addTool, type McpServer, ToolFailure } from '../../kit/tool.ts'
 import { OneDocument } from '../answers.ts'
-import { collectionId, markdown, uuid, yesNo } from '../input.ts'
+import { collectionId, markdown, uuid } from '../input.ts'
 import type { Site } from '../site.ts'
 import type { Wiki } from '../wiki.ts'
 import { stateOf, titleOf } from '../wording.ts'
@@ -30,7 +31,7 @@ export function addCreate(server: McpServer, wiki: Wiki, site: Site): void {
         .regex(uuid, 'give the parent’s id, a UUID, as read_document shows it')
         .optional()
         .describe('The document it goes below, instead'),
-      publish: yesNo.default(true).describe('Default true; false keeps it a draft'),
+      publish: yesNo.prefault(true).describe('false keeps it a draft'),
     }),
     annotations: { readOnlyHint: false, destructiveHint: false, idempotentHint: false },
   }

@@ -1,8 +1,9 @@
 import { z } from 'zod'
+import { wholeNumber } from '../../kit/input.ts'
 import { addTool, type McpServer } from '../../kit/tool.ts'
 import type { Document } from '../answers.ts'
 import { findDocument } from '../find.ts'
-import { count, documentId } from '../input.ts'
+import { documentId } from '../input.ts'
 import { cutPage } from '../page.ts'
 import type { Site } from '../site.ts'
 import type { Wiki } from '../wiki.ts'
@@ -16,11 +17,11 @@ export function addRead(server: McpServer, wiki: Wiki, site: Site): void {
       'The Markdown of one document with its address and revision. A long one comes in pages; the end of each says how to go on.',
     input: z.strictObject({
       id: documentId,
-      offset_line: count(1, 10_000_000).default(1).describe('The first line to show, from 1, default 1'),
-      offset_char: count(0, 10_000_000)
-        .default(0)
+      offset_line: wholeNumber(1, 10_000_000).prefault(1).describe('The first line to show, from 1'),
+      offset_char: wholeNumber(0, 10_000_000)
+        .prefault(0)
         .describe('Characters of that line to leave out, for lines longer than a page'),
-      max_chars: count(500, 200_000).default(20_000).describe('Characters of a page, 500 to 200000, default 20000'),
+      max_chars: wholeNumber(500, 200_000).prefault(20_000).describe('Characters of a page'),
     }),
     annotations: { idempotentHint: true },
   }

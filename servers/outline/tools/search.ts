@@ -1,7 +1,8 @@
 import { z } from 'zod'
+import { wholeNumber } from '../../kit/input.ts'
 import { addTool, type McpServer } from '../../kit/tool.ts'
 import { type Hit, Hits } from '../answers.ts'
-import { collectionId, count, offset } from '../input.ts'
+import { collectionId, offset } from '../input.ts'
 import type { Site } from '../site.ts'
 import type { Wiki } from '../wiki.ts'
 import { describeRange, oneLine, stateOf, titleOf } from '../wording.ts'
@@ -24,8 +25,8 @@ export function addSearch(server: McpServer, wiki: Wiki, site: Site): void {
         .max(500, 'at most 500 characters: a few words')
         .describe('Words to look for'),
       collection_id: collectionId.optional().describe('Only in this collection, as list_collections shows it'),
-      limit: count(1, 25).default(10).describe('How many, 1 to 25, default 10'),
-      offset: offset.default(0).describe('How many to leave out, to go on'),
+      limit: wholeNumber(1, 25).prefault(10).describe('How many'),
+      offset: offset.prefault(0).describe('How many to leave out, to go on'),
       status: z
         .preprocess((given) => (typeof given === 'string' ? [given] : given), z.array(status).max(3))
         .optional()

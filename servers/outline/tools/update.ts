@@ -1,8 +1,9 @@
 import { z } from 'zod'
+import { wholeNumber } from '../../kit/input.ts'
 import { addTool, type McpServer, ToolFailure } from '../../kit/tool.ts'
 import { OneDocument } from '../answers.ts'
 import { findDocument } from '../find.ts'
-import { count, documentId, markdown } from '../input.ts'
+import { documentId, markdown } from '../input.ts'
 import { Refused } from '../meaning.ts'
 import type { Site } from '../site.ts'
 import type { Wiki } from '../wiki.ts'
@@ -17,7 +18,7 @@ const input = z.strictObject({
     ),
   text: markdown.describe('Markdown. To remove a passage, patch a longer one by what stays of it'),
   find_text: z.string().max(100_000).optional().describe('For patch: a passage exactly as read_document shows it'),
-  last_revision: count(0, Number.MAX_SAFE_INTEGER)
+  last_revision: wholeNumber(0, Number.MAX_SAFE_INTEGER)
     .optional()
     .describe('The revision that you read; nothing is changed if there is a newer one'),
 })

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
+import { wholeNumber } from '../../kit/input.ts'
 import { addTool, type McpServer, ToolFailure } from '../../kit/tool.ts'
 import type { Library } from '../library.ts'
 import type { Found, Values } from '../store.ts'
@@ -59,14 +60,9 @@ export const span = {
   to: day.describe('Last day, included; as from'),
 }
 
-export const limit = z.coerce.number().int().min(1).max(200).default(20).describe('How many at most, 1 to 200')
+export const limit = wholeNumber(1, 200).prefault(20).describe('How many at most')
 
 export const words = z.string().trim().min(1, 'give a name or a part of one').max(200, 'at most 200 characters')
-
-export const yesOrNo = z.preprocess((given) => {
-  const word = typeof given === 'string' ? given.trim().toLowerCase() : given
-  return word === 'true' ? true : word === 'false' ? false : word
-}, z.boolean())
 
 /** A line for what a limit cut off. */
 export function more(found: number, shown: number): string {

@@ -1,8 +1,9 @@
 import { z } from 'zod'
+import { anyNumber, yesNo } from '../../kit/input.ts'
 import { type McpServer, ToolFailure } from '../../kit/tool.ts'
 import { describePeriod, readPeriod } from '../period.ts'
 import { fold } from '../text/fold.ts'
-import { addQuestion, ask, type Desk, demandSome, limit, more, span, words, yesOrNo } from './desk.ts'
+import { addQuestion, ask, type Desk, demandSome, limit, more, span, words } from './desk.ts'
 import { fixed, markdownTable } from './table.ts'
 
 export function addFilms(server: McpServer, desk: Desk): void {
@@ -30,8 +31,8 @@ function addDiary(server: McpServer, desk: Desk): void {
     description: 'What was watched when, newest first, with rating and tags.',
     input: z.strictObject({
       ...span,
-      min_rating: z.coerce.number().min(0.5).max(5).optional().describe('Stars, 0.5 to 5'),
-      rewatch: yesOrNo.optional().describe('true: only films seen before; false: only those seen first'),
+      min_rating: anyNumber(0.5, 5).optional().describe('Stars'),
+      rewatch: yesNo.optional().describe('true: only films seen before; false: only those seen first'),
       limit,
     }),
   }

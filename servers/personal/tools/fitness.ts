@@ -1,5 +1,6 @@
 import { DateTime } from 'luxon'
 import { z } from 'zod'
+import { anyNumber } from '../../kit/input.ts'
 import { type McpServer, ToolFailure } from '../../kit/tool.ts'
 import { sportOf } from '../format/sport.ts'
 import { describePeriod, groupOf, type Period, readPeriod } from '../period.ts'
@@ -78,7 +79,7 @@ function addActivities(server: McpServer, desk: Desk): void {
     input: z.strictObject({
       type: sport.optional(),
       ...span,
-      min_distance_km: z.coerce.number().min(0).max(100_000).optional(),
+      min_distance_km: anyNumber(0, 100_000).optional(),
       sort: z.enum(['newest', 'longest', 'fastest']).default('newest'),
       limit,
     }),

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { anyNumber } from '../../kit/input.ts'
 import type { McpServer } from '../../kit/tool.ts'
 import { addQuestion, ask, type Desk, demandSome, limit, more } from './desk.ts'
 import { hours, markdownTable } from './table.ts'
@@ -25,7 +26,7 @@ export function addGames(server: McpServer, desk: Desk): void {
       'Games with the time played in all and in the last two weeks, and when last; by playtime, latest play or name.',
     input: z.strictObject({
       sort: z.enum(['playtime', 'recent', 'name']).default('playtime'),
-      min_hours: z.coerce.number().min(0).max(1_000_000).default(0),
+      min_hours: anyNumber(0, 1_000_000).prefault(0),
       limit,
     }),
   }

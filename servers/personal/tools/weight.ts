@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { wholeNumber } from '../../kit/input.ts'
 import { type McpServer, ToolFailure } from '../../kit/tool.ts'
 import { describePeriod, groupOf, readPeriod } from '../period.ts'
 import { dayNumber, dayOfNumber, trendOf } from '../trend.ts'
@@ -73,7 +74,7 @@ function addTrend(server: McpServer, desk: Desk): void {
     title: 'Trend of the weight',
     description:
       'How the weight went over so many days up to the latest measurement: kg a week, smoothed weight, lowest and highest.',
-    input: z.strictObject({ days: z.coerce.number().int().min(2).max(36_500).default(30) }),
+    input: z.strictObject({ days: wholeNumber(2, 36_500).prefault(30) }),
   }
   addQuestion(server, desk, question, ({ days }) => {
     const all = ask(desk, byDay, { from: '0000', to: '9999' }, Day).map(({ day, kg }) => ({ day, value: kg }))
