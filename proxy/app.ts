@@ -8,8 +8,9 @@ import { createServer } from './http.ts'
 import { serveJoint } from './join.ts'
 import { answerPreflight, knock } from './knock.ts'
 import { Refusal } from './refusal.ts'
-import { endWithStall, sendJson, sendRefusal } from './reply.ts'
+import { sendJson, sendRefusal } from './reply.ts'
 import { serveOne } from './serve.ts'
+import { cutOffSlow } from './stall.ts'
 import type { Visit } from './visit.ts'
 
 /** How long a client may take for a request, and how long its connection is kept for the next one, ms. */
@@ -17,12 +18,13 @@ const times = { headersTimeout: 60_000, requestTimeout: 60_000, keepAliveTimeout
 
 /** The HTTP server that agents reach; `listen` is the caller's. */
 export function createApp(gateway: Gateway): Server {
-  return createServer(times, (request, response) => {
+  const server = createServer(times, (request, response) => {
     // One that nobody listens to would end the proxy, and with it everybody's calls.
     response.on('error', (err) => gateway.log.error({ err }, 'an answer could not be written'))
-    endWithStall(response, gateway.limits.stalled)
     route(gateway, request, response).catch((error: unknown) => refuse(gateway, response, error))
   })
+  cutOffSlow(server, gateway.limits)
+  return server
 }
 
 const oneServer = /^\/mcp\/([^/]+)$/

@@ -9,8 +9,10 @@ export interface Limits {
   readonly review: number
   /** The longest call, whatever progress it makes. */
   readonly call: number
-  /** So long may a client not read what it was sent. */
+  /** A client has so long to take what waits for it, */
   readonly stalled: number
+  /** and longer where that is much: bytes a second. */
+  readonly slowest: number
 }
 
 /** Clients do not begin anew when their session is gone: it is kept for long. */
@@ -21,4 +23,5 @@ export const usualLimits: Limits = {
   review: 60_000,
   call: 10 * 60_000,
   stalled: 60_000,
+  slowest: 256 * 1024,
 }

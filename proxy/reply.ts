@@ -52,13 +52,6 @@ export function writeOn(response: ServerResponse, text: string): void {
   else if (!response.destroyed) response.write(text)
 }
 
-/** Cuts a client off that does not read the rest of its answer for so long, ms. */
-export function endWithStall(response: ServerResponse, limit: number): void {
-  response.once('prefinish', () => {
-    if (response.writableLength > response.writableHighWaterMark) response.setTimeout(limit, () => response.destroy())
-  })
-}
-
 /** Where the answer to one request goes: JSON, unless a message has to come before it and the client takes a stream. */
 export interface Sink {
   note(text: string): void

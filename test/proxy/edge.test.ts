@@ -1,39 +1,20 @@
-import { once } from 'node:events'
 import { connect } from 'node:net'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { createApp } from '../../proxy/app.ts'
-import { listen } from '../support/mcp-upstream.ts'
 import { agentWith, as, type OpenProxy, openProxy, rpc, serverAt, tokenOf, wholeGrant } from '../support/proxy.ts'
 import { openRawServer, type RawServer, textResult } from '../support/raw-server.ts'
 import { until } from '../support/until.ts'
-import { answerTo, enter, messagesOf } from '../support/wire.ts'
-
-const megabyte = 'x'.repeat(1024 * 1024)
-const count = 60
+import { answerTo, enter } from '../support/wire.ts'
 
 let proxy: OpenProxy
 let server: RawServer
-let flooded = 0
 beforeEach(async () => {
-  flooded = 0
   server = await openRawServer({
     era: 'legacy',
     tools: {
       echo: ({ params }) => textResult(JSON.stringify(params.arguments ?? null)),
-      large: () => textResult(megabyte.repeat(count)),
-      flood: (call) => {
-        for (; flooded < count; flooded++) call.note('notifications/message', { level: 'info', data: megabyte })
-        return textResult('flooded')
-      },
-      drip: async ({ response }) => {
-        const event = `data: ${JSON.stringify({ jsonrpc: '2.0', method: 'notifications/message', params: { data: megabyte } })}\n\n`
-        const gone = once(response, 'close')
-        for (; flooded < 10 * count && !response.closed; flooded++)
-          if (!response.write(event)) await Promise.race([once(response, 'drain'), gone])
-      },
     },
   })
-  proxy = await openProxy({ limits: { stalled: 300 } })
+  proxy = await openProxy()
   use()
   await until('the server is known', () => proxy.gateway.probes.known(serverAt('s', server.origin).generation))
 })
@@ -46,83 +27,6 @@ const use = (more = {}) => {
   const grants = Object.fromEntries(Object.keys(servers).map((name) => [name, wholeGrant]))
   proxy.use({ agents: { a: agentWith('a', grants) }, servers })
 }
-
-/** A client that sends a request and reads nothing of the answer, on a server where nobody else connects. */
-async function openDeaf(path: string, body: object, headers: Readonly<Record<string, string>>) {
-  const app = createApp(proxy.gateway)
-  const socket = connect(await listen(app), '127.0.0.1')
-  await once(socket, 'connect')
-  socket.pause()
-  socket.on('error', () => undefined)
-  const text = JSON.stringify(body)
-  const all = { host: 'localhost', ...headers, 'content-length': String(Buffer.byteLength(text)) }
-  const head = Object.entries(all).map(([name, value]) => `${name}: ${value}`)
-  socket.write(`POST ${path} HTTP/1.1\r\n${head.join('\r\n')}\r\n\r\n${text}`)
-  const connections = () => new Promise<number>((done) => app.getConnections((_, count = 0) => done(count)))
-  await until('it is connected', async () => (await connections()) === 1)
-  return {
-    /** Who does not read does not hear that it is cut off. */
-    isCut: () => until('it is cut off', async () => (await connections()) === 0),
-    leave: async () => {
-      socket.destroy()
-      await app[Symbol.asyncDispose]()
-    },
-  }
-}
-
-describe('(F35) a client that does not read', () => {
-  test('its answer is cut off', async () => {
-    const headers = { ...as('a'), 'content-type': 'application/json' }
-    const deaf = await openDeaf('/mcp', rpc('tools/call', { name: 's__large' }), headers)
-    await deaf.isCut()
-    await deaf.leave()
-    expect((await proxy.post('/mcp', rpc('ping'), as('a'))).status).toBe(200)
-  })
-
-  test('a stream is cut off, and gets the last of it when it comes back', async () => {
-    const way = await enter(proxy, { path: '/mcp', era: 'legacy', agent: 'a' })
-    const deaf = await openDeaf('/mcp', rpc('tools/call', { name: 's__flood' }, 'f'), way.headers)
-    await deaf.isCut()
-    await deaf.leave()
-    const session = proxy.gateway.hosting.find(String(way.headers['mcp-session-id']), 'a') ?? expect.fail('no session')
-    await until('the call is over', () => session.inFlight.size === 0 && flooded === count)
-    const back = await fetch(way.url, { headers: { ...way.headers, 'last-event-id': '1_0' } })
-    const messages = messagesOf((await back.text()).replaceAll(/^(id|event|retry): .*\n/gm, ''))
-    expect(messages.at(-1)).toMatchObject({ id: 'f', result: textResult('flooded') })
-    expect(messages.length).toBeLessThan(12)
-  })
-
-  test('does not fill the proxy at the address of one server either', async () => {
-    const headers = { ...as('a'), 'content-type': 'application/json', accept: 'application/json, text/event-stream' }
-    const deaf = await openDeaf('/mcp/s', rpc('tools/call', { name: 'drip' }), headers)
-    let [last, looks] = [0, 0]
-    await until('the server is held up', () => {
-      looks = last === flooded && flooded > 0 ? looks + 1 : 0
-      last = flooded
-      return looks > 20
-    })
-    expect(flooded).toBeLessThan(2 * count)
-    await deaf.leave()
-    await until('nothing waits for it', () => proxy.gateway.exchanges.size === 0)
-  })
-})
-
-test('(F35) a client that sends its request slowly is not waited for without end', async () => {
-  const app = createApp(proxy.gateway)
-  expect([app.requestTimeout, app.headersTimeout]).toEqual([60_000, 60_000])
-  Object.assign(app, { requestTimeout: 200, headersTimeout: 200, connectionsCheckingInterval: 50 })
-  const port = await listen(app)
-  for (const part of [
-    'POST /mcp HTTP/1.1\r\nhost: lo',
-    'POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n{',
-  ]) {
-    const socket = connect(port, '127.0.0.1')
-    socket.write(part)
-    socket.resume()
-    await once(socket, 'close')
-  }
-  await app[Symbol.asyncDispose]()
-})
 
 describe('(F35) a gateway that is its own server', () => {
   const credential = { header: 'authorization', value: `Bearer ${tokenOf('a')}` }
