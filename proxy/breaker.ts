@@ -6,6 +6,7 @@ import { type Head, type Sending, UpstreamFailed, type Upstreams } from './upstr
 const mostFailures = 5
 const leastOutage = 4_000
 const firstPause = 1_000
+/** An hour's outage under load is 150 requests with it; what nobody waits for leaves as much time after any try. */
 const longestPause = 40_000
 /** So long may a try take before another one is made, ms. */
 const tryLimit = 10_000
@@ -20,24 +21,29 @@ interface Circuit {
   failures: number
   /** Of those in a row. */
   firstFailure: number
-  /** When it may be tried again; 0 while it is not let alone. */
+  /** When it may be tried again by who waits for it; 0 while it is not let alone. */
   until: number
-  /** In vain, since it was let alone. */
+  /** In vain, one soon after the other, by who waits for it. */
   tries: number
+  /** When the last try began, and until when it may take; 0 once it is over. */
+  triedAt: number
+  tryingUntil: number
   retries: number
   failedAt: number
 }
 
 /**
  * Upstreams of which one that was not reached again and again is let alone for a while: requests to it are refused at once, until one
- * of them, and only that one, has tried whether it is back. An answer counts as reached, whatever it says, so that refused access is
- * neither tried nor sent again. `now` is in ms.
+ * of them, and only that one, has tried whether it is back. The pauses grow with those that somebody waits for: the first after a quiet
+ * time tries at once. An answer counts as reached, whatever it says, so that refused access is neither tried nor sent again. `now` is
+ * in ms.
  */
 export function withBreaker<T extends Pick<Upstreams, 'send'>>(upstreams: T, now = () => performance.now()): T {
   const circuits = new Map<string, Circuit>()
   const open = (key: string): Circuit => {
     for (const [other, { failedAt }] of circuits) if (now() - failedAt > forgetAfter) circuits.delete(other)
-    const circuit = { failures: 0, firstFailure: 0, until: 0, tries: 0, retries: retriesAhead, failedAt: now() }
+    const none = { failures: 0, firstFailure: 0, until: 0, tries: 0, triedAt: 0, tryingUntil: 0 }
+    const circuit = { ...none, retries: retriesAhead, failedAt: now() }
     circuits.set(key, circuit)
     return circuit
   }
@@ -45,7 +51,7 @@ export function withBreaker<T extends Pick<Upstreams, 'send'>>(upstreams: T, now
     const { target } = sending
     // Another address is another upstream.
     const key = `${target.generation} ${target.origin}`
-    const isTry = isGuarded(target) && admit(circuits.get(key), target, now())
+    const isTry = isGuarded(target) && admit(circuits.get(key), sending, now())
     let reached = false
     const heard = (head: Head) => {
       reached = true
@@ -68,12 +74,21 @@ function isGuarded({ asked }: Target): boolean {
   return asked === 'seldom'
 }
 
+/** For what nobody waits for: it is refused for longer, and puts off nobody who does. */
+export function asRoutine<T extends Pick<Upstreams, 'send'>>(upstreams: T): T {
+  return { ...upstreams, send: (sending, receive) => upstreams.send({ ...sending, routine: true }, receive) }
+}
+
 /** Whether a request is the one that tries; throws a `Refusal` while there is one, or none is due. */
-function admit(circuit: Circuit | undefined, { server }: Target, now: number): boolean {
+function admit(circuit: Circuit | undefined, { target: { server }, routine }: Sending, now: number): boolean {
   if (circuit === undefined || circuit.until === 0) return false
-  if (now < circuit.until)
-    throw new Refusal('resting', { server, seconds: String(Math.ceil((circuit.until - now) / 1_000)) })
-  circuit.until = now + tryLimit
+  const due = routine ? circuit.triedAt + longestPause : circuit.until
+  const wait = Math.max(due, circuit.tryingUntil) - now
+  if (wait > 0) throw new Refusal('resting', { server, seconds: String(Math.ceil(wait / 1_000)) })
+  // Nobody has asked for long.
+  if (!routine && now - circuit.until > longestPause) circuit.tries = 0
+  circuit.triedAt = now
+  circuit.tryingUntil = now + tryLimit
   return true
 }
 
@@ -81,6 +96,7 @@ function admit(circuit: Circuit | undefined, { server }: Target, now: number): b
 function succeed(circuit: Circuit): boolean {
   circuit.failures = 0
   circuit.until = 0
+  circuit.tryingUntil = 0
   circuit.retries += 1 / answersForRetry
   return circuit.retries >= retriesAhead
 }
@@ -89,6 +105,7 @@ function count(circuit: Circuit, now: number): void {
   if (circuit.failures++ === 0) circuit.firstFailure = now
   if (circuit.failures < mostFailures || now - circuit.firstFailure < leastOutage) return
   circuit.tries = 0
+  circuit.triedAt = now
   circuit.until = now + pauseAfter(0)
 }
 
@@ -106,14 +123,12 @@ interface Failure {
 
 /** What is to be thrown. Who sent before it was let alone says nothing new of it. */
 function fail(circuit: Circuit, { error, isTry, now, sending }: Failure): unknown {
-  if (!(error instanceof UpstreamFailed) || !isCut(error)) {
-    // Whoever tried went away: the next one may.
-    if (isTry) circuit.until = now
-    return error
-  }
+  // Where whoever tried went away, the next one may.
+  if (isTry) circuit.tryingUntil = 0
+  if (!(error instanceof UpstreamFailed) || !isCut(error)) return error
   circuit.failedAt = now
-  if (isTry) circuit.until = now + pauseAfter(++circuit.tries)
-  else if (circuit.until === 0) count(circuit, now)
+  if (circuit.until === 0) count(circuit, now)
+  else if (isTry && !sending.routine) circuit.until = now + pauseAfter(++circuit.tries)
   if (error.sent) return error
   circuit.retries = Math.max(0, circuit.retries - 1)
   return circuit.retries > 0 ? error : new UpstreamFailed(sending.target, true, error.cause)
@@ -121,5 +136,5 @@ function fail(circuit: Circuit, { error, isTry, now, sending }: Failure): unknow
 
 /** Proxies that were refused together do not come again together. */
 function pauseAfter(tries: number): number {
-  return Math.min(longestPause, firstPause * 2 ** tries) * (0.8 + 0.4 * Math.random())
+  return Math.min(longestPause, firstPause * 2 ** tries) * (0.8 + 0.2 * Math.random())
 }

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { Logger } from 'pino'
-import { withBreaker } from './breaker.ts'
+import { asRoutine, withBreaker } from './breaker.ts'
 import { type Budgets, createBudgets } from './budget.ts'
 import { type BudgetStore, openBudgetStore } from './budget-store.ts'
 import type { Config } from './config.ts'
@@ -83,7 +83,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     inspection.soon(holder.current)
   }
   const probes = createProbes(upstreams, seen, signal)
-  const heeds = createHeeds({ upstreams, probes, changed: () => news.stir(), signal })
+  const heeds = createHeeds({ upstreams: asRoutine(upstreams), probes, changed: () => news.stir(), signal })
   const inspection = createInspection({ probes, log, changed: speakUp })
   const news = createNews(createViews({ probes, heeds }, () => holder.current))
   const gateway = {

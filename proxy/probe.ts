@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Probe } from '#manifests/table.ts'
+import { asRoutine } from './breaker.ts'
 import { type Finding, inquire } from './inquire.ts'
 import { isRefused, NotGood } from './not-good.ts'
 import { Refusal } from './refusal.ts'
@@ -161,7 +162,12 @@ async function askOnce(watch: Watch, upstreams: Upstreams, signal: AbortSignal):
   const at = Date.now()
   watch.askedAt = at
   try {
-    const finding = await inquire(upstreams, watch.target, known, AbortSignal.any([signal, AbortSignal.timeout(limit)]))
+    const finding = await inquire(
+      asRoutine(upstreams),
+      watch.target,
+      known,
+      AbortSignal.any([signal, AbortSignal.timeout(limit)]),
+    )
     if (known === undefined) watch.foundAt = at
     watch.finding = finding
     const good = Math.min(enough, (watch.probe?.good ?? 0) + 1)

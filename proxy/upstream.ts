@@ -13,6 +13,8 @@ export interface Sending {
   readonly headers: Readonly<Record<string, string>>
   readonly body?: Buffer | string
   readonly signal: AbortSignal
+  /** Set where nobody waits for it. */
+  readonly routine?: true
   /** Called when it begins to leave: from then on the upstream may see it. */
   readonly started?: () => void
 }

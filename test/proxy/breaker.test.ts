@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { withBreaker } from '../../proxy/breaker.ts'
+import { asRoutine, withBreaker } from '../../proxy/breaker.ts'
 import { Refusal } from '../../proxy/refusal.ts'
 import type { Target } from '../../proxy/table.ts'
 import { type Sending, UpstreamFailed, type Upstreams } from '../../proxy/upstream.ts'
@@ -37,9 +37,9 @@ function openBench() {
     receive({ status: way === 'answers' ? 200 : 401, type: 'application/json', header: () => undefined })
   }
   const guarded = withBreaker({ send }, () => now)
-  const ask = (more: Partial<Sending> = {}) => {
+  const ask = (more: Partial<Sending> = {}, upstreams = guarded) => {
     const sending = { target, method: 'POST', headers: {}, signal: AbortSignal.timeout(60_000), ...more } as const
-    return guarded
+    return upstreams
       .send(sending, () => receiver)
       .then(
         () => 'answered',
@@ -52,6 +52,8 @@ function openBench() {
   }
   return {
     ask,
+    /** Asks for nobody. */
+    look: () => ask({}, asRoutine(guarded)),
     tries: () => tries,
     is: (next: Way) => {
       way = next
@@ -132,32 +134,67 @@ describe('an upstream that fails', () => {
     expect([await bench.ask(), await bench.ask()]).toEqual(['answered', 'answered'])
   })
 
-  test('is tried ever more seldom, and at least every 48 s', async () => {
+  test('is tried ever more seldom, and at least every 40 s', async () => {
     const bench = openBench()
     await bench.down()
     for (const [early, late] of [
-      [799, 401],
-      [1_599, 801],
-      [3_199, 1_601],
+      [799, 202],
+      [1_599, 402],
+      [3_199, 802],
+      [6_399, 1_602],
+      [12_799, 3_202],
+      [25_599, 6_402],
+      [31_999, 8_002],
+      [31_999, 8_002],
     ] as const) {
       bench.after(early)
       expect(await bench.ask()).toBe('resting')
       bench.after(late)
-      expect(await bench.ask()).not.toBe('resting')
-    }
-    for (let i = 0; i < 5; i++) {
-      bench.after(48_001)
-      expect(await bench.ask()).not.toBe('resting')
+      expect(await bench.ask()).toBe('not sent')
     }
     bench.is('answers')
-    bench.after(48_001)
+    bench.after(40_001)
     expect([await bench.ask(), await bench.ask()]).toEqual(['answered', 'answered'])
   })
 
-  test('for an hour under load sees no more than 150 requests', async () => {
+  test('is tried at once by the first that asks after a while, and soon again by the next, though it was looked at', async () => {
+    const bench = openBench()
+    await bench.down()
+    for (let i = 0; i < 400; i++) {
+      bench.after(10_000)
+      await bench.look()
+    }
+    expect(await bench.ask()).toBe('not sent')
+    bench.after(799)
+    expect(await bench.ask()).toBe('resting')
+    bench.is('answers')
+    bench.after(1_202)
+    expect(await bench.ask()).toBe('answered')
+  })
+
+  test('is looked at every 40 s at most, and not while a request tries', async () => {
+    const bench = openBench()
+    await bench.down()
+    const before = bench.tries()
+    for (let i = 0; i < 3_600; i++) {
+      bench.after(1_000)
+      await bench.look()
+    }
+    expect(bench.tries() - before).toBe(90)
+    bench.is('hangs')
+    const ending = new AbortController()
+    const trying = bench.ask({ signal: ending.signal })
+    bench.after(9_999)
+    expect(await bench.look()).toBe('resting')
+    ending.abort()
+    expect(await trying).toBe('ended')
+  })
+
+  test('(F22) for an hour under load sees no more than 150 requests', async () => {
     const bench = openBench()
     for (let i = 0; i < 36_000; i++) {
       await bench.ask()
+      if (i % 100 === 0) await bench.look()
       bench.after(100)
     }
     expect(bench.tries()).toBeLessThanOrEqual(150)
