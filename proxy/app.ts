@@ -59,7 +59,7 @@ async function admit(
   const snapshot = gateway.holder.current
   if (snapshot === undefined) throw new Refusal('starting')
   const { agent, hash } = authenticate(snapshot, request, Date.now())
-  await countHops(request, () => serve({ gateway, snapshot, agent, hash, request, response }))
+  await countHops(request, gateway.pseudonym, () => serve({ gateway, snapshot, agent, hash, request, response }))
 }
 
 /** Every refusal ends here. Clients that look for OAuth find a plain JSON 404, without a token too. */

@@ -8,6 +8,7 @@ import { createEndings, type Endings } from './endings.ts'
 import { createExchanges, type Exchanges } from './exchange.ts'
 import { createHeeds, type Heeds } from './heed.ts'
 import { createHolder, type Holder } from './holder.ts'
+import { pseudonymOf } from './hops.ts'
 import { createHosting, type Hosting } from './hosting.ts'
 import { endSession } from './inquire.ts'
 import { createInspection, type Inspection } from './inspection.ts'
@@ -26,6 +27,8 @@ import { createViews } from './view.ts'
 /** What a proxy is made of. */
 export interface Gateway {
   readonly config: Config
+  /** What it is called where requests say through whom they came. */
+  readonly pseudonym: string
   readonly limits: Limits
   readonly holder: Holder
   readonly exchanges: Exchanges
@@ -88,6 +91,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   const news = createNews(createViews({ probes, heeds }, () => holder.current))
   const gateway = {
     config,
+    pseudonym: pseudonymOf(key),
     holder,
     exchanges,
     upstreams,

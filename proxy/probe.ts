@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Probe } from '#manifests/table.ts'
 import { asRoutine } from './breaker.ts'
+import { wayHere } from './hops.ts'
 import { type Finding, inquire } from './inquire.ts'
 import { isRefused, NotGood } from './not-good.ts'
 import { Refusal } from './refusal.ts'
@@ -217,11 +218,12 @@ function firstFinding(
   first: Map<string, Promise<Finding>>,
   target: Target,
 ): Promise<Finding> {
-  const asked = first.get(target.generation)
+  const key = `${target.generation} ${wayHere()}`
+  const asked = first.get(key)
   if (asked !== undefined) return asked
   const asking = inquire(upstreams, target, undefined, AbortSignal.any([signal, AbortSignal.timeout(limit)]))
-  first.set(target.generation, asking)
-  const done = () => void first.delete(target.generation)
+  first.set(key, asking)
+  const done = () => void first.delete(key)
   asking.then(done, done)
   return asking
 }

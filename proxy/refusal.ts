@@ -131,7 +131,8 @@ export const refusals = {
   loop: {
     status: 508,
     code: -32603,
-    words: 'This request came through {count} gateways: one of the servers of a gateway leads back to it',
+    words:
+      'This request comes from this gateway, or through too many: one of the servers of a gateway leads back to it',
   },
   internal: { status: 500, code: -32603, words: 'Internal error of the gateway' },
 } as const satisfies Record<string, { readonly status: number; readonly code: number; readonly words: string }>

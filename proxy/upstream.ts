@@ -1,6 +1,6 @@
 import type { Dispatcher } from 'undici'
 import Agent from 'undici/lib/dispatcher/agent.js'
-import { hops } from './hops.ts'
+import { pseudonymOf, viaOf } from './hops.ts'
 import { createStateIds, type Holder } from './state-id.ts'
 import type { Snapshot, Target } from './table.ts'
 import { unfit } from './unfit.ts'
@@ -81,7 +81,7 @@ export function createUpstreams({ current, taken, key }: UpstreamsOptions): Upst
     maxOrigins: Number.POSITIVE_INFINITY,
   })
   const connecting = new Set<Exchanging>()
-  const means = { agent, connecting }
+  const means = { agent, connecting, pseudonym: pseudonymOf(key) }
   return {
     send: (sending, receive) => {
       const { target } = sending
@@ -123,9 +123,14 @@ interface Means {
   readonly agent: Agent
   /** What was not sent yet. */
   readonly connecting: Set<Exchanging>
+  readonly pseudonym: string
 }
 
-function send({ agent, connecting }: Means, sending: Sending, receive: (head: Head) => Receiver): Promise<void> {
+function send(
+  { agent, connecting, pseudonym }: Means,
+  sending: Sending,
+  receive: (head: Head) => Receiver,
+): Promise<void> {
   const { target, path, method, headers, body, signal } = sending
   if (signal.aborted) return Promise.reject(signal.reason)
   const { promise, resolve, reject } = Promise.withResolvers<void>()
@@ -139,7 +144,7 @@ function send({ agent, connecting }: Means, sending: Sending, receive: (head: He
       origin: target.origin,
       path: path ?? target.path,
       method,
-      headers: { ...plain, ...hops(), ...headers },
+      headers: { ...plain, via: viaOf(pseudonym), ...headers },
       body: body ?? null,
     },
     handler,

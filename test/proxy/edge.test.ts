@@ -30,22 +30,47 @@ const use = (more = {}) => {
 
 describe('(F35) a gateway that is its own server', () => {
   const credential = { header: 'authorization', value: `Bearer ${tokenOf('a')}` }
+  const namesOf = async (of: OpenProxy) => {
+    const { json } = await of.post('/mcp', rpc('tools/list'), as('a'))
+    return json.result.tools.map(({ name }: { name: string }) => name)
+  }
+  /** Who was waited for in vain. */
+  const late = (of: OpenProxy) => of.lines.filter((line) => JSON.stringify(line).includes('TimeoutError'))
 
-  test('stops after a few rounds, says so, and serves the others', async () => {
-    use({ self: serverAt('self', proxy.url, { credential }) })
-    const { json } = await proxy.post('/mcp', rpc('tools/list'), as('a'))
-    const names = json.result.tools.map(({ name }: { name: string }) => name)
-    expect(names).toContain('s__echo')
-    const deepest = `${'self__'.repeat(5)}s__echo`
-    const way = { ...(await enter(proxy, { path: '/mcp', era: 'modern', agent: 'a' })) }
-    const { error } = await answerTo(way, 'tools/call', { name: deepest.slice(0, 48), arguments: {} })
-    expect(error).toBeDefined()
-    const looped = await proxy.post('/mcp', rpc('ping', {}, 'p'), { ...as('a'), 'gateway-hops': '4' })
+  test('knows so at once, says so, and serves the others', async () => {
+    const self = serverAt('self', proxy.url, { credential })
+    use({ self })
+    expect(await namesOf(proxy)).toEqual(['s__echo'])
+    expect(late(proxy)).toEqual([])
+    const probe = await until('it was asked', () => proxy.gateway.probes.probe(self.generation))
+    expect(probe).toMatchObject({ ok: false, error: 'server/discover answered HTTP 508 with error -32603' })
+    expect(probe.said).toMatch(/leads back to it/)
+    const { status, json } = await proxy.post('/mcp/self', rpc('ping', {}, 'p'), as('a'))
+    expect([status, json.id, json.error]).toMatchObject([508, null, { code: -32603, message: /leads back to it/ }])
+  })
+
+  test('by way of another one knows so at once, and serves what both have', async () => {
+    await using other = await openProxy()
+    const agents = { a: agentWith('a', { one: wholeGrant, s: wholeGrant }) }
+    const servers = { one: serverAt('one', proxy.url, { credential }), s: serverAt('s', server.origin) }
+    other.use({ agents, servers })
+    use({ two: serverAt('two', other.url, { credential }) })
+    for (const names of await Promise.all([namesOf(proxy), namesOf(other)])) expect(names).toContain('s__echo')
+    expect(await namesOf(proxy)).toEqual(['s__echo', 'two__s__echo'])
+    expect([...late(proxy), ...late(other)]).toEqual([])
+  })
+
+  test('is not one that comes after others, unless they are many', async () => {
+    const through = (count: number) => ({
+      via: ['1.1 nginx', ...Array.from({ length: count }, (_, i) => `1.1 commons-gateway-${i}`)].join(', '),
+    })
+    const looped = await proxy.post('/mcp', rpc('ping', {}, 'p'), { ...as('a'), ...through(4) })
     expect([looped.status, looped.json.error]).toMatchObject([508, { code: -32603, message: /leads back to it/ }])
-    expect((await proxy.post('/mcp', rpc('ping'), { ...as('a'), 'gateway-hops': 'no number' })).status).toBe(508)
-    expect((await proxy.post('/mcp/s', rpc('ping'), { ...as('a'), 'gateway-hops': '3' })).status).toBe(200)
-    const sent = server.seen.map(({ headers }) => headers['gateway-hops'])
-    expect(new Set(sent)).toEqual(new Set(['1', '2', '3', '4'].slice(0, new Set(sent).size)))
+    const call = rpc('tools/call', { name: 's__echo' })
+    expect((await proxy.post('/mcp', call, { ...as('a'), ...through(3) })).status).toBe(200)
+    const { pseudonym } = proxy.gateway
+    const sent = server.seen.at(-1)?.headers.via
+    expect(sent).toBe(`1.1 commons-gateway-0, 1.1 commons-gateway-1, 1.1 commons-gateway-2, 1.1 ${pseudonym}`)
   })
 })
 

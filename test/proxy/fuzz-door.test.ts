@@ -199,7 +199,7 @@ const headerValues: Readonly<Record<string, readonly string[]>> = {
   ],
   authorization: [`Bearer ${tokenOf('a')}`, `bearer  ${tokenOf('a')} `, 'Bearer', 'Basic eDp5', ''],
   origin: ['http://localhost', 'null', 'http://evil.example.com', 'x', ''],
-  'gateway-hops': ['0', '1', '-1', 'x'],
+  via: ['1.1 commons-gateway-0', '1.1 nginx', ',', 'x'],
   'x-session-id': ['x'],
 }
 const headers = fc.record(
