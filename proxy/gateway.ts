@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { asRoutine, withBreaker } from './breaker.ts'
 import { type Budgets, createBudgets } from './budget.ts'
@@ -180,12 +181,18 @@ async function endAt({ upstreams, holder, endings }: Means, { place }: Session):
 
 type Means = Pick<Gateway, 'upstreams' | 'holder' | 'endings'>
 
+/** So long may servers take to end what a proxy that leaves has there, ms. */
+const endLimit = 5_000
+
 /** Leaves nothing behind at the servers but the sessions that another proxy may go on with. */
 export async function closeGateway(gateway: Gateway): Promise<void> {
   if (gateway.endsSessions) await Promise.all(gateway.sessions.clear().map((session) => endAt(gateway, session)))
   gateway.hosting.clear()
-  await gateway.standIns.clear()
   gateway.news[Symbol.dispose]()
-  await gateway.pool[Symbol.asyncDispose]()
+  // What has just been told to end comes to the endings first.
+  await setImmediate()
+  const { standIns, pool, endings } = gateway
+  const ended = [standIns.clear(), ...[pool, endings].map((one) => one[Symbol.asyncDispose]())]
+  await Promise.race([Promise.all(ended), sleep(endLimit, undefined, { ref: false })])
   await gateway.upstreams[Symbol.asyncDispose]()
 }

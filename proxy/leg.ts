@@ -97,11 +97,13 @@ function hear(gateway: Gateway, question: Question, { headers }: Leg, text: stri
     }).then((body) => body && tell(gateway, { target, method: 'POST', headers, body, signal }))
 }
 
-/** Says something to a server that nobody waits for. */
-export function tell(gateway: Gateway, sending: Sending): void {
-  post(gateway.upstreams, sending, () => undefined).catch((err: unknown) =>
-    gateway.log.debug({ err, generation: sending.target.generation }, 'a server could not be told something'),
+/** Says something to a server that nobody waits for but a proxy that leaves. */
+export function tell({ upstreams, endings, log }: Gateway, sending: Sending): void {
+  const told = post(upstreams, sending, () => undefined).then(
+    () => undefined,
+    (err: unknown) => log.debug({ err, generation: sending.target.generation }, 'a server could not be told something'),
   )
+  endings.track(told)
 }
 
 function lost(status: number, { session }: Leg): boolean {

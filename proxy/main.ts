@@ -13,6 +13,7 @@ import { createPoll } from './poll.ts'
 import { reportOf } from './report.ts'
 import { readSealKey } from './seal.ts'
 import { openSessionStore } from './session-store.ts'
+import { callOffSuspended } from './suspension.ts'
 
 /** Runs a proxy until it is told to leave. */
 async function main(config: Config, log: Logger): Promise<void> {
@@ -40,6 +41,7 @@ async function main(config: Config, log: Logger): Promise<void> {
   await told
   log.info('leaving')
   await leave()
+  await callOffSuspended(gateway)
   stop.abort()
   await polling
   await closeGateway(gateway)

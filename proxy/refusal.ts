@@ -127,6 +127,12 @@ export const refusals = {
       '{server} asks for input for this call, which this client does not offer or did not give; connect with a session and offer elicitation, sampling or roots',
   },
   capability: { status: 400, code: -32021, words: '{server} needs a capability that this client does not offer' },
+  unfinished: {
+    status: 200,
+    code: -32603,
+    words:
+      'This call of {server} was begun and not finished: the proxy at which it waited for its client was replaced. It is not begun again by what the client brings',
+  },
   ended: { status: 200, code: -32603, words: 'The call was ended: {why}' },
   loop: {
     status: 508,

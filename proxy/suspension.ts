@@ -6,6 +6,7 @@ import type { Gateway } from './gateway.ts'
 import { capabilityFor, type HostedSession, NotAnswered } from './hosted.ts'
 import type { Answer, Question } from './leg.ts'
 import { isRecord, type Message, messageOf } from './message.ts'
+import { Refusal } from './refusal.ts'
 import { find } from './relabel.ts'
 import { expired, unsealed } from './round.ts'
 import { lasts } from './seal.ts'
@@ -22,7 +23,13 @@ const suspendable: ReadonlySet<string> = new Set(['tools/call', 'prompts/get', '
 /** Puts a question to a legacy server in the place of a client that has a session. */
 type Run = (question: Question) => Promise<Answer>
 
-const held = new WeakMap<Gateway, Map<string, Suspension>>()
+interface Held {
+  /** Begins the handles of this proxy: another one may be asked to go on with a call. */
+  readonly here: string
+  readonly known: Map<string, Suspension>
+}
+
+const held = new WeakMap<Gateway, Held>()
 
 /** Whether a legacy server may ask a modern client something before it answers. */
 export function maySuspend({ era, message: { method, params }, asker }: Question): boolean {
@@ -35,23 +42,29 @@ export function maySuspend({ era, message: { method, params }, asker }: Question
  * goes on with what the client brings with its next one.
  */
 export async function askSuspendably(gateway: Gateway, question: Question, run: Run): Promise<Answer> {
-  const known = held.get(gateway) ?? new Map<string, Suspension>()
-  held.set(gateway, known)
+  const own = held.get(gateway) ?? { here: randomUUID(), known: new Map<string, Suspension>() }
+  held.set(gateway, own)
   const [state] = unsealed(gateway.seal, question)
-  const suspension = state === undefined ? begin(gateway, question, { run, known }) : known.get(state.value)
-  if (suspension === undefined) throw expired()
+  const suspension = state === undefined ? begin(gateway, question, { run, ...own }) : found(own, state.value, question)
   return suspension.go(question)
 }
 
-interface Beginning {
-  readonly run: Run
-  readonly known: Map<string, Suspension>
+/** Calls off what waits for its client, of a proxy that leaves; resolves when the servers are being told. */
+export async function callOffSuspended(gateway: Gateway): Promise<void> {
+  const known = held.get(gateway)?.known.values() ?? []
+  await Promise.all([...known].map((suspension) => suspension.end(new Ended('stopping', 'its proxy was replaced'))))
 }
 
-function begin(gateway: Gateway, question: Question, { run, known }: Beginning): Suspension {
+function found({ here, known }: Held, handle: string, { target: { server } }: Question): Suspension {
+  const suspension = known.get(handle)
+  if (suspension !== undefined) return suspension
+  throw handle.startsWith(here) ? expired() : new Refusal('unfinished', { server })
+}
+
+function begin(gateway: Gateway, question: Question, { run, here, known }: Held & { readonly run: Run }): Suspension {
   const { agent, target } = question
   const own = [...known.values()].filter((one) => one.agent === agent)
-  if (own.length >= mostOfAgent) own[0]?.end(new Ended('left', 'too many calls of this agent wait for it'))
+  if (own.length >= mostOfAgent) void own[0]?.end(new Ended('left', 'too many calls of this agent wait for it'))
   const exchange = gateway.exchanges.open({
     agent,
     kind: 'call',
@@ -64,6 +77,7 @@ function begin(gateway: Gateway, question: Question, { run, known }: Beginning):
     exchange,
     session,
     question,
+    handle: `${here}.${randomUUID()}`,
     over: () => known.delete(suspension.handle),
   })
   known.set(suspension.handle, suspension)
@@ -76,6 +90,7 @@ interface Beginnings {
   readonly exchange: Exchange
   readonly session: HostedSession
   readonly question: Question
+  readonly handle: string
   readonly over: () => void
 }
 
@@ -87,7 +102,7 @@ interface Asked {
 
 /** A call of a legacy server that may wait for a client between two of its requests. */
 class Suspension {
-  readonly handle = randomUUID()
+  readonly handle: string
   readonly agent: string
   readonly #made: Beginnings
   readonly #asked = new Map<string, Asked>()
@@ -102,6 +117,7 @@ class Suspension {
     this.#made = made
     this.#question = made.question
     this.agent = made.question.agent
+    this.handle = made.handle
     this.#answer.catch(() => undefined)
   }
 
@@ -136,14 +152,16 @@ class Suspension {
       this.#made.over()
       return { ...answer, text: withId(answer.text, question.message) }
     } catch (error) {
-      this.end(error instanceof Ended ? error : new Ended('left', 'its call failed'))
+      void this.end(error instanceof Ended ? error : new Ended('left', 'its call failed'))
       throw error
     }
   }
 
-  end(reason: Ended): void {
+  /** Resolves when its server is being told. */
+  async end(reason: Ended): Promise<void> {
     this.#made.over()
     this.#made.exchange.end(reason)
+    await Promise.allSettled([this.#answer])
   }
 
   #ask(method: string, params: string): Promise<Message> {
@@ -175,7 +193,7 @@ class Suspension {
 
   #demand({ message, agent, target }: Question): Answer {
     const late = new Ended('timeout', `nobody answered within ${lasts / 60_000} min`)
-    this.#timer = setTimeout(() => this.end(late), lasts).unref()
+    this.#timer = setTimeout(() => void this.end(late), lasts).unref()
     const state = this.#made.gateway.seal.close(this.handle, { agent, server: target.server, message })
     const requests = [...this.#asked].map(([key, { text }]) => `"${key}":${text}`)
     const rest = `"requestState":${JSON.stringify(state)},"_meta":${JSON.stringify({ [metaKeys.server]: self })}`

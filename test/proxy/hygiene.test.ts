@@ -3,6 +3,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { Pool } from 'undici'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { closeGateway } from '../../proxy/gateway.ts'
 import type { Limits } from '../../proxy/limits.ts'
 import { openSessionStore, type SessionStore } from '../../proxy/session-store.ts'
 import { openListener, type Upstream } from '../support/mcp-upstream.ts'
@@ -29,13 +30,14 @@ async function openKeeper() {
       protocolVersion: '2025-11-25',
       capabilities: {},
       serverInfo: { name: 'k', version: '1' },
-      tools: [],
+      tools: [{ name: 't', inputSchema: { type: 'object' } }],
+      content: [],
     }
     const isOpening = method === 'initialize'
     const sessionId = `kept-${++count}`
     if (isOpening) open.add(sessionId)
     const error = { code: -32601, message: 'unknown' }
-    const known = isOpening || method === 'tools/list' || method === 'ping'
+    const known = isOpening || ['tools/list', 'tools/call', 'ping'].includes(method)
     response.writeHead(200, { 'content-type': 'application/json', ...(isOpening && { 'mcp-session-id': sessionId }) })
     response.end(JSON.stringify({ jsonrpc: '2.0', id, ...(known ? { result } : { error }) }))
   })
@@ -140,6 +142,17 @@ test('(F24) sessions that end together do not storm their server', async () => {
   proxy.use({ agents: { b: agents.b }, servers: { s: serverAt('s', upstream.origin) } })
   await until('all are ended', () => keeper.open.size === 0)
   expect(keeper.ending.most).toBeLessThanOrEqual(17)
+})
+
+test('(F24) a proxy that leaves ends what its sessions have at their servers, however many', async () => {
+  await begin({})
+  const ids = (await Promise.all(Array.from({ length: 40 }, () => open('/mcp')))).map(({ id }) => id)
+  await Promise.all(
+    ids.map((id) => proxy.post('/mcp', rpc('tools/call', { name: 's__t' }), { ...as('a'), 'mcp-session-id': id })),
+  )
+  expect(keeper.open.size).toBeGreaterThanOrEqual(40)
+  await closeGateway(proxy.gateway)
+  expect(keeper.open.size).toBe(0)
 })
 
 test('(F24) 20,000 abandoned sessions cost nothing after their time', { timeout: 300_000 }, async () => {

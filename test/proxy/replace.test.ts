@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { openUpstream, type Upstream } from '../support/mcp-upstream.ts'
+import { postModern } from '../support/modern.ts'
 import { freePort } from '../support/port.ts'
 import { agentWith, as, post, rpc, serverAt, wholeGrant } from '../support/proxy.ts'
 import { openProxyProcess } from '../support/proxy-process.ts'
@@ -115,4 +116,28 @@ describe('replacing a proxy', () => {
     await until('it is the only session', () => upstream.sessions === 1)
     expect(await next.leave()).toBe(0)
   }, 60_000)
+
+  test('a call that waits for its client is called off, and who brings the answer is told that it was begun and not finished', async () => {
+    const port = await freePort()
+    await using first = await open('first', port)
+    const call = (more: Readonly<Record<string, unknown>> = {}) => {
+      const params = { name: 's__ask', arguments: {}, ...more }
+      const send = (path: string, body: unknown, headers?: Record<string, string>) =>
+        post(`http://127.0.0.1:${port}${path}`, body, headers)
+      return postModern({ post: send }, { method: 'tools/call', params, capabilities: { elicitation: {} } })
+    }
+    const { requestState, inputRequests } = (await call()).json.result
+    expect(Object.keys(inputRequests)).toEqual(['r1'])
+    await using second = await open('second', port)
+    expect(await first.leave()).toBe(0)
+    const told = (text: string) => upstream.seen.filter(({ body }) => body.includes(text)).length
+    expect(told('notifications/cancelled')).toBe(1)
+    expect(upstream.sessions).toBe(0)
+    const inputResponses = { r1: { action: 'accept', content: { name: 'Ann' } } }
+    const { status, json } = await call({ requestState, inputResponses })
+    expect([status, json.error.code]).toEqual([200, -32603])
+    expect(json.error.message).toMatch(/^This call of s was begun and not finished: .* was replaced/)
+    expect(told('"tools/call"')).toBe(1)
+    expect(second.output()).not.toContain('a request failed')
+  })
 })
