@@ -369,17 +369,17 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
       'manifests/permissions.yaml:4:15 agents.agent-a.servers[0]: unknown server "constructor" (known: wiki)',
     ],
     [
-      'two servers of one prefix',
+      'two servers of one prefix (F20)',
       wiki('prefix: a\n', { 'manifests/servers/other.yaml': `${url}prefix: a\n` }),
       'manifests/servers/other.yaml:2:9 prefix: server "wiki" has this prefix already',
     ],
     [
-      'two servers without a prefix',
+      'two servers without a prefix (F20)',
       wiki('prefix: ""\n', { 'manifests/servers/other.yaml': `${url}prefix: ""\n` }),
       'manifests/servers/other.yaml:2:9 prefix: server "wiki" has no prefix already: one at most',
     ],
     [
-      'the prefix of another’s name',
+      'the prefix of another’s name (F20)',
       wiki('', { 'manifests/servers/other.yaml': `${url}prefix: wiki\n` }),
       'manifests/servers/other.yaml:2:9 prefix: server "wiki" has this prefix already',
     ],
