@@ -163,6 +163,14 @@ describe('a program of the modern era', () => {
 })
 
 describe('a program of the legacy era', () => {
+  test('is given arguments as they are, be they of the wrong kind, and its own words about them are passed on', async () => {
+    const session = await (await start('v1')).open()
+    const refused = await session.call('echo', { text: 5 })
+    expect([refused.status, refused.json.result.isError]).toEqual([200, true])
+    expect(textOf(refused)).toMatch(/-32602.*expected string, received number/is)
+    expect(textOf(await session.call('echo', { text: '5' }))).toBe('5')
+  })
+
   test('says once that it does not speak the modern one, and is not started for that again', async () => {
     const wrapped = await start('v1')
     for (let time = 0; time < 3; time++) {
