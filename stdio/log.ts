@@ -1,9 +1,12 @@
+import { StringDecoder } from 'node:string_decoder'
 import { redact, type Settings } from './settings.ts'
 
 /** Bytes of its stderr that a program may log in a window, and the length of one, ms. */
 const most = 128 * 1024
 const span = 10_000
 const longestLine = 4 * 1024
+/** More of a line is looked at, so that no secret is cut before it is known. */
+const mostKept = 16 * longestLine
 
 /** What a runtime says when it gives up is not always the last that it says. */
 const telling = /^(?!\s+at\b).*(?:error|exception)\b|\b(?:cannot|fatal|panic|denied|failed)\b/i
@@ -17,6 +20,7 @@ export function say(line: string): void {
 export class StderrLog {
   readonly #settings: Settings
   readonly #name: string
+  readonly #decoder = new StringDecoder()
   #rest = ''
   #last = ''
   #telling = ''
@@ -35,8 +39,8 @@ export class StderrLog {
   }
 
   take(chunk: Buffer): void {
-    const lines = (this.#rest + chunk.toString('utf8')).split(/[\r\n]+/)
-    this.#rest = (lines.pop() ?? '').slice(0, longestLine)
+    const lines = (this.#rest + this.#decoder.write(chunk)).split(/[\r\n]+/)
+    this.#rest = (lines.pop() ?? '').slice(0, mostKept)
     for (const line of lines) this.#say(line)
   }
 

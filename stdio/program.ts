@@ -155,7 +155,7 @@ export class Program {
   }
 
   #quote(text: string): string {
-    return JSON.stringify(redact(this.#settings, text.slice(0, 500)).slice(0, 100))
+    return JSON.stringify(redact(this.#settings, text).slice(0, 100))
   }
 
   #overlong(): void {
