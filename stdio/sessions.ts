@@ -26,6 +26,8 @@ export class Sessions {
   readonly #all = new Map<Session, Opener>()
   readonly #probed = new Map<Session, Omit<Spare, 'session'>>()
   #spare: Spare | undefined
+  /** A probe gives up sooner than a program that starts slowly: the next one waits for it too. */
+  #starting: Promise<unknown> = Promise.resolve()
   #failures = 0
   /** When the next program may be started, ms since the epoch. */
   #notBefore = 0
@@ -53,12 +55,16 @@ export class Sessions {
 
   /** Answers `initialize` with a session, in a program of its own. */
   async open(message: Message, opener: Opener, response: ServerResponse): Promise<void> {
+    if (opener === 'probe') await this.#starting
+    if (response.destroyed) return
     const spare = opener === 'probe' ? this.#takeSpare(message) : undefined
     if (spare !== undefined) return greet(spare.session, response, withId(spare.text, message.id))
     const session = await this.#startInRoom(opener)
     const left = () => void (response.writableFinished || session.program.end('its client left during initialize'))
-    response.once('close', left)
-    const { text, result } = await session.initialize(message)
+    if (opener === 'client') response.once('close', left)
+    const initializing = session.initialize(message)
+    if (opener === 'probe') this.#starting = initializing
+    const { text, result } = await initializing
     if (!isRecord(result)) {
       const words = wordsOf(text, session.program.lastWords)
       if (opener === 'probe') this.#rest(words)
@@ -68,6 +74,7 @@ export class Sessions {
     }
     this.#failures = 0
     if (opener === 'probe') this.#probed.set(session, { params: JSON.stringify(message.params), text })
+    if (response.destroyed) return this.end(session)
     greet(session, response, text)
   }
 
@@ -76,9 +83,10 @@ export class Sessions {
     const known = this.#probed.get(session)
     const keep = known !== undefined && session.isQuiet && Date.now() - session.since < this.#settings.idle
     if (!keep) return void (await session.program.end('its client ended the session'))
-    await this.#spare?.session.program.end('there is a newer one')
+    const before = this.#spare
     session.leave()
     this.#spare = { ...known, session }
+    await before?.session.program.end('there is a newer one')
   }
 
   /** Ends all of them; there are no more after that. */

@@ -1,6 +1,11 @@
+import { writeFileSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { connect } from 'node:net'
-import { expect, test } from 'vitest'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
 import { ask, initialize, oddProgram, textOf, wrap } from '../support/stdio.ts'
+import { until } from '../support/until.ts'
 
 const list = { jsonrpc: '2.0', id: 1, method: 'tools/list' }
 
@@ -177,4 +182,22 @@ test('keeps one program for the probes of the gateway, beside those of its sessi
   await stuck.end()
   expect(textOf(await (await wrapped.open(probing)).call('pid'))).not.toBe(pids[0])
   expect(textOf(await session.call('echo', { value: 'undisturbed' }))).toBe('undisturbed')
+})
+
+test('leaves a program that starts slowly to the next probe, where the first does not wait for it', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'stdio-'))
+  onTestFinished(() => rm(folder, { recursive: true }))
+  const flag = join(folder, 'ready')
+  const start = `echo begun >&2; until [ -e ${flag} ]; do sleep 0.1; done; exec ${oddProgram().join(' ')}`
+  const wrapped = await wrap(['/bin/sh', '-c', start])
+  const probing = { 'user-agent': 'commons-gateway-probe' }
+  const leaving = new AbortController()
+  const first = wrapped.send('POST', initialize(), probing, leaving.signal)
+  await until('it has been started', () => wrapped.log().includes('begun'))
+  leaving.abort()
+  await expect(first).rejects.toThrow()
+  const next = wrapped.open({ headers: probing })
+  writeFileSync(flag, '')
+  expect(textOf(await (await next).call('echo', { value: 'here' }))).toBe('here')
+  expect(wrapped.log().match(/begun/g)).toHaveLength(1)
 })
