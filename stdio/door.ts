@@ -4,7 +4,7 @@ import { Refusal } from './refusal.ts'
 import { Reply } from './reply.ts'
 import type { Session } from './session.ts'
 import type { Sessions } from './sessions.ts'
-import { longest, type Settings } from './settings.ts'
+import { longest, pathOf, type Settings } from './settings.ts'
 import type { Stateless } from './stateless.ts'
 
 /** The `User-Agent` of the gateway's probes. */
@@ -30,7 +30,7 @@ export async function answer(house: House, request: IncomingMessage, response: S
   let id = ''
   try {
     refuseBrowsers(house.settings, request)
-    const path = (request.url ?? '').replace(/\?.*$/s, '').replace(/(?<=.)\/+$/, '')
+    const path = pathOf(request.url ?? '')
     if (path === house.settings.health && looks(request)) return answerHealth(house, response)
     if (path !== house.settings.path) return send(response, 404, JSON.stringify({ error: 'not_found' }))
     if (request.method === 'GET') return listen(house, request, response)

@@ -4,7 +4,7 @@ import { parseArgs } from 'node:util'
 export interface Settings {
   readonly host: string
   readonly port: number
-  /** Path of the MCP endpoint, without a slash at its end. */
+  /** Of the MCP endpoint and of the health check, as `pathOf` gives them. */
   readonly path: string
   readonly health: string
   /** Programs at once, beside the one that probes keep. */
@@ -37,8 +37,8 @@ export function readSettings(args: readonly string[], env: Readonly<Record<strin
   return {
     host: env.HOST ?? '127.0.0.1',
     port: wholeNumber('PORT', env.PORT),
-    path: (values.path ?? '/mcp').replace(/\/+$/, ''),
-    health: values.health ?? '/healthz',
+    path: pathOf(values.path ?? '/mcp'),
+    health: pathOf(values.health ?? '/healthz'),
     sessions: wholeNumber('--sessions', values.sessions ?? '8'),
     idle: wholeNumber('--idle', values.idle ?? '600000'),
     command: [program, ...rest],
@@ -50,6 +50,11 @@ export function readSettings(args: readonly string[], env: Readonly<Record<strin
       }),
     ),
   }
+}
+
+/** Without its query, and without slashes at its end. */
+export function pathOf(target: string): string {
+  return target.replace(/\?.*$/s, '').replace(/(?<=.)\/+$/, '')
 }
 
 function environmentOf(env: Readonly<Record<string, string | undefined>>): Record<string, string> {

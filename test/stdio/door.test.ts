@@ -27,6 +27,26 @@ test('serves exactly its path, with and without a slash, and tells of everything
   expect([put.status, put.headers.get('allow'), put.json.error.code]).toEqual([405, 'GET, POST, DELETE', -32000])
 })
 
+test.for([
+  ['/', '/up/'],
+  ['/mcp/?key=1', '/up?deep=1'],
+] as const)('is where its manifest says, at %s and %s', async ([path, health]) => {
+  const wrapped = await wrap(oddProgram(), { flags: ['--path', path, '--health', health] })
+  const opened = await ask(`${wrapped.origin}${path}`, {
+    method: 'POST',
+    body: initialize(),
+    headers: {},
+    signal: undefined,
+  })
+  const looked = await ask(`${wrapped.origin}${health}`, {
+    method: 'GET',
+    body: undefined,
+    headers: {},
+    signal: undefined,
+  })
+  expect([opened.status, looked.status]).toEqual([200, 200])
+})
+
 test('says how it is at its health path', async () => {
   const wrapped = await wrap(oddProgram(), { flags: ['--health', '/up'] })
   await wrapped.open()
