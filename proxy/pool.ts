@@ -1,7 +1,7 @@
 import { legacyHeaders, legacyVersions, newestLegacy, self } from './envelope.ts'
 import { endSession } from './inquire.ts'
 import { isRecord } from './message.ts'
-import { post, postUntil } from './post.ts'
+import { post, postUntil, type Reply } from './post.ts'
 import { Refusal } from './refusal.ts'
 import type { Holder } from './state-id.ts'
 import { grantOf, type Snapshot, type Target } from './table.ts'
@@ -89,34 +89,57 @@ function sessionOf({ upstreams, slots, target, agent }: Opening): Promise<Pooled
   return slot.opening
 }
 
-/** Opens a session at an upstream for one agent, who can be asked what the capabilities say. Throws `Refusal` or `UpstreamFailed`. */
+export interface Opener extends Holder {
+  /** What it can be asked. */
+  readonly capabilities: Readonly<Record<string, unknown>>
+  /** Beside those of the protocol. */
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+/** Opens a session at an upstream for one agent. Throws `Refusal` or `UpstreamFailed`, and leaves none behind then. */
 export async function openSession(
   upstreams: Upstreams,
   target: Target,
-  { capabilities, ...holder }: Holder & { readonly capabilities: Readonly<Record<string, unknown>> },
+  { capabilities, headers = {}, ...holder }: Opener,
 ): Promise<PooledSession> {
   const signal = AbortSignal.timeout(openLimit)
   const params = { protocolVersion: newestLegacy, capabilities, clientInfo: self }
   const body = JSON.stringify({ jsonrpc: '2.0', id: 0, method: 'initialize', params })
   const stateId = upstreams.stateId(target.server, holder)
-  let version: string | undefined
-  const sending = { target, method: 'POST', headers: legacyHeaders({ stateId }), body, signal } as const
+  let version = ''
+  const sending = {
+    target,
+    method: 'POST',
+    headers: { ...legacyHeaders({ stateId }), ...headers },
+    body,
+    signal,
+  } as const
   const opened = await postUntil(upstreams, sending, (text) => {
     const message: unknown = JSON.parse(text)
     if (!isRecord(message) || !isRecord(message.result)) return false
     version = String(message.result.protocolVersion)
     return true
   })
-  if (version === undefined || !legacyVersions.includes(version))
-    throw new Refusal('answer', {
-      server: target.server,
-      why: `initialize answered HTTP ${opened.status} ${opened.type}`.trim(),
-    })
   const session = { agent: holder.agent, target, id: opened.sessionId, version, stateId }
-  const initialized = JSON.stringify({ jsonrpc: '2.0', method: 'notifications/initialized' })
-  const headers = legacyHeaders(session)
-  await post(upstreams, { target, method: 'POST', headers, body: initialized, signal }, () => undefined)
-  return session
+  try {
+    await confirm(upstreams, session, { opened, signal })
+    return session
+  } catch (error) {
+    await endPooled(upstreams, session)
+    throw error
+  }
+}
+
+async function confirm(
+  upstreams: Upstreams,
+  session: PooledSession,
+  { opened, signal }: { readonly opened: Reply; readonly signal: AbortSignal },
+): Promise<void> {
+  const { target, version } = session
+  const why = `initialize answered HTTP ${opened.status} ${opened.type}`.trim()
+  if (!legacyVersions.includes(version)) throw new Refusal('answer', { server: target.server, why })
+  const body = JSON.stringify({ jsonrpc: '2.0', method: 'notifications/initialized' })
+  await post(upstreams, { target, method: 'POST', headers: legacyHeaders(session), body, signal }, () => undefined)
 }
 
 /** Ends a session at its upstream, as well as that can be done. */
