@@ -5,11 +5,11 @@ import { Reply } from './reply.ts'
 import { Session } from './session.ts'
 import type { Settings } from './settings.ts'
 
-/** Who opens a session: the gateway's probes look whether the program works, and are none of its clients. */
+/** Who opens a session: the gateway's probes look whether the program works, or listen to what it says changed, and are none of its clients. */
 export type Opener = 'client' | 'probe'
 
-/** Probes at once: while a proxy is replaced there are two of them. */
-const probes = 4
+/** Probes at once: a proxy asks in one and listens in another, and while it is replaced there are two proxies. */
+const probes = 6
 /** Starts in a row that fail before this is no accident. */
 const failuresLimit = 5
 

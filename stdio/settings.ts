@@ -7,7 +7,7 @@ export interface Settings {
   /** Of the MCP endpoint and of the health check, as `pathOf` gives them. */
   readonly path: string
   readonly health: string
-  /** Programs at once, beside the one that probes keep. */
+  /** Programs at once, beside those of probes. */
   readonly sessions: number
   /** Time without a message after which a program is ended, ms. */
   readonly idle: number

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { Client as ModernClient, StreamableHTTPClientTransport as ModernTransport } from '@modelcontextprotocol/client'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { callers } from '../support/clients.ts'
+import { callers, openStream } from '../support/clients.ts'
 import { connectV2 } from '../support/mcp-clients.ts'
 import { agentWith, as, openProxy, serverAt, tokenOf, wholeGrant } from '../support/proxy.ts'
 import { ask, initialize, messagesOf, oddProgram, textOf, type Wrapped, wrap } from '../support/stdio.ts'
@@ -58,6 +58,24 @@ describe.each(['v1', 'v2', 'v2-strict'] as const)('behind the proxy, a program o
     expect(await pinned.listTools()).toContain('echo')
     await pinned.close()
   })
+})
+
+test('(F10) a program that tells of changes is heard beside all sessions of clients, while somebody listens', async () => {
+  const wrapped = await wrap(oddProgram(), { sessions: 1 })
+  await using proxy = await openProxy()
+  const s = serverAt('s', wrapped.origin)
+  const grants = { a: agentWith('a', { s: wholeGrant }) }
+  proxy.use({ agents: grants, servers: { s } })
+  await until('the proxy knows it', () => proxy.gateway.probes.probe(s.generation)?.ok)
+  expect(wrapped.programs()).toHaveLength(1)
+  const { ended } = await openStream(`${proxy.url}/mcp`, tokenOf('a'))
+  await until('it is heard', () => wrapped.programs().length === 2)
+  await using client = await callers.curl(`${proxy.url}/mcp`, tokenOf('a'))
+  expect(await client.call('s__echo', { value: 'hi' })).toBe('hi')
+  expect(wrapped.programs()).toHaveLength(3)
+  proxy.use({ servers: { s } })
+  expect(await ended).toBe('ended')
+  await until('the one for probes is left', () => wrapped.programs().length === 1)
 })
 
 describe('a program of the modern era', () => {
