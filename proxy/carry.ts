@@ -132,7 +132,7 @@ function collapse(head: Head, carriage: Carriage, sifting: (text: string) => str
     )
     carriage.answered()
   }
-  return streamReceiver(take, finish)
+  return streamReceiver(take, { done: finish })
 }
 
 /** What is longer holds no state: a server's demand for input is short. */

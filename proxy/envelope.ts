@@ -27,7 +27,7 @@ export const ownEnvelope = {
   [metaKeys.client]: self,
 } as const
 
-/** Who only asks whether a server works says so: one that starts a program for each client keeps one for it. */
+/** Who looks at a server for the gateway itself says so: one that starts a program for each client keeps some beside theirs. */
 export const probing = { 'user-agent': 'commons-gateway-probe' } as const
 
 const accept = { accept: 'application/json, text/event-stream', 'content-type': 'application/json' } as const

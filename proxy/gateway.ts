@@ -87,9 +87,9 @@ export function createGateway(options: GatewayOptions): Gateway {
     inspection.soon(holder.current)
   }
   const probes = createProbes(upstreams, seen, signal)
-  const heeds = createHeeds({ upstreams: asRoutine(upstreams), probes, changed: () => news.stir(), signal })
+  const heeds = createHeeds({ upstreams: asRoutine(upstreams), probes, current: () => holder.current, signal })
   const inspection = createInspection({ probes, log, changed: speakUp })
-  const news = createNews(createViews({ probes, heeds }, () => holder.current))
+  const news = createNews(createViews(probes, () => holder.current))
   const gateway = {
     config,
     pseudonym: pseudonymOf(key),
@@ -191,8 +191,8 @@ export async function closeGateway(gateway: Gateway): Promise<void> {
   gateway.news[Symbol.dispose]()
   // What has just been told to end comes to the endings first.
   await setImmediate()
-  const { standIns, pool, endings } = gateway
-  const ended = [standIns.clear(), ...[pool, endings].map((one) => one[Symbol.asyncDispose]())]
+  const { standIns, heeds, pool, endings } = gateway
+  const ended = [standIns.clear(), ...[heeds, pool, endings].map((one) => one[Symbol.asyncDispose]())]
   await Promise.race([Promise.all(ended), sleep(endLimit, undefined, { ref: false })])
   await gateway.upstreams[Symbol.asyncDispose]()
 }

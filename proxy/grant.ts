@@ -1,6 +1,7 @@
 import type { Grant } from '#manifests/table.ts'
 
 export type Kind = keyof Grant
+export const kinds: readonly Kind[] = ['tools', 'prompts', 'resources']
 
 /** Whether a name matches a pattern in which `*` stands for any run of characters; linear in both, whatever the pattern. */
 export function matches(pattern: string, name: string): boolean {

@@ -1,120 +1,165 @@
-import { setTimeout as sleep } from 'node:timers/promises'
-import { modernHeaders, ownEnvelope } from './envelope.ts'
-import type { Kind } from './grant.ts'
+import { modernHeaders, ownEnvelope, probing } from './envelope.ts'
+import { follow } from './follow.ts'
+import { type Kind, kinds } from './grant.ts'
 import type { Finding } from './inquire.ts'
 import { isRecord } from './message.ts'
+import { type Persisting, persist } from './persist.ts'
+import { endPooled, openSession } from './pool.ts'
 import { post } from './post.ts'
 import type { Probes } from './probe.ts'
-import type { Snapshot, Target } from './table.ts'
+import { type Onlooker, type Snapshot, seenBy, type Target } from './table.ts'
 import type { Upstreams } from './upstream.ts'
 
-/** What modern servers say changed, heard the moment that they say it; the others are asked again and again. */
-export interface Heeds {
-  /** Starts listening to what is new, stops listening to what is gone. */
+/**
+ * Hears from servers the moment that they say that a list changed, and has them asked what it is now: from modern ones at any time,
+ * from legacy ones, where it takes a session, while somebody who sees them listens. The others are asked again and again.
+ */
+export interface Heeds extends AsyncDisposable {
+  /** Starts listening to what is to be heard now, stops listening to the rest. */
   review(snapshot: Snapshot): void
-  /** A generation said so on a stream of somebody else's. */
-  note(generation: string, kind: Kind): void
-  /** How often a generation said that a list changed. */
-  changes(generation: string, kind: Kind): number
+  /** Somebody listens to the gateway, and is to hear of changes. Returns what ends it. */
+  attend(who: Onlooker): () => void
 }
 
 export interface Heeding {
   readonly upstreams: Upstreams
   readonly probes: Probes
-  /** Called when a list changed. */
-  readonly changed: () => void
+  readonly current: () => Snapshot | undefined
   readonly signal: AbortSignal
 }
 
-interface Ear {
-  readonly stop: AbortController
-  readonly counts: Record<Kind, number>
+interface State {
+  readonly audience: Set<Onlooker>
+  /** What ends each, by generation. */
+  readonly ears: Map<string, AbortController>
+  /** Those that have no stream although they say that they tell. */
+  readonly silent: Set<string>
+  /** What still runs, be it ended. */
+  readonly running: Set<Promise<void>>
 }
-
-export const kinds: readonly Kind[] = ['tools', 'prompts', 'resources']
-const pauses = [500, 1_000, 2_000, 5_000, 10_000, 30_000]
 
 export function createHeeds(heeding: Heeding): Heeds {
-  const ears = new Map<string, Ear>()
+  const state: State = { audience: new Set(), ears: new Map(), silent: new Set(), running: new Set() }
+  const again = () => {
+    const snapshot = heeding.current()
+    if (snapshot !== undefined) review(heeding, state, snapshot)
+  }
   return {
-    review: (snapshot) => {
-      for (const [generation, { stop }] of ears)
-        if (snapshot.targets.get(generation)?.role !== 'serving') {
-          stop.abort()
-          ears.delete(generation)
-        }
-      for (const target of snapshot.targets.values()) {
-        const found = heeding.probes.known(target.generation)
-        if (target.role !== 'serving' || found === undefined || ears.has(target.generation)) continue
-        const ear = { stop: new AbortController(), counts: { tools: 0, prompts: 0, resources: 0 } }
-        ears.set(target.generation, ear)
-        const heard = (kind: Kind) => note(heeding, ears, { generation: target.generation, kind })
-        void keepListening(heeding, { target, ear, wanted: announced(found), heard })
+    review: (snapshot) => review(heeding, state, snapshot),
+    attend: (who) => {
+      state.audience.add(who)
+      again()
+      return () => {
+        state.audience.delete(who)
+        again()
       }
     },
-    note: (generation, kind) => note(heeding, ears, { generation, kind }),
-    changes: (generation, kind) => ears.get(generation)?.counts[kind] ?? 0,
+    [Symbol.asyncDispose]: async () => {
+      for (const stop of state.ears.values()) stop.abort()
+      await Promise.all(state.running)
+    },
   }
 }
 
-/** What a server says by itself is taken at its word; whether other lists changed is seen by looking at them. */
-function note(
-  { probes, changed }: Heeding,
-  ears: ReadonlyMap<string, Ear>,
-  { generation, kind }: { readonly generation: string; readonly kind: Kind },
-): void {
-  const ear = ears.get(generation)
-  const found = probes.known(generation)
-  const isTold = kind !== 'tools' && found !== undefined && announced(found).includes(kind)
-  if (ear === undefined || !isTold) {
-    probes.again(generation)
-    return
+function review(heeding: Heeding, { audience, ears, silent, running }: State, snapshot: Snapshot): void {
+  const seen = new Set([...audience].flatMap((who) => seenBy(snapshot, who)))
+  const wanted = [...snapshot.targets.values()].flatMap((target) => {
+    const found = foundOf(heeding, target)
+    const isHeard = found?.era === 'modern' || (seen.has(target.server) && !silent.has(target.generation))
+    const told = found === undefined || !isHeard ? [] : announced(found)
+    return found === undefined || told.length === 0 ? [] : [{ target, era: found.era, told }]
+  })
+  for (const generation of silent) if (!snapshot.targets.has(generation)) silent.delete(generation)
+  for (const [generation, stop] of ears) {
+    if (wanted.some(({ target }) => target.generation === generation)) continue
+    stop.abort()
+    ears.delete(generation)
   }
-  ear.counts[kind]++
-  changed()
+  for (const one of wanted) {
+    const { generation } = one.target
+    if (ears.has(generation)) continue
+    const stop = new AbortController()
+    ears.set(generation, stop)
+    const run = keepListening(heeding, one, AbortSignal.any([heeding.signal, stop.signal])).then((end) => {
+      running.delete(run)
+      if (end === 'silent') silent.add(generation)
+    })
+    running.add(run)
+  }
 }
 
-/** The lists of which a server says that it tells when they change, and is heard. */
-export function announced({ era, capabilities }: Finding): readonly Kind[] {
-  if (era === 'legacy') return []
+/** What is known of one that serves and answers. */
+function foundOf({ probes }: Heeding, { generation, role }: Target): Finding | undefined {
+  return role === 'serving' && probes.probe(generation)?.ok === true ? probes.known(generation) : undefined
+}
+
+/** The lists of which a server says that it tells when they change. */
+function announced({ capabilities }: Finding): readonly Kind[] {
   return kinds.filter((kind) => {
     const capability = capabilities[kind]
     return isRecord(capability) && capability.listChanged === true
   })
 }
 
-interface Listening {
+interface Listening extends Pick<Finding, 'era'> {
   readonly target: Target
-  readonly ear: Ear
-  readonly wanted: readonly Kind[]
-  readonly heard: (kind: Kind) => void
+  readonly told: readonly Kind[]
 }
 
-async function keepListening(heeding: Heeding, listening: Listening): Promise<void> {
-  const { ear, wanted } = listening
-  if (wanted.length === 0) return
-  const signal = AbortSignal.any([heeding.signal, ear.stop.signal])
-  for (let round = 0; !signal.aborted; round++) {
-    await listenOnce(heeding, listening, { signal, again: round > 0 }).catch(() => undefined)
-    const pause = pauses[Math.min(round, pauses.length - 1)]
-    await sleep(pause, undefined, { signal, ref: false }).catch(() => undefined)
-  }
+/** Lasts until the signal ends it, or the server is found to be silent. */
+async function keepListening(
+  heeding: Heeding,
+  listening: Listening,
+  signal: AbortSignal,
+): Promise<'silent' | undefined> {
+  const persisting = { signal, broken: () => undefined }
+  let end: 'silent' | undefined
+  await persist(async () => {
+    if (listening.era === 'modern') await listenModern(heeding, listening, signal)
+    else if ((await listenLegacy(heeding, listening, persisting)) === 405) end = 'silent'
+    return end && 'over'
+  }, persisting)
+  return end
 }
 
-async function listenOnce(
-  { upstreams }: Heeding,
-  { target, wanted, heard }: Listening,
-  { signal, again }: { readonly signal: AbortSignal; readonly again: boolean },
-): Promise<void> {
-  const notifications = Object.fromEntries(wanted.map((kind) => [`${kind}ListChanged`, true]))
+async function listenModern({ upstreams, probes }: Heeding, { target, told }: Listening, signal: AbortSignal) {
+  const notifications = Object.fromEntries(told.map((kind) => [`${kind}ListChanged`, true]))
   const params = { notifications, _meta: ownEnvelope }
   const body = JSON.stringify({ jsonrpc: '2.0', id: 'gateway', method: 'subscriptions/listen', params })
   const headers = modernHeaders('subscriptions/listen')
   await post(upstreams, { target, method: 'POST', headers, body, signal }, (text) => {
     const message: unknown = JSON.parse(text)
-    if (!isRecord(message)) return
     // What changed while nobody listened was not said.
-    if (again && message.method === 'notifications/subscriptions/acknowledged') wanted.forEach(heard)
-    for (const kind of wanted) if (message.method === `notifications/${kind}/list_changed`) heard(kind)
+    if (isRecord(message) && (message.method === 'notifications/subscriptions/acknowledged' || isChange(message)))
+      probes.again(target.generation)
   })
+}
+
+/** Listens in a session of the gateway's own, and ends it. */
+async function listenLegacy(
+  { upstreams, probes }: Heeding,
+  { target }: Listening,
+  persisting: Persisting,
+): Promise<number> {
+  const session = await openSession(upstreams, target, { agent: '', capabilities: {}, headers: probing })
+  let status = 0
+  try {
+    status = await follow({
+      ...persisting,
+      upstreams,
+      session,
+      answered: (answer) => void (answer < 300 && probes.again(target.generation)),
+      take: (text) => {
+        const message: unknown = JSON.parse(text)
+        if (isRecord(message) && isChange(message)) probes.again(target.generation)
+      },
+    })
+  } finally {
+    if (status !== 404) await endPooled(upstreams, session)
+  }
+  return status
+}
+
+function isChange({ method }: Readonly<Record<string, unknown>>): boolean {
+  return kinds.some((kind) => method === `notifications/${kind}/list_changed`)
 }

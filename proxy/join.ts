@@ -79,8 +79,10 @@ export async function serveHosted(visit: Visit, method: string | undefined): Pro
     allowed: (table) => holds(table, hash, Date.now()),
   })
   const closed = once(response, 'close', { signal: exchange.signal }).catch(() => undefined)
+  const leave = found.stream === session.standing ? gateway.heeds.attend(session) : undefined
   found.stream.attach(response, { ...found, primed: session.primed && last === undefined })
   await closed
+  leave?.()
   response.end()
   exchange.close()
 }

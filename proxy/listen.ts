@@ -1,7 +1,7 @@
 import { untilAborted } from './abort.ts'
 import { metaKeys, self } from './envelope.ts'
 import { Ended } from './exchange.ts'
-import type { Kind } from './grant.ts'
+import { type Kind, kinds } from './grant.ts'
 import { isRecord, type Message } from './message.ts'
 import { offers } from './offer.ts'
 import { Refusal } from './refusal.ts'
@@ -26,7 +26,6 @@ const filters = {
   prompts: 'promptsListChanged',
   resources: 'resourcesListChanged',
 } as const satisfies Record<Kind, string>
-const listed: readonly Kind[] = ['tools', 'prompts', 'resources']
 
 const open = new Map<string, number>()
 
@@ -100,10 +99,10 @@ async function tell({ visit, id, notifications, asked }: Telling, signal: AbortS
   const early: string[] = []
   let take = (text: string) => void early.push(text)
   const uris = await subscribe(visit, asked, { take: (text) => take(text), signal })
-  const kinds = listed.filter((kind) => notifications[filters[kind]] === true && offers(visit, `${kind}/list`))
+  const heard = kinds.filter((kind) => notifications[filters[kind]] === true && offers(visit, `${kind}/list`))
   send('notifications/subscriptions/acknowledged', {
     notifications: {
-      ...Object.fromEntries(kinds.map((kind) => [filters[kind], true])),
+      ...Object.fromEntries(heard.map((kind) => [filters[kind], true])),
       ...(uris.length > 0 && { resourceSubscriptions: uris }),
     },
   })
@@ -113,9 +112,11 @@ async function tell({ visit, id, notifications, asked }: Telling, signal: AbortS
   const unlisten = gateway.news.listen({
     agent,
     only,
-    tell: (kind) => void (kinds.includes(kind) && send(`notifications/${kind}/list_changed`, {})),
+    tell: (kind) => void (heard.includes(kind) && send(`notifications/${kind}/list_changed`, {})),
   })
+  const leave = heard.length === 0 ? undefined : gateway.heeds.attend({ agent, only })
   await untilAborted(signal)
+  leave?.()
   unlisten()
   clearInterval(pulse)
   const result = { resultType: 'complete', _meta: { ...meta, [metaKeys.server]: self } }

@@ -1,4 +1,6 @@
+import { hash } from 'node:crypto'
 import type { Kind } from './grant.ts'
+import { isRecord } from './message.ts'
 
 /** A list that a server may have: how it is asked for, where its entries stand in the result, what names one, whose grant covers it. */
 export interface Listing {
@@ -27,3 +29,17 @@ export const templateListing: Listing = {
 export const listings: ReadonlyMap<string, Listing> = new Map(
   [toolListing, promptListing, resourceListing, templateListing].map((listing) => [listing.method, listing]),
 )
+
+/** What stands in a list, and a hash that is another one where who sees it could see a difference. */
+export interface Entry {
+  readonly name: string
+  readonly digest: string
+}
+
+/** Those of the entries that are called something. */
+export function entriesIn({ key }: Listing, found: readonly unknown[]): readonly Entry[] {
+  return found.flatMap((entry) => {
+    const name = isRecord(entry) ? entry[key] : undefined
+    return typeof name === 'string' ? { name, digest: hash('sha256', JSON.stringify(entry)) } : []
+  })
+}

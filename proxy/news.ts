@@ -1,13 +1,11 @@
-import type { Kind } from './grant.ts'
+import { type Kind, kinds } from './grant.ts'
+import type { Onlooker } from './table.ts'
 
 /** What an agent sees of each kind, in a text that differs where what it sees differs. */
 export type View = Readonly<Record<Kind, string>>
 
-/** Somebody who wants to know when an agent's view changes. */
-export interface Listener {
-  readonly agent: string
-  /** The one server that it is about, if it is. */
-  readonly only?: string | undefined
+/** Somebody who wants to know when what it sees changes. */
+export interface Listener extends Onlooker {
   tell(kind: Kind): void
 }
 
@@ -21,9 +19,8 @@ export interface News extends Disposable {
 
 /** What comes in so short a time is one change, ms. */
 const pause = 100
-const kinds: readonly Kind[] = ['tools', 'prompts', 'resources']
 
-export function createNews(viewOf: (listener: Pick<Listener, 'agent' | 'only'>) => View): News {
+export function createNews(viewOf: (onlooker: Onlooker) => View): News {
   const seen = new Map<Listener, View>()
   let timer: NodeJS.Timeout | undefined
   const look = () => {

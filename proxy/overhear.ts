@@ -1,21 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { replyTo } from './demand.ts'
 import { legacyHeaders } from './envelope.ts'
+import { follow } from './follow.ts'
 import type { Gateway } from './gateway.ts'
-import { kinds } from './heed.ts'
 import type { HostedSession } from './hosted.ts'
 import { isRecord } from './message.ts'
 import type { PooledSession } from './pool.ts'
-import { post, streamReceiver, textReceiver } from './post.ts'
-import { Refusal } from './refusal.ts'
+import { post } from './post.ts'
 import { signNote, signQuestion } from './relabel.ts'
 import { uriLead } from './uri.ts'
 
 /** A server that opens its stream late is not waited for any longer, ms; what it says before is lost. */
 const openLimit = 1_000
-/** How long a server is left alone whose answer was none, such as that it refuses its credential, ms. */
-const refusedPause = 20 * 60_000
-const pauses = [500, 1_000, 2_000, 5_000, 10_000]
 
 interface Line {
   readonly gateway: Gateway
@@ -31,40 +27,21 @@ interface Line {
 export async function overhear(line: Line): Promise<void> {
   if (line.own.id === undefined) return
   const { promise: opened, resolve } = Promise.withResolvers<void>()
-  void keepListening(line, resolve).finally(resolve)
-  await Promise.race([opened, sleep(openLimit, undefined, { ref: false })])
-}
-
-async function keepListening(line: Line, opened: () => void): Promise<void> {
-  const { session, own, gateway } = line
-  for (let round = 0; await session.has(own); round++) {
-    let pause = pauses[Math.min(round, pauses.length - 1)]
-    const status = await listenOnce(line, opened).catch((err: unknown) => {
-      gateway.log.debug({ err, generation: own.target.generation }, 'a stream of a server broke off')
-      if (err instanceof Refusal) {
-        pause = refusedPause
-        opened()
-      }
-      return 0
-    })
-    // It has no stream, or does not know the session any more, which the next call will show.
-    if (status >= 400) return
-    await sleep(pause, undefined, { ref: false, signal: session.signal }).catch(() => undefined)
-  }
-}
-
-async function listenOnce(line: Line, opened: () => void): Promise<number> {
   const { gateway, session, own } = line
-  let seen = 0
-  const headers = legacyHeaders(own)
-  const { signal } = session
-  const sending = { target: own.target, method: 'GET', headers, signal } as const
-  await gateway.upstreams.send(sending, ({ status, type }) => {
-    seen = status
-    opened()
-    return type === 'text/event-stream' ? streamReceiver((text) => take(line, text)) : textReceiver(() => undefined)
+  const following = follow({
+    upstreams: gateway.upstreams,
+    session: own,
+    wanted: () => session.has(own),
+    answered: () => resolve(),
+    take: (text) => take(line, text),
+    signal: session.signal,
+    broken: (err) => {
+      gateway.log.debug({ err, generation: own.target.generation }, 'a stream of a server broke off')
+      resolve()
+    },
   })
-  return seen
+  void following.finally(resolve)
+  await Promise.race([opened, sleep(openLimit, undefined, { ref: false })])
 }
 
 function take(line: Line, text: string): void {
@@ -77,8 +54,7 @@ function take(line: Line, text: string): void {
 const noted: ReadonlySet<string> = new Set(['notifications/message', 'notifications/resources/updated'])
 
 function note({ gateway, session, own: { target } }: Line, method: string, text: string): void {
-  for (const kind of kinds)
-    if (method === `notifications/${kind}/list_changed`) gateway.heeds.note(target.generation, kind)
+  if (method.endsWith('/list_changed')) gateway.probes.again(target.generation)
   if (!noted.has(method)) return
   const prefix = gateway.holder.current?.servers.get(target.server)?.prefix ?? ''
   const signed = signNote(text, target.server, uriLead(target.server, prefix))

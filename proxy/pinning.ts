@@ -9,14 +9,10 @@ type Pinned = Pins['tools'][number]
 export interface PinIndex {
   readonly mode: Pins['mode']
   readonly tools: ReadonlyMap<string, Pinned>
-  /** Differs where what agents see may differ. */
-  readonly digest: string
 }
 
-export function indexPins(pins: Pins): PinIndex {
-  const { mode, tools } = pins
-  const digest = mode === 'warn' ? '' : hashOf(JSON.stringify(pins))
-  return { mode, tools: new Map(tools.map((tool) => [tool.name, tool])), digest }
+export function indexPins({ mode, tools }: Pins): PinIndex {
+  return { mode, tools: new Map(tools.map((tool) => [tool.name, tool])) }
 }
 
 /** Whether what agents see depends on the pins; where they only warn, nothing has to be looked at. */

@@ -1,4 +1,4 @@
-import { createMessageParser } from './sse.ts'
+import { createMessageParser, type Place } from './sse.ts'
 import { Unfit } from './unfit.ts'
 import type { Receiver, Sending, Upstreams } from './upstream.ts'
 
@@ -82,8 +82,11 @@ export function textReceiver(done: (text: string) => void): Receiver {
 }
 
 /** Hands on each message of an event stream. */
-export function streamReceiver(take: (text: string) => void, done: () => void = () => undefined): Receiver {
-  const parser = createMessageParser(take)
+export function streamReceiver(
+  take: (text: string) => void,
+  { done = () => undefined, place }: { readonly done?: () => void; readonly place?: Place } = {},
+): Receiver {
+  const parser = createMessageParser(take, place)
   return {
     write: (chunk) => {
       parser.feed(chunk)

@@ -149,8 +149,11 @@ async function keepAsking(watch: Watch, { upstreams, changed, signal }: Watching
 /** Whether what it has is other than before. */
 function isOther(before: Finding | undefined, after: Finding | undefined): boolean {
   const isNew = after !== undefined && after.definitions !== before?.definitions
-  const [was, is] = [before?.inventory.digests, after?.inventory.digests]
-  return isNew || before?.digest !== after?.digest || was?.prompts !== is?.prompts || was?.resources !== is?.resources
+  return isNew || JSON.stringify(listedIn(before)) !== JSON.stringify(listedIn(after))
+}
+
+function listedIn(finding: Finding | undefined): readonly unknown[] {
+  return [finding?.listed, finding?.inventory.listed]
 }
 
 /** Who is asked again and again with a credential that it refuses may lock its owner out. */

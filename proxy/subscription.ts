@@ -1,18 +1,16 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { legacyHeaders, modernHeaders, ownEnvelope } from './envelope.ts'
+import { follow } from './follow.ts'
 import type { Gateway } from './gateway.ts'
 import { isRecord } from './message.ts'
+import { persist } from './persist.ts'
 import { endPooled, openSession, type PooledSession } from './pool.ts'
-import { post, postUntil, streamReceiver, textReceiver } from './post.ts'
+import { post, postUntil } from './post.ts'
 import { reach } from './reach.ts'
 import { Refusal } from './refusal.ts'
 import type { Target } from './table.ts'
 
 /** How long a server may take to take note of a subscription, ms. */
 const openLimit = 10_000
-/** How long a server is left alone that refuses its credential, ms. */
-const refusedPause = 20 * 60_000
-const pauses = [500, 1_000, 2_000, 5_000, 10_000, 30_000]
 
 export interface SubscriptionOptions {
   readonly gateway: Gateway
@@ -63,29 +61,35 @@ export class Subscription {
     await promise.finally(() => clearTimeout(timer))
   }
 
-  /** The first round says whether the server takes note; the next ones are for its sake alone. */
+  /** Whoever asked hears whether the server takes note; what breaks off later is begun again. */
   async #keep({ uris, signal, resolve, reject }: Keeping): Promise<void> {
     const { gateway, server } = this.#options
-    for (let round = 0; !signal.aborted; round++) {
-      const broken = await this.#once({ uris, signal, noted: resolve })
-      if (broken !== undefined && round === 0) return reject(broken)
-      gateway.log.debug({ err: broken, server }, 'a subscription broke off')
-      const isRefused = broken?.refusal === 'credential' || broken?.refusal === 'no-credential'
-      const pause = isRefused ? refusedPause : pauses[Math.min(round, pauses.length - 1)]
-      await sleep(pause, undefined, { signal, ref: false }).catch(() => undefined)
+    let isNoted = false
+    const noted = () => {
+      isNoted = true
+      resolve()
     }
+    const once = async () => {
+      try {
+        await this.#once({ uris, signal, noted })
+      } catch (error) {
+        if (isNoted) throw error
+        reject(error)
+        return 'over'
+      }
+    }
+    await persist(once, { signal, broken: (err) => gateway.log.debug({ err, server }, 'a subscription broke off') })
   }
 
-  /** Lasts as long as the server keeps to it; gives what came in the way. */
-  async #once(wish: Omit<Round, 'target'>): Promise<Refusal | undefined> {
+  /** Lasts as long as the server keeps to it; throws a `Refusal`. */
+  async #once(wish: Omit<Round, 'target'>): Promise<void> {
     const { gateway, server } = this.#options
     try {
       const target = await reach(gateway, server, wish.signal)
       const { era } = await gateway.probes.finding(target)
       await (era === 'modern' ? this.#listen({ ...wish, target }) : this.#subscribe({ ...wish, target }))
-      return undefined
     } catch (error) {
-      return error instanceof Refusal ? error : new Refusal('down', { server }, { cause: error })
+      throw error instanceof Refusal ? error : new Refusal('down', { server }, { cause: error })
     }
   }
 
@@ -105,24 +109,29 @@ export class Subscription {
   }
 
   async #subscribe({ target, uris, signal, noted }: Round): Promise<void> {
-    const { gateway, agent, take } = this.#options
-    const { upstreams } = gateway
+    const { gateway, agent } = this.#options
+    const { upstreams, endings } = gateway
     const session = await openSession(upstreams, target, { agent, capabilities: {} })
+    const leaving = new AbortController()
     try {
-      const headers = legacyHeaders(session)
-      const listening = upstreams.send({ target, method: 'GET', headers, signal }, ({ status, type }) => {
-        if (status >= 300) throw new Refusal('answer', { server: target.server, why: `HTTP ${status} for its stream` })
-        return type === 'text/event-stream'
-          ? streamReceiver((text) => updated(text, take))
-          : textReceiver(() => undefined)
-      })
+      const listening = this.#follow(session, AbortSignal.any([signal, leaving.signal]))
       const limited = AbortSignal.any([signal, AbortSignal.timeout(openLimit)])
       await Promise.race([listening, Promise.all(uris.map((uri) => this.#ask(session, uri, limited)))])
       noted()
       await listening
     } finally {
-      void endPooled(upstreams, session)
+      leaving.abort()
+      void endings.add(() => endPooled(upstreams, session))
     }
+  }
+
+  async #follow(session: PooledSession, signal: AbortSignal): Promise<void> {
+    const { gateway, server, take } = this.#options
+    const { upstreams } = gateway
+    const nothing = () => undefined
+    const from = { upstreams, session, signal, answered: nothing, broken: nothing }
+    const status = await follow({ ...from, take: (text) => updated(text, take) })
+    if (status > 0) throw new Refusal('answer', { server, why: `HTTP ${status} for its stream` })
   }
 
   async #ask(session: PooledSession, uri: string, signal: AbortSignal): Promise<void> {

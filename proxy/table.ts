@@ -143,6 +143,17 @@ export function grantedServers(snapshot: Snapshot, agent: string): readonly stri
   return servers
 }
 
+/** Who sees the servers that an agent may use, or the one of them that it is about. */
+export interface Onlooker {
+  readonly agent: string
+  readonly only?: string | undefined
+}
+
+/** The servers that somebody sees, by name. */
+export function seenBy(snapshot: Snapshot, { agent, only }: Onlooker): readonly string[] {
+  return grantedServers(snapshot, agent).filter((server) => only === undefined || server === only)
+}
+
 /** Every joint call asks. */
 const granted = new WeakMap<Grants, readonly string[]>()
 

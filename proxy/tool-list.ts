@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
 import type { Definition } from '#manifests/definition.ts'
 import { type Asked, notGood } from './asked.ts'
+import { type Entry, entriesIn, toolListing } from './listing.ts'
 import { isRecord } from './message.ts'
 import { type ParamHeader, paramHeadersOf } from './params.ts'
 import { readDefinition, toolTexts } from './pinning.ts'
@@ -14,8 +15,7 @@ export interface ToolList {
   readonly definitions: readonly Definition[]
   /** Hash of the texts of its lists. */
   readonly written: string
-  /** Hash of the tools as they were listed. */
-  readonly digest: string
+  readonly listed: readonly Entry[]
   /** Of the tools that have any. */
   readonly params: ReadonlyMap<string, readonly ParamHeader[]>
 }
@@ -42,7 +42,7 @@ export async function listTools(
   const headers = found.map(({ name, inputSchema }) => [String(name), paramHeadersOf(inputSchema)] as const)
   return {
     tools: found.map(({ name }) => String(name)),
-    digest: hash('sha256', JSON.stringify(found)),
+    listed: entriesIn(toolListing, found),
     params: new Map(headers.filter(([, declared]) => declared.length > 0)),
     ...defined(pages, known),
   }

@@ -1,43 +1,72 @@
-import { announced, type Heeds } from './heed.ts'
-import type { Listener, View } from './news.ts'
+import { allows } from './grant.ts'
+import type { Finding } from './inquire.ts'
+import type { Entry } from './listing.ts'
+import type { View } from './news.ts'
+import { isStrict, type PinIndex } from './pinning.ts'
 import type { Probes } from './probe.ts'
-import { grantedServers, grantOf, type Snapshot, servingTarget } from './table.ts'
+import { grantOf, type Onlooker, type Snapshot, seenBy, servingTarget } from './table.ts'
+
+/** What a server has, and what of it was reviewed. */
+interface Look {
+  readonly found: Finding
+  readonly pins: PinIndex | undefined
+}
 
 /** Gives the view that somebody has now. A server that is being replaced looks as it did before. */
 export function createViews(
-  { probes, heeds }: Looking,
+  probes: Pick<Probes, 'known'>,
   current: () => Snapshot | undefined,
-): (listener: Pick<Listener, 'agent' | 'only'>) => View {
-  const last = new Map<string, View>()
-  return ({ agent, only }) => {
+): (onlooker: Onlooker) => View {
+  const last = new Map<string, Look>()
+  return (onlooker) => {
     const snapshot = current()
-    if (snapshot === undefined) return unseen
-    const seen = grantedServers(snapshot, agent).filter((server) => only === undefined || server === only)
-    const servers = seen.map((server) => {
-      const look = lookAt(snapshot, { probes, heeds }, server) ?? last.get(server) ?? unseen
-      last.set(server, look)
-      return { server, look, grant: grantOf(snapshot, agent, server), prefix: snapshot.servers.get(server)?.prefix }
+    if (snapshot === undefined) return { tools: '', prompts: '', resources: '' }
+    const seen = seenBy(snapshot, onlooker).map((server) => {
+      const look = lookAt(snapshot, probes, server) ?? last.get(server)
+      if (look !== undefined) last.set(server, look)
+      return { server, look }
     })
     const part = (kind: keyof View) =>
-      JSON.stringify(servers.map(({ server, look, grant, prefix }) => [server, prefix, grant?.[kind], look[kind]]))
+      JSON.stringify(seen.flatMap(({ server, look }) => partOf(snapshot, onlooker, { server, look, kind })))
     return { tools: part('tools'), prompts: part('prompts'), resources: part('resources') }
   }
 }
 
-interface Looking {
-  readonly probes: Probes
-  readonly heeds: Heeds
-}
-
-const unseen: View = { tools: '', prompts: '', resources: '' }
-
-function lookAt(snapshot: Snapshot, { probes, heeds }: Looking, server: string): View | undefined {
+function lookAt(snapshot: Snapshot, probes: Pick<Probes, 'known'>, server: string): Look | undefined {
   const target = servingTarget(snapshot, server)
   const found = target && probes.known(target.generation)
-  if (target === undefined || found === undefined) return undefined
-  const { generation, pins } = target
-  const told = announced(found)
-  const rest = (kind: 'prompts' | 'resources') =>
-    told.includes(kind) ? `${generation} ${heeds.changes(generation, kind)}` : found.inventory.digests[kind]
-  return { tools: `${found.digest} ${pins?.digest ?? ''}`, prompts: rest('prompts'), resources: rest('resources') }
+  return found && { found, pins: target.pins }
+}
+
+interface Part {
+  readonly server: string
+  readonly look: Look | undefined
+  readonly kind: keyof View
+}
+
+/** What somebody sees of one kind at one server, and what it is called there; nothing where it sees nothing. */
+function partOf(snapshot: Snapshot, { agent, only }: Onlooker, { server, look, kind }: Part): readonly unknown[] {
+  const grant = grantOf(snapshot, agent, server)
+  const entries = look === undefined || grant === undefined ? [] : listedIn(look, kind)
+  const seen = entries.filter(({ name }) => grant !== undefined && allows(grant, kind, name))
+  if (seen.length === 0) return []
+  const prefix = only === undefined ? snapshot.servers.get(server)?.prefix : ''
+  return [[server, prefix, ...seen.map(({ digest }) => digest)]]
+}
+
+/** A tool may be listed otherwise than its server does. */
+function listedIn({ found, pins }: Look, kind: keyof View): readonly Entry[] {
+  const { prompts, resources, templates } = found.inventory.listed
+  switch (kind) {
+    case 'tools':
+      return isStrict(pins) ? found.listed.map((entry) => pinned(pins, entry)) : found.listed
+    case 'prompts':
+      return prompts
+    case 'resources':
+      return [...resources, ...templates]
+  }
+}
+
+function pinned({ tools }: PinIndex, { name, digest }: Entry): Entry {
+  return { name, digest: `${digest} ${tools.get(name)?.hash}` }
 }

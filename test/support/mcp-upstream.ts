@@ -18,6 +18,8 @@ export interface Upstream extends AsyncDisposable {
   readonly sessions: number
   /** Says to whoever subscribed that a resource changed. */
   update(uri: string): void
+  /** Says to all its legacy clients that its tools changed. */
+  changeTools(): void
   /** Lets every call of `pause` end, and says how many there were. */
   release(): number
 }
@@ -32,7 +34,7 @@ export interface Seen {
 export type UpstreamKind = 'v1-sessions' | 'v1-stateless' | 'v2' | 'v2-strict'
 
 /** `v2-strict` does not speak to legacy clients at all. */
-export async function openUpstream(kind: UpstreamKind, words: Words = {}): Promise<Upstream> {
+export async function openUpstream(kind: UpstreamKind, words: Words = {}, port = 0): Promise<Upstream> {
   const transports = new Map<string, StreamableHTTPServerTransport>()
   const paused = new Set<() => void>()
   const made: LegacyServer[] = []
@@ -50,7 +52,7 @@ export async function openUpstream(kind: UpstreamKind, words: Words = {}): Promi
     'v2-strict': toNodeHandler(strict),
   } as const satisfies Record<UpstreamKind, (...parts: Parameters<RequestListener>) => unknown>
   const serve = listeners[kind]
-  const open = await openListener((request, response) => void serve(request, response))
+  const open = await openListener((request, response) => void serve(request, response), port)
   return {
     origin: open.origin,
     seen: open.seen,
@@ -60,6 +62,9 @@ export async function openUpstream(kind: UpstreamKind, words: Words = {}): Promi
     update: (uri) => {
       for (const { notify } of [modern, strict]) notify.resourceUpdated(uri)
       for (const server of made) if (server.isConnected()) void server.server.sendResourceUpdated({ uri })
+    },
+    changeTools: () => {
+      for (const server of made) if (server.isConnected()) server.sendToolListChanged()
     },
     release: () => {
       const count = paused.size
@@ -71,7 +76,7 @@ export async function openUpstream(kind: UpstreamKind, words: Words = {}): Promi
 }
 
 /** Any HTTP server in the place of an MCP server, where a fault has to be made. */
-export async function openListener(listener: RequestListener): Promise<Upstream> {
+export async function openListener(listener: RequestListener, at = 0): Promise<Upstream> {
   const seen: Seen[] = []
   const server = createServer((request, response) => {
     const { method = '', url = '', headers } = request
@@ -84,12 +89,13 @@ export async function openListener(listener: RequestListener): Promise<Upstream>
     }
     listener(request, response)
   })
-  const port = await listen(server)
+  const port = await listen(server, at)
   return {
     origin: `http://127.0.0.1:${port}`,
     seen,
     sessions: 0,
     update: () => undefined,
+    changeTools: () => undefined,
     release: () => 0,
     [Symbol.asyncDispose]: async () => {
       server.closeAllConnections()
@@ -116,8 +122,8 @@ export function openPlain(answer: (method: string, request: IncomingMessage) => 
   })
 }
 
-export async function listen(server: Server): Promise<number> {
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done))
+export async function listen(server: Server, port = 0): Promise<number> {
+  await new Promise<void>((done) => server.listen(port, '127.0.0.1', done))
   return portOf(server)
 }
 

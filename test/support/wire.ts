@@ -50,22 +50,23 @@ export function askOf(
   method: string,
   params: Readonly<Record<string, unknown>>,
   id: string | number = 1,
+  signal = AbortSignal.timeout(20_000),
 ): Promise<Response> {
-  if (era === 'legacy') return send(url, headers, { jsonrpc: '2.0', id, method, params })
+  if (era === 'legacy') return send(url, headers, { jsonrpc: '2.0', id, method, params }, signal)
   const own = typeof params._meta === 'object' ? params._meta : {}
   const prefix = 'io.modelcontextprotocol'
   const _meta = { ...own, [`${prefix}/protocolVersion`]: version, [`${prefix}/clientCapabilities`]: capabilities }
   const named = method === 'resources/read' ? params.uri : params.name
   const names = { 'mcp-method': method, ...(named === undefined ? {} : { 'mcp-name': headerOf(String(named)) }) }
-  return send(url, { ...headers, ...names }, { jsonrpc: '2.0', id, method, params: { ...params, _meta } })
+  return send(url, { ...headers, ...names }, { jsonrpc: '2.0', id, method, params: { ...params, _meta } }, signal)
 }
 
 function headerOf(value: string): string {
   return /^[\x21-\x7e]+$/.test(value) ? value : `=?base64?${Buffer.from(value).toString('base64')}?=`
 }
 
-function send(url: string, headers: Readonly<Record<string, string>>, message: object): Promise<Response> {
-  return fetch(url, { method: 'POST', headers, body: JSON.stringify(message), signal: AbortSignal.timeout(20_000) })
+function send(url: string, headers: Way['headers'], message: object, signal: AbortSignal): Promise<Response> {
+  return fetch(url, { method: 'POST', headers, body: JSON.stringify(message), signal })
 }
 
 /** The answer to a request, whatever carries it. */
