@@ -32,7 +32,7 @@ export async function forwardPost(errand: Errand, body: Body, bytes: Buffer): Pr
       if (kind === 'request') audit(visit, { server, method, tool: nameOf(params), outcome, since, bytes: size })
   }
   const exchange = openExchange(errand, {
-    kind: listens(body) ? 'stream' : 'call',
+    kind: 'call',
     allowed: (table) => allowed(errand, body, table),
   })
   const timeout = visit.snapshot.servers.get(server)?.timeout ?? 60_000
@@ -40,7 +40,7 @@ export async function forwardPost(errand: Errand, body: Body, bytes: Buffer): Pr
     if (opens(body)) visit.gateway.sessions.makeRoom(visit.agent)
     const first = await targetOf(errand, exchange.signal)
     using spending = visit.gateway.budgets.reserve(server, body.messages)
-    using patience = listens(body) ? undefined : createPatience(exchange, timeout, visit.gateway.limits.call)
+    using patience = createPatience(exchange, timeout, visit.gateway.limits.call)
     const status = await run(errand, {
       first,
       exchange,
@@ -48,7 +48,7 @@ export async function forwardPost(errand: Errand, body: Body, bytes: Buffer): Pr
       bytes,
       spending,
       progress: (more) => {
-        patience?.progress()
+        patience.progress()
         size += more
       },
     })
@@ -71,11 +71,6 @@ const cacheable: ReadonlySet<string> = new Set(['server/discover', 'resources/re
 /** Whether the newer era lets caches keep the answer: what it says depends on the token. */
 function isCached({ messages: [message] }: Body): boolean {
   return message !== undefined && cacheable.has(message.method) && claimedVersion(message) !== undefined
-}
-
-/** A modern client's way to hear of changes: a request that stays open and is no call. */
-function listens(body: Body): boolean {
-  return body.messages.some(({ method }) => method === 'subscriptions/listen')
 }
 
 /** A stream that stays open after its answer is left after this, ms. */

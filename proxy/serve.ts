@@ -102,12 +102,14 @@ function sessionOf(visit: Visit, server: string): Session | undefined {
 }
 
 /**
- * Whether a request and its server are of different eras. A server that answers legacy clients too, but keeps no session for them, could
- * neither ask them anything nor tell them of a change: it is spoken to in the newer era, in which it can.
+ * Whether the gateway answers itself, and asks the server: where they are of different eras, and where a client wants to hear of
+ * changes, which depend on its grant too. A server that answers legacy clients too, but keeps no session for them, could neither ask
+ * them anything nor tell them of a change: it is spoken to in the newer era, in which it can.
  */
 async function isBridged({ visit, server }: Omit<Errand, 'session'>, body: Body, era: 'modern' | 'legacy') {
   const opens = body.messages.some(({ method }) => method === 'initialize')
   if (era === 'legacy' && !opens) return isHosted(visit, server)
+  if (era === 'modern' && body.messages.some(({ method }) => method === 'subscriptions/listen')) return true
   const target = servingTarget(visit.snapshot, server)
   if (target === undefined) return false
   const found = await visit.gateway.probes.finding(target).catch(() => undefined)

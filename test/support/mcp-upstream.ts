@@ -18,7 +18,7 @@ export interface Upstream extends AsyncDisposable {
   readonly sessions: number
   /** Says to whoever subscribed that a resource changed. */
   update(uri: string): void
-  /** Says to all its legacy clients that its tools changed. */
+  /** Says to all who listen that its tools changed. */
   changeTools(): void
   /** Lets every call of `pause` end, and says how many there were. */
   release(): number
@@ -64,6 +64,7 @@ export async function openUpstream(kind: UpstreamKind, words: Words = {}, port =
       for (const server of made) if (server.isConnected()) void server.server.sendResourceUpdated({ uri })
     },
     changeTools: () => {
+      for (const { notify } of [modern, strict]) notify.toolsChanged()
       for (const server of made) if (server.isConnected()) server.sendToolListChanged()
     },
     release: () => {
