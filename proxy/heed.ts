@@ -61,13 +61,15 @@ export function createHeeds(heeding: Heeding): Heeds {
   }
 }
 
-function review(heeding: Heeding, { audience, ears, silent, running }: State, snapshot: Snapshot): void {
+function review(heeding: Heeding, state: State, snapshot: Snapshot): void {
+  const { audience, ears, silent, running } = state
   const seen = new Set([...audience].flatMap((who) => seenBy(snapshot, who)))
   const wanted = [...snapshot.targets.values()].flatMap((target) => {
     const found = foundOf(heeding, target)
-    const isHeard = found?.era === 'modern' || (seen.has(target.server) && !silent.has(target.generation))
-    const told = found === undefined || !isHeard ? [] : announced(found)
-    return found === undefined || told.length === 0 ? [] : [{ target, era: found.era, told }]
+    if (found === undefined) return []
+    const isHeard = found.era === 'modern' || (seen.has(target.server) && !silent.has(target.generation))
+    const told = announced(found)
+    return isHeard && told.length > 0 ? [{ target, era: found.era, told }] : []
   })
   for (const generation of silent) if (!snapshot.targets.has(generation)) silent.delete(generation)
   for (const [generation, stop] of ears) {
@@ -80,10 +82,8 @@ function review(heeding: Heeding, { audience, ears, silent, running }: State, sn
     if (ears.has(generation)) continue
     const stop = new AbortController()
     ears.set(generation, stop)
-    const run = keepListening(heeding, one, AbortSignal.any([heeding.signal, stop.signal])).then((end) => {
-      running.delete(run)
-      if (end === 'silent') silent.add(generation)
-    })
+    const signal = AbortSignal.any([heeding.signal, stop.signal])
+    const run = keepListening({ ...heeding, ...state }, one, signal).finally(() => running.delete(run))
     running.add(run)
   }
 }
@@ -107,19 +107,14 @@ interface Listening extends Pick<Finding, 'era'> {
 }
 
 /** Lasts until the signal ends it, or the server is found to be silent. */
-async function keepListening(
-  heeding: Heeding,
-  listening: Listening,
-  signal: AbortSignal,
-): Promise<'silent' | undefined> {
+async function keepListening(heeding: Heeding & State, listening: Listening, signal: AbortSignal): Promise<void> {
   const persisting = { signal, broken: () => undefined }
-  let end: 'silent' | undefined
+  const { generation } = listening.target
   await persist(async () => {
     if (listening.era === 'modern') await listenModern(heeding, listening, signal)
-    else if ((await listenLegacy(heeding, listening, persisting)) === 405) end = 'silent'
-    return end && 'over'
+    else if ((await listenLegacy(heeding, listening, persisting)) === 'silent') heeding.silent.add(generation)
+    return heeding.silent.has(generation) ? 'over' : undefined
   }, persisting)
-  return end
 }
 
 async function listenModern({ upstreams, probes }: Heeding, { target, told }: Listening, signal: AbortSignal) {
@@ -135,29 +130,29 @@ async function listenModern({ upstreams, probes }: Heeding, { target, told }: Li
   })
 }
 
-/** Listens in a session of the gateway's own, and ends it. */
+/** Listens in a session of the gateway's own, and ends it. A server that refuses the stream of a new session has none. */
 async function listenLegacy(
   { upstreams, probes }: Heeding,
   { target }: Listening,
   persisting: Persisting,
-): Promise<number> {
+): Promise<'silent' | undefined> {
   const session = await openSession(upstreams, target, { agent: '', capabilities: {}, headers: probing })
-  let status = 0
-  try {
-    status = await follow({
-      ...persisting,
-      upstreams,
-      session,
-      answered: (answer) => void (answer < 300 && probes.again(target.generation)),
-      take: (text) => {
-        const message: unknown = JSON.parse(text)
-        if (isRecord(message) && isChange(message)) probes.again(target.generation)
-      },
-    })
-  } finally {
-    if (status !== 404) await endPooled(upstreams, session)
+  let isOpened = false
+  const answered = (status: number) => {
+    if (status >= 300) return
+    isOpened = true
+    probes.again(target.generation)
   }
-  return status
+  const take = (text: string) => {
+    const message: unknown = JSON.parse(text)
+    if (isRecord(message) && isChange(message)) probes.again(target.generation)
+  }
+  try {
+    const status = await follow({ ...persisting, upstreams, session, answered, take })
+    return !isOpened && status >= 400 && status < 500 ? 'silent' : undefined
+  } finally {
+    await endPooled(upstreams, session)
+  }
 }
 
 function isChange({ method }: Readonly<Record<string, unknown>>): boolean {

@@ -194,17 +194,20 @@ describe('a legacy server (F23)', () => {
     await until('no other session is left', () => second.sessions === 1)
   })
 
-  test('that has no stream although it says that it tells is asked for it once', async () => {
-    const { upstream, tools, sessions } = await openWire((_, response) => response.writeHead(405).end())
-    const listener = await listen(await enter(proxy, { path: '/mcp', era: 'legacy', agent: 'all' }))
-    await until('it was asked, and left', () => streams(upstream).length === 1 && sessions.size === 0)
-    listener.leave()
-    const again = await listen(await enter(proxy, { path: '/mcp', era: 'modern', agent: 'all' }))
-    tools.push({ name: 'fresh' })
-    proxy.gateway.probes.again(current().old.generation)
-    await until('it is told what asking again has found', () => again.told() === 1)
-    expect([streams(upstream).length, sessions.size]).toEqual([1, 0])
-  })
+  test.each([405, 404])(
+    'that answers %s for its stream although it says that it tells is asked once',
+    async (status) => {
+      const { upstream, tools, sessions } = await openWire((_, response) => response.writeHead(status).end())
+      const listener = await listen(await enter(proxy, { path: '/mcp', era: 'legacy', agent: 'all' }))
+      await until('it was asked, and left', () => streams(upstream).length === 1 && sessions.size === 0)
+      listener.leave()
+      const again = await listen(await enter(proxy, { path: '/mcp', era: 'modern', agent: 'all' }))
+      tools.push({ name: 'fresh' })
+      proxy.gateway.probes.again(current().old.generation)
+      await until('it is told what asking again has found', () => again.told() === 1)
+      expect([streams(upstream).length, sessions.size]).toEqual([1, 0])
+    },
+  )
 
   test('that ends its stream is heard on where it was, when it says', async () => {
     const { upstream, sessions } = await openWire(({ headers }, response) => {
