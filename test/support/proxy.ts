@@ -92,6 +92,7 @@ export async function openProxy(
     },
     post: (path, body, headers = {}) => post(url + path, body, headers),
     [Symbol.asyncDispose]: async () => {
+      if (!server.listening) return
       server.closeAllConnections()
       stop.abort()
       await server[Symbol.asyncDispose]()
