@@ -34,7 +34,7 @@ export async function follow(following: Following): Promise<number> {
     const own = legacyHeaders(session)
     const headers = place.id === undefined ? own : { ...own, 'last-event-id': place.id }
     await upstreams.send({ target: session.target, method: 'GET', headers, signal }, ({ status, type }) => {
-      if (status >= 400) refused = status
+      refused = status >= 400 ? status : 0
       answered(status)
       return type === 'text/event-stream' ? streamReceiver(take, { place }) : textReceiver(() => undefined)
     })
