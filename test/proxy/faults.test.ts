@@ -110,7 +110,7 @@ test('a stream of a generation that drains is ended, a call on it goes on, and i
   expect(proxy.spoken()).toBeGreaterThan(0)
 })
 
-test('a subscription is no call: it may be silent for long, and ends when its generation drains', async () => {
+test('a subscription is no call: it may be silent for long, outlasts its generation, and ends with its agent', async () => {
   const before = serverAt('s', good.origin, { timeout: 100 })
   proxy.use({ agents, servers: { s: before } })
   const version = '2026-07-28'
@@ -141,7 +141,9 @@ test('a subscription is no call: it may be silent for long, and ends when its ge
     servers: { s: serverAt('s', undefined) },
     draining: [{ generation: before.generation, server: 's', upstream: good.origin, path: '/mcp' }],
   })
-  expect(await text).toContain('notifications/subscriptions/acknowledged')
+  expect(proxy.gateway.exchanges.size).toBe(1)
+  proxy.use({ servers: { s: before } })
+  expect(await text).toMatch(/notifications\/subscriptions\/acknowledged.*"resultType":"complete"/s)
 })
 
 test('health is degraded while a server is being replaced or answers badly, and counts what there is', async () => {
