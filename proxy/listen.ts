@@ -11,7 +11,7 @@ import { ownerOfUri } from './resolve.ts'
 import { members, objectOf, splice } from './splice.ts'
 import { eventOf } from './sse.ts'
 import { Subscriptions } from './subscriptions.ts'
-import { holds } from './table.ts'
+import { grantOf, holds, type Snapshot } from './table.ts'
 import type { Visit } from './visit.ts'
 
 /** Streams of one agent at once. */
@@ -61,7 +61,7 @@ function tagged(text: string, id: string): string {
 
 /** Tells a modern client what changes, until it goes or loses its token (2026-07-28, basic/patterns/subscriptions). */
 export async function serveListen(visit: Visit, message: Message): Promise<void> {
-  const { gateway, agent, hash, request, response } = visit
+  const { gateway, agent, hash, only, request, response } = visit
   const { notifications } = message.params
   if (!isRecord(notifications)) throw new Refusal('params', { why: 'notifications must be an object' })
   const { resourceSubscriptions: asked = [] } = notifications
@@ -69,7 +69,9 @@ export async function serveListen(visit: Visit, message: Message): Promise<void>
   if (!takesStream(request.headers.accept)) throw new Refusal('not-acceptable')
   const count = open.get(agent) ?? 0
   if (count >= mostOfAgent) throw new Refusal('params', { why: `an agent has at most ${mostOfAgent} listen streams` })
-  const exchange = gateway.exchanges.open({ agent, kind: 'stream', allowed: (t) => holds(t, hash, Date.now()) })
+  const isGranted = (table: Snapshot) => only === undefined || grantOf(table, agent, only) !== undefined
+  const allowed = (table: Snapshot) => holds(table, hash, Date.now()) && isGranted(table)
+  const exchange = gateway.exchanges.open({ agent, kind: 'stream', allowed })
   response.once('close', () => exchange.end(new Ended('left', 'the client went away')))
   open.set(agent, count + 1)
   startStream(response, 200)

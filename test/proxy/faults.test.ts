@@ -110,7 +110,7 @@ test('a stream of a generation that drains is ended, a call on it goes on, and i
   expect(proxy.spoken()).toBeGreaterThan(0)
 })
 
-test('a subscription is no call: it may be silent for long, outlasts its generation, and ends with its agent', async () => {
+test('a subscription is no call: it may be silent for long, outlasts its generation, and ends with its grant', async () => {
   const before = serverAt('s', good.origin, { timeout: 100 })
   proxy.use({ agents, servers: { s: before } })
   const version = '2026-07-28'
@@ -142,7 +142,7 @@ test('a subscription is no call: it may be silent for long, outlasts its generat
     draining: [{ generation: before.generation, server: 's', upstream: good.origin, path: '/mcp' }],
   })
   expect(proxy.gateway.exchanges.size).toBe(1)
-  proxy.use({ servers: { s: before } })
+  proxy.use({ agents: { a: agentWith('a', {}) }, servers: { s: before } })
   expect(await text).toMatch(/notifications\/subscriptions\/acknowledged.*"resultType":"complete"/s)
 })
 
