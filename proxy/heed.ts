@@ -29,7 +29,8 @@ export interface Heeding {
 }
 
 interface State {
-  readonly audience: Set<Onlooker>
+  /** By what they see: many listen to the same. */
+  readonly audience: Map<string, { readonly who: Onlooker; streams: number }>
   /** What ends each, by generation. */
   readonly ears: Map<string, AbortController>
   /** Those that have no stream although they say that they tell. */
@@ -39,18 +40,28 @@ interface State {
 }
 
 export function createHeeds(heeding: Heeding): Heeds {
-  const state: State = { audience: new Set(), ears: new Map(), silent: new Set(), running: new Set() }
+  const state: State = { audience: new Map(), ears: new Map(), silent: new Set(), running: new Set() }
+  let isDue = false
+  /** Once for all who come and go in one turn of the loop. */
   const again = () => {
-    const snapshot = heeding.current()
-    if (snapshot !== undefined) review(heeding, state, snapshot)
+    if (isDue) return
+    isDue = true
+    setImmediate(() => {
+      isDue = false
+      const snapshot = heeding.current()
+      if (snapshot !== undefined && !heeding.signal.aborted) review(heeding, state, snapshot)
+    })
   }
   return {
     review: (snapshot) => review(heeding, state, snapshot),
     attend: (who) => {
-      state.audience.add(who)
-      again()
+      const key = JSON.stringify([who.agent, who.only])
+      const seat = state.audience.get(key) ?? { who, streams: 0 }
+      state.audience.set(key, seat)
+      if (seat.streams++ === 0) again()
       return () => {
-        state.audience.delete(who)
+        if (--seat.streams > 0) return
+        state.audience.delete(key)
         again()
       }
     },
@@ -63,7 +74,7 @@ export function createHeeds(heeding: Heeding): Heeds {
 
 function review(heeding: Heeding, state: State, snapshot: Snapshot): void {
   const { audience, ears, silent, running } = state
-  const seen = new Set([...audience].flatMap((who) => seenBy(snapshot, who)))
+  const seen = new Set([...audience.values()].flatMap(({ who }) => seenBy(snapshot, who)))
   const wanted = [...snapshot.targets.values()].flatMap((target) => {
     const found = foundOf(heeding, target)
     if (found === undefined) return []
