@@ -1,3 +1,4 @@
+import { Bag } from './bag.ts'
 import type { Snapshot } from './table.ts'
 import { createTally, type Tally } from './tally.ts'
 
@@ -59,7 +60,7 @@ interface Entry {
 
 /** `idle` is called when a generation has no call any more. */
 export function createExchanges(idle: (generation: string) => void): Exchanges {
-  const open = new Set<Entry>()
+  const open = new Bag<Entry>()
   const tally = createTally(idle)
   return {
     open: (purpose) => openEntry({ open, tally }, purpose),
@@ -78,13 +79,14 @@ export function createExchanges(idle: (generation: string) => void): Exchanges {
 }
 
 interface Register {
-  readonly open: Set<Entry>
+  readonly open: Bag<Entry>
   readonly tally: Tally
 }
 
 function openEntry({ open, tally }: Register, purpose: Purpose): Exchange {
   const entry: Entry = { purpose, controller: new AbortController(), generation: undefined }
-  open.add(entry)
+  const remove = open.add(entry)
+  let isOpen = true
   return {
     signal: entry.controller.signal,
     move: (generation) => {
@@ -96,8 +98,9 @@ function openEntry({ open, tally }: Register, purpose: Purpose): Exchange {
     },
     end: (reason) => entry.controller.abort(reason),
     close: () => {
-      if (open.delete(entry) && purpose.kind === 'call' && entry.generation !== undefined)
-        tally.add(entry.generation, -1)
+      if (isOpen && purpose.kind === 'call' && entry.generation !== undefined) tally.add(entry.generation, -1)
+      isOpen = false
+      remove()
     },
   }
 }

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { ServerResponse } from 'node:http'
+import { Bag } from './bag.ts'
 import { createCallers } from './callers.ts'
 import { EventStream } from './event-stream.ts'
 import { Ended, type Exchange } from './exchange.ts'
@@ -35,6 +36,12 @@ const answerLimit = 600_000
 /** How long a stream that has ended can be read again, ms. */
 const rereadLimit = 5 * 60_000
 
+interface InFlight {
+  /** JSON text. */
+  readonly id: string
+  readonly exchange: Exchange
+}
+
 /** The client cannot be asked, or did not answer. */
 export class NotAnswered extends Error {
   override readonly name = 'NotAnswered'
@@ -54,8 +61,8 @@ export class HostedSession implements Listener {
   usedAt = Date.now()
   /** What no request waits for. */
   readonly standing = new EventStream('0')
-  /** Requests that are being answered, by their ids. */
-  readonly inFlight = new Map<string, Exchange>()
+  /** Requests that are being answered. */
+  readonly inFlight = new Bag<InFlight>()
   /** Sessions of its own at legacy servers, by generation. */
   readonly upstream = new Map<string, Promise<PooledSession>>()
   /** How to ask the client within a call that is on its way, by server. */
@@ -145,8 +152,12 @@ export class HostedSession implements Listener {
   /** Takes what the client says without wanting an answer. */
   hear(message: Message): void {
     if (message.kind === 'response') this.#questions.get(message.id ?? '')?.(message)
-    if (message.method === 'notifications/cancelled')
-      this.inFlight.get(JSON.stringify(message.params.requestId))?.end(new Ended('left', 'the client cancelled it'))
+    if (message.method === 'notifications/cancelled') this.#cancel(JSON.stringify(message.params.requestId))
+  }
+
+  #cancel(request: string): void {
+    for (const { id, exchange } of this.inFlight)
+      if (id === request) exchange.end(new Ended('left', 'the client cancelled it'))
   }
 
   /** Says that a list is another now. */
@@ -163,7 +174,7 @@ export class HostedSession implements Listener {
   /** Each request that is being answered is told so, with which its stream ends. */
   close(): void {
     this.#over.abort(new Ended('left', 'its session ended'))
-    for (const exchange of this.inFlight.values()) exchange.end(new Ended('left', 'its session ended'))
+    for (const { exchange } of this.inFlight) exchange.end(new Ended('left', 'its session ended'))
     this.standing.end()
   }
 

@@ -208,12 +208,11 @@ function openExchange(visit: Visit, { id = '' }: Message, allowed: (table: Visit
   const { session } = visit
   const exchange = visit.gateway.exchanges.open({ agent: visit.agent, kind: 'call', allowed })
   endWithClient(visit, exchange)
-  session?.inFlight.set(id, exchange)
+  const over = session?.inFlight.add({ id, exchange })
   return {
     ...exchange,
     close: () => {
-      // The client may have used its id again.
-      if (session?.inFlight.get(id)?.signal === exchange.signal) session.inFlight.delete(id)
+      over?.()
       exchange.close()
     },
   }

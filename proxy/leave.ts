@@ -1,6 +1,7 @@
 import type { Server, ServerResponse } from 'node:http'
 import { Server as NetServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { Bag } from './bag.ts'
 import type { Exchanges } from './exchange.ts'
 
 /** Clients may be about to send on an idle connection: it is closed only when they have had time to hear of it, ms. */
@@ -14,12 +15,11 @@ const finishLimit = 60_000
  * every answer, streams ended at once, calls finished up to a limit; it resolves when no connection is left.
  */
 export function prepareLeaving(server: Server, exchanges: Exchanges): () => Promise<void> {
-  const open = new Set<ServerResponse>()
+  const open = new Bag<ServerResponse>()
   let leaving = false
   server.prependListener('request', (_request, response) => {
     if (leaving) response.setHeader('connection', 'close')
-    open.add(response)
-    response.once('close', () => open.delete(response))
+    response.once('close', open.add(response))
   })
   return async () => {
     leaving = true

@@ -1,5 +1,6 @@
 import type { Dispatcher } from 'undici'
 import Agent from 'undici/lib/dispatcher/agent.js'
+import { Bag } from './bag.ts'
 import { pseudonymOf, viaOf } from './hops.ts'
 import { createStateIds, type Holder } from './state-id.ts'
 import type { Snapshot, Target } from './table.ts'
@@ -80,7 +81,7 @@ export function createUpstreams({ current, taken, key }: UpstreamsOptions): Upst
     keepAliveTimeout: keepAlive,
     maxOrigins: Number.POSITIVE_INFINITY,
   })
-  const connecting = new Set<Exchanging>()
+  const connecting = new Bag<Exchanging>()
   const means = { agent, connecting, pseudonym: pseudonymOf(key) }
   return {
     send: (sending, receive) => {
@@ -122,7 +123,7 @@ function judging(
 interface Means {
   readonly agent: Agent
   /** What was not sent yet. */
-  readonly connecting: Set<Exchanging>
+  readonly connecting: Bag<Exchanging>
   readonly pseudonym: string
 }
 
@@ -134,10 +135,9 @@ function send(
   const { target, path, method, headers, body, signal } = sending
   if (signal.aborted) return Promise.reject(signal.reason)
   const { promise, resolve, reject } = Promise.withResolvers<void>()
-  const settled = () => connecting.delete(handler)
-  const handler = new Exchanging(sending, receive, { resolve, reject, sent: settled })
+  const handler = new Exchanging(sending, receive, { resolve, reject, sent: () => settled() })
+  const settled = connecting.add(handler)
   const stop = () => handler.stop()
-  connecting.add(handler)
   signal.addEventListener('abort', stop, { once: true })
   agent.dispatch(
     {
