@@ -7,7 +7,10 @@ import { type OpenWay, type Way, ways } from './ways.ts'
 /** What a call costs by each way to a server that does nothing but answer: in turns within one run, so that what else the machine does hits all alike. */
 
 const connections = [1, 16, 64] as const
-const [rounds, seconds] = [3, 3]
+/** Short ones, in turns: so what else the machine does hits all alike. */
+const [rounds, seconds] = [9, 1]
+/** Until all code that calls need is compiled as well as it will be. */
+const warmUp = 8
 
 interface Cell {
   readonly result: Result
@@ -31,7 +34,7 @@ export async function callsBench(): Promise<Figures> {
     const open = stack.use(await way.open(origins))
     courses.push({ way, open, idle: memoryOf(open.pids()), cells: new Map(connections.map((one) => [one, []])) })
   }
-  for (const { open } of courses) await fire(open.target, 16, 2)
+  for (const { open } of courses) await fire(open.target, 16, warmUp)
   for (let round = 0; round < rounds; round++)
     for (const count of connections)
       for (const { open, cells } of courses) cells.get(count)?.push(await measure(open, count))
@@ -48,7 +51,10 @@ function figuresOf(courses: readonly Course[]): Figures {
   const cpu = ({ cells }: Course, count: number) => median((cells.get(count) ?? []).map((cell) => cell.cpu))
   const floor = courses.find(({ way }) => way.name === 'bare Node proxy')
   const ours = courses.filter(({ way }) => way.name.startsWith('ours'))
-  const ratio = (course: Course) => cpu(course, 16) / (floor === undefined ? Number.NaN : cpu(floor, 16))
+  const ratio = (course: Course) => {
+    const beside = floor?.cells.get(16) ?? []
+    return median((course.cells.get(16) ?? []).map((cell, round) => cell.cpu / (beside[round]?.cpu ?? Number.NaN)))
+  }
   const cell = (course: Course, count: number) => {
     const results = (course.cells.get(count) ?? []).map(({ result }) => result)
     const rate = Math.round(median(results.map(({ requests }) => requests.average)))
@@ -68,7 +74,7 @@ function figuresOf(courses: readonly Course[]): Figures {
     tables: [
       {
         title: 'A call, by each way to the same server',
-        about: `Five servers with ten tools each that do nothing but answer (mcp-proxy and supergateway bridge one over stdio); ${rounds} rounds of ${seconds} s at 1, 16 and 64 connections, medians. CPU µs is what the thing between takes for a call: the figure that other load on the machine changes least. Memory before and after load, and the time from its start until it answers a call, in MB and ms; the last column is its CPU for a call at 16 connections beside that of a bare Node proxy, which hashes the token and forwards.`,
+        about: `Five servers with ten tools each that do nothing but answer (mcp-proxy and supergateway bridge one over stdio); ${warmUp} s to warm up, then ${rounds} rounds of ${seconds} s at 1, 16 and 64 connections, medians. CPU µs is what the thing between takes for a call: the figure that other load on the machine changes least. Memory before and after load, and the time from its start until it answers a call, in MB and ms; the last column is its CPU for a call at 16 connections beside that of a bare Node proxy in the same round (the median of all), which hashes the token and forwards.`,
         columns: ['way', ...heads, 'MB idle', 'MB loaded', 'start ms', 'CPU beside bare'],
         rows: courses.map(row),
       },
