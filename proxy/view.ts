@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import { allows } from './grant.ts'
 import type { Finding } from './inquire.ts'
 import type { Entry } from './listing.ts'
@@ -26,8 +27,9 @@ export function createViews(
       if (look !== undefined) last.set(server, look)
       return { server, look }
     })
+    // Of each who listens it is kept, so that it has to be short.
     const part = (kind: keyof View) =>
-      JSON.stringify(seen.flatMap(({ server, look }) => partOf(snapshot, onlooker, { server, look, kind })))
+      hash('sha256', JSON.stringify(seen.flatMap((one) => partOf(snapshot, onlooker, { ...one, kind }))))
     return { tools: part('tools'), prompts: part('prompts'), resources: part('resources') }
   }
 }
