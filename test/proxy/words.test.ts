@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
+import { matches } from '#manifests/glob.ts'
 import { decodeHeader, encodeHeader } from '../../proxy/envelope.ts'
-import { matches } from '../../proxy/grant.ts'
 import { jointName, originals } from '../../proxy/names.ts'
 import { elements, members, splice } from '../../proxy/splice.ts'
 
