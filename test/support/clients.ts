@@ -18,8 +18,7 @@ function callerOver(connect: Connect) {
     return {
       tools: listTools,
       async call(name, args) {
-        const { text, images, isError } = await callTool(name, args)
-        const said = [...(text === '' ? [] : [text]), ...images.map(() => '[image]')].join('\n')
+        const { said, isError } = await callTool(name, args)
         if (isError) throw new Error(said)
         return said
       },

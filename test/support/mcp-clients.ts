@@ -6,6 +6,8 @@ import { z } from 'zod'
 export interface ToolAnswer {
   readonly text: string
   readonly images: readonly Buffer[]
+  /** All of it in its order; what is no text by its type, such as `[image]`. */
+  readonly said: string
   readonly isError: boolean
 }
 
@@ -29,7 +31,8 @@ export function answerOf(result: unknown): ToolAnswer {
   const { content, isError } = Called.parse(result)
   const images = content.flatMap(({ data }) => (data === undefined ? [] : Buffer.from(data, 'base64')))
   const texts = content.filter(({ type }) => type === 'text')
-  return { text: texts.map(({ text }) => text).join('\n'), images, isError }
+  const said = content.map(({ type, text }) => (type === 'text' ? text : `[${type}]`)).join('\n')
+  return { text: texts.map(({ text }) => text).join('\n'), images, said, isError }
 }
 
 /** The official client of the first SDK generation, which speaks the protocol with sessions. */
