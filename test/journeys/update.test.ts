@@ -51,6 +51,9 @@ suite('a controller that commits may replace', ['docker', 'product'], () => {
   const say = () => composed.say('plain', agent.token)
   const startCalls = () => composed.startCalls('plain', agent.token)
   const becomes = (commit: string) => composed.becomes(commit)
+  /** That Compose knows an image as its own is the last that an updater sees to. */
+  const isComposes = (image: string) =>
+    until('the tag', async () => (await engine.image(stack.tag, AbortSignal.timeout(minutes)))?.Id === image)
   /** What runs, controllers and updaters not among it. */
   const units = async () => (await composed.units()).filter(({ role }) => ['edge', 'proxy', 'server'].includes(role))
 
@@ -67,7 +70,7 @@ suite('a controller that commits may replace', ['docker', 'product'], () => {
     expect(after.Config.Labels).toMatchObject(before?.Config.Labels ?? {})
     expect(after.Config.Env).toEqual(expect.arrayContaining([...(before?.Config.Env ?? [])]))
     expect(mark(after.Config.Labels, 'role')).toBe('controller')
-    expect((await engine.image(stack.tag, AbortSignal.timeout(minutes)))?.Id).toBe(after.Image)
+    await isComposes(after.Image)
     expect((await units()).find(({ role }) => role === 'proxy')?.image).toBe(after.Image)
     expect(await say()).toBe('nothing')
   })
@@ -120,7 +123,7 @@ suite('a controller that commits may replace', ['docker', 'product'], () => {
     await flawless(load)
     const after = await theController()
     expect(after.Id).not.toBe(before.Id)
-    expect((await engine.image(stack.tag, AbortSignal.timeout(minutes)))?.Id).toBe(after.Image)
+    await isComposes(after.Image)
     await until('the updater is gone', async () => (await containers('updater')).length === 0)
   })
 
