@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { type ProxyVariable, proxyCommand, unitName } from '../host.ts'
+import { type ProxyVariable, proxyCommand, proxyMemory, unitName } from '../host.ts'
 import { confined, grace, pairs } from './container.ts'
 import { proxyPort, runningEdge } from './edge.ts'
 import type { ContainerOptions } from './engine.ts'
@@ -69,7 +69,7 @@ function proxyContainer({ instance, wish, image, edge, name, spec }: Making): Co
     Labels: labelsOf({ instance, role: 'proxy', spec }),
     User: user,
     Cmd: [...proxyCommand],
-    Env: pairs({ HOME: '/tmp', ...environment(name, wish) }),
+    Env: pairs({ HOME: '/tmp', ...proxyMemory, ...environment(name, wish) }),
     StopTimeout: grace,
     HostConfig: {
       ...confined,

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
-import { addressOf, type HostOptions, type ProxyVariable, proxyCommand } from '../host.ts'
+import { addressOf, type HostOptions, type ProxyVariable, proxyCommand, proxyMemory } from '../host.ts'
 
 /** Hash of all that a proxy of this checkout is made from, and of all that it is told. */
 export async function proxySpec(product: string, options: HostOptions): Promise<string> {
@@ -29,7 +29,8 @@ export function proxyEnvironment(name: string, options: HostOptions): Readonly<R
     GATEWAY_TABLE_SOCKET: join(state, 'run', 'table.sock'),
     GATEWAY_PROXY_STATE: join(state, 'proxy'),
     NODE_COMPILE_CACHE: join(state, 'code'),
+    ...proxyMemory,
     ...(url === undefined ? {} : { GATEWAY_URL: url }),
     ...(logLevel === undefined ? {} : { LOG_LEVEL: logLevel }),
-  } satisfies Partial<Record<ProxyVariable | 'NODE_COMPILE_CACHE', string>>
+  } satisfies Partial<Record<ProxyVariable | 'NODE_COMPILE_CACHE' | keyof typeof proxyMemory, string>>
 }

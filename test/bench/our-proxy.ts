@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Table } from '#manifests/table.ts'
-import { proxyCommand } from '../../controller/host.ts'
+import { proxyCommand, proxyMemory } from '../../controller/host.ts'
 import { freePort } from '../support/port.ts'
 import { agentWith, serverAt, wholeGrant } from '../support/proxy.ts'
 import { openTableServer } from '../support/table-server.ts'
@@ -65,6 +65,7 @@ export async function openOurProxy(
         GATEWAY_PROXY_STATE: state,
         LOG_LEVEL: level,
         NODE_COMPILE_CACHE: code,
+        ...proxyMemory,
       },
       loop === 'watched' ? ['ipc'] : [],
     ),
