@@ -13,9 +13,9 @@ const allowed = {
  */
 export function knock(request: IncomingMessage, response: ServerResponse, url: URL | undefined): void {
   const { host, origin } = request.headers
-  if (host !== undefined && !isOurs(`http://${host}`, url)) throw new Refusal('host', { host })
+  if (host !== undefined && !isOurs(nameIn(host), url)) throw new Refusal('host', { host })
   if (origin === undefined) return
-  if (!isOurs(origin, url)) throw new Refusal('origin', { origin })
+  if (!isOurs(URL.parse(origin)?.hostname, url)) throw new Refusal('origin', { origin })
   response.setHeader('access-control-allow-origin', origin)
   response.setHeader('access-control-expose-headers', 'Mcp-Session-Id, WWW-Authenticate')
   response.setHeader('vary', 'Origin')
@@ -32,8 +32,12 @@ export function answerPreflight(request: IncomingMessage, response: ServerRespon
   response.writeHead(204, { ...allowed, 'access-control-allow-headers': [headers, ...params].join(', ') }).end()
 }
 
-function isOurs(address: string, url: URL | undefined): boolean {
-  if (!URL.canParse(address)) return false
-  const { hostname } = new URL(address)
-  return hostname === 'localhost' || isIP(hostname.replace(/^\[|\]$/g, '')) > 0 || hostname === url?.hostname
+/** The name in a Host header, as a URL has it. */
+function nameIn(host: string): string | undefined {
+  return /^(\[[^\]]*\]|[^:]*)(?::\d*)?$/.exec(host)?.[1]?.toLowerCase()
+}
+
+function isOurs(name: string | undefined, url: URL | undefined): boolean {
+  if (name === undefined) return false
+  return name === 'localhost' || isIP(name.replace(/^\[|\]$/g, '')) > 0 || name === url?.hostname
 }

@@ -145,6 +145,8 @@ describe('who is let in', () => {
 
   test.each([
     [{ host: 'evil.example' }, 403],
+    [{ host: 'evil@localhost' }, 403],
+    [{ host: 'localhost:1:2' }, 403],
     [{ host: 'gateway.example:3100' }, 200],
     [{ host: 'localhost:1' }, 200],
     [{ host: '192.168.1.7:3100' }, 200],
