@@ -18,7 +18,11 @@ export const usualWear: Wear = { contexts: 500, age: 3_600_000, memory: 900e6 }
 export interface RunningBrowser {
   readonly pid: number
   openContext(): Promise<BrowserContext>
-  /** What `act` gives; a browser that has not done it within so many milliseconds is killed, which ends the wait. */
+  /**
+   * What `act` gives; a browser that has not done it within so many milliseconds is killed.
+   *
+   * @throws Error when it was, or has ended by itself: Playwright may wait for ever for what it asked then.
+   */
   within<Result>(limit: number, act: () => Promise<Result>): Promise<Result>
   /** Closes the context; a browser that cannot do that within two seconds is killed. */
   closeContext(context: BrowserContext): Promise<void>
@@ -31,16 +35,18 @@ export interface RunningBrowser {
 
 export async function startBrowser(program: ChromiumProgram): Promise<RunningBrowser> {
   const browser = await launchChromium(program)
-  const pids = await processIds(browser)
-  const [pid] = await pids()
-  if (pid === undefined) throw new Error(`${program.path} does not tell its process id`)
-  const within = killAfter(pid)
+  const { pids, pid } = await introduce(browser, program)
+  const within = limitWaits(browser, () => kill(pid))
   const started = Date.now()
   let opened = 0
   let retired = false
   // What rejects while it is closed is already gone, which is all that is wanted.
-  const close = (what: Browser | BrowserContext) => within(stopLimit, () => what.close()).catch(() => undefined)
-  const stop = () => close(browser)
+  const stop = () =>
+    limited(
+      stopLimit,
+      () => kill(pid),
+      () => browser.close(),
+    ).catch(() => undefined)
   const stopIfUnused = () => (retired && browser.contexts().length === 0 ? stop() : Promise.resolve())
   return {
     pid,
@@ -52,7 +58,7 @@ export async function startBrowser(program: ChromiumProgram): Promise<RunningBro
       return browser.newContext({ offline: true, serviceWorkers: 'block', acceptDownloads: false })
     },
     closeContext: async (context) => {
-      await close(context)
+      await within(stopLimit, () => context.close()).catch(() => undefined)
       await stopIfUnused()
     },
     isWorn: async (wear) =>
@@ -64,6 +70,16 @@ export async function startBrowser(program: ChromiumProgram): Promise<RunningBro
       void stopIfUnused()
     },
   }
+}
+
+async function introduce(browser: Browser, program: ChromiumProgram) {
+  const within = limitWaits(browser, () => void browser.close().catch(() => undefined))
+  return await within(answerLimit, async () => {
+    const pids = await processIds(browser)
+    const [pid] = await pids()
+    if (pid === undefined) throw new Error(`${program.path} does not tell its process id`)
+    return { pids, pid }
+  })
 }
 
 /** The ids of the browser's processes, its main one first. */
@@ -86,11 +102,28 @@ async function memoryOf(pids: readonly number[]): Promise<number> {
   }, 0)
 }
 
-/** Playwright itself waits for ever for much of what it asks a browser. */
-function killAfter(pid: number): RunningBrowser['within'] {
-  return async (limit, act) => {
-    const timer = setTimeout(() => kill(pid), limit)
-    return await act().finally(() => clearTimeout(timer))
+function limitWaits(browser: Browser, end: () => void): RunningBrowser['within'] {
+  const gone = new AbortController()
+  browser.once('disconnected', () => gone.abort(new Error('Chromium has ended')))
+  return (limit, act) => limited(limit, end, act, gone.signal)
+}
+
+/** What `act` gives, unless so many milliseconds have passed, which is its `end`, or `gone` is aborted. */
+async function limited<Result>(limit: number, end: () => void, act: () => Promise<Result>, gone?: AbortSignal) {
+  gone?.throwIfAborted()
+  const cut = Promise.withResolvers<never>()
+  const ended = () => cut.reject(gone?.reason)
+  const late = () => {
+    end()
+    cut.reject(new Error(`Chromium did not answer within ${limit / 1000} s and was killed`))
+  }
+  const timer = setTimeout(late, limit)
+  gone?.addEventListener('abort', ended, { once: true })
+  try {
+    return await Promise.race([cut.promise, act()])
+  } finally {
+    clearTimeout(timer)
+    gone?.removeEventListener('abort', ended)
   }
 }
 

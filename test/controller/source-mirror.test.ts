@@ -4,7 +4,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { chmod, mkdir, mkdtemp, rename, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { openSource, type Source, SourceDown } from '../../controller/source/source.ts'
 import { gitLeftovers, gitProcesses } from '../support/git-processes.ts'
 import { suite } from '../support/machine.ts'
@@ -134,7 +134,8 @@ suite('a disk', ['tmpfs'], () => {
       () => '',
       (error: unknown) => (error instanceof SourceDown ? error.message : `not foreseen: ${error}`),
     )
-  afterEach(() => execFileSync('umount', [state]))
+  // A git that found no room may still be ending.
+  afterEach(() => vi.waitFor(() => execFileSync('umount', [state]), { timeout: 10_000 }))
 
   test('that is full is one line, costs nothing that there is, and is no matter once it has room', async () => {
     mount('-o', 'size=2m')

@@ -1,6 +1,7 @@
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { chromium, type Page } from 'playwright-core'
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { startBrowser } from '../../servers/kit/browser.ts'
@@ -139,6 +140,18 @@ suite('a render pool', ['chromium'], () => {
     await expect(openStage(browser, files, 500)).rejects.toThrow()
     await vi.waitFor(() => expect([browser.isAlive(), isRunning(browser.pid)]).toEqual([false, false]))
   })
+
+  test('ends what it asked of a browser that was killed meanwhile', async () => {
+    for (const wait of [0, 20, 60, 120]) {
+      const browser = await startBrowser(findChromium(process.env))
+      const opening = Array.from({ length: 4 }, () => outcome(openStage(browser, files, 20_000)))
+      await sleep(wait)
+      process.kill(browser.pid, 'SIGKILL')
+      await expect.poll(() => browser.isAlive()).toBe(false)
+      await Promise.all(opening)
+      await expect(openStage(browser, files, 20_000)).rejects.toThrow()
+    }
+  }, 15_000)
 
   test('takes a new browser when the old one is worn, and ends the old one', async () => {
     const pool = open({ slots: 1, wear: { contexts: 3, age: 1e9, memory: 1e12 } })
