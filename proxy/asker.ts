@@ -22,16 +22,20 @@ export function askerOf(message: Message, sink: Sink, session?: HostedSession): 
   if (session !== undefined) return { capabilities: pick(session.client.capabilities), ask: sink.ask, session }
   const meta = message.params._meta
   const declared = isRecord(meta) ? meta[metaKeys.capabilities] : undefined
-  return { capabilities: isRecord(declared) ? pick(declared) : {}, ask: undefined }
+  return { capabilities: isRecord(declared) ? pick(declared) : none, ask: undefined }
 }
+
+const none = {} as const
 
 /** Extensions are not offered: nothing here could carry them. */
 function pick(capabilities: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
-  return Object.fromEntries(Object.entries(capabilities).filter(([name]) => known.includes(name)))
+  const own = known.filter((name) => Object.hasOwn(capabilities, name))
+  return own.length === 0 ? none : Object.fromEntries(own.map((name) => [name, capabilities[name]]))
 }
 
 /** The envelope of a modern request in the name of a client. */
 export function envelopeFor({ capabilities, session }: Asker): Readonly<Record<string, unknown>> {
+  if (capabilities === none && session === undefined) return ownEnvelope
   return {
     ...ownEnvelope,
     [metaKeys.capabilities]: capabilities,

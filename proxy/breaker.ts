@@ -40,6 +40,7 @@ interface Circuit {
  */
 export function withBreaker<T extends Pick<Upstreams, 'send'>>(upstreams: T, now = () => performance.now()): T {
   const circuits = new Map<string, Circuit>()
+  const find = (target: Target) => (circuits.size === 0 ? undefined : circuits.get(keyOf(target)))
   const open = (key: string): Circuit => {
     for (const [other, { failedAt }] of circuits) if (now() - failedAt > forgetAfter) circuits.delete(other)
     const none = { failures: 0, firstFailure: 0, until: 0, tries: 0, triedAt: 0, tryingUntil: 0 }
@@ -49,24 +50,27 @@ export function withBreaker<T extends Pick<Upstreams, 'send'>>(upstreams: T, now
   }
   const send: Upstreams['send'] = async (sending, receive) => {
     const { target } = sending
-    // Another address is another upstream.
-    const key = `${target.generation} ${target.origin}`
-    const isTry = isGuarded(target) && admit(circuits.get(key), sending, now())
+    const isTry = isGuarded(target) && admit(find(target), sending, now())
     let reached = false
     const heard = (head: Head) => {
       reached = true
-      const circuit = circuits.get(key)
-      if (circuit !== undefined && succeed(circuit)) circuits.delete(key)
+      const circuit = find(target)
+      if (circuit !== undefined && succeed(circuit)) circuits.delete(keyOf(target))
       return receive(head)
     }
     try {
       return await upstreams.send(sending, heard)
     } catch (error) {
       if (reached || !isGuarded(target)) throw error
-      throw fail(circuits.get(key) ?? open(key), { error, isTry, now: now(), sending })
+      throw fail(find(target) ?? open(keyOf(target)), { error, isTry, now: now(), sending })
     }
   }
   return { ...upstreams, send }
+}
+
+/** Another address is another upstream. */
+function keyOf({ generation, origin }: Target): string {
+  return `${generation} ${origin}`
 }
 
 /** One that starts, or only finishes what it has, is asked whatever it does; an answer of it counts all the same. */

@@ -2,7 +2,7 @@ import { metaKeys, ownEnvelope } from './envelope.ts'
 import type { Era } from './inquire.ts'
 import { isRecord, type Message } from './message.ts'
 import { find, findIn } from './relabel.ts'
-import { type Edit, type Member, members, objectOf, splice } from './splice.ts'
+import { type Edit, type Member, members, objectOf, replace, splice } from './splice.ts'
 
 /** How a client's request is changed on its way to an upstream. */
 export interface Rewording {
@@ -36,7 +36,7 @@ export function toUpstream(message: Message, rewording: Rewording): string {
   const params = found.find(({ key }) => key === 'params')
   const edits: Edit[] = []
   const id = found.find(({ key }) => key === 'id')
-  if (id !== undefined && rewording.id !== undefined) edits.push({ ...id, from: id.at, text: rewording.id })
+  if (id !== undefined && rewording.id !== undefined) edits.push(replace(id, rewording.id))
   if (params !== undefined) edits.push(...paramsEdits(message, params, rewording))
   else if (rewording.era === 'modern')
     edits.push(insert(found, `"params":{"_meta":${JSON.stringify(rewording.envelope ?? ownEnvelope)}}`))
@@ -51,13 +51,13 @@ function paramsEdits(
   const edits: Edit[] = []
   for (const { at, value } of set) {
     const own = findIn(text, inner, at)
-    if (own !== undefined) edits.push({ ...own, from: own.at, text: JSON.stringify(value) })
+    if (own !== undefined) edits.push(replace(own, JSON.stringify(value)))
   }
   const meta = inner.find(({ key }) => key === '_meta')
   const found = meta === undefined || text[meta.at] !== '{' ? [] : members(text, meta.at)
   const metaText = metaFor(text, found, { era, token, envelope })
   const more = [...added]
-  if (meta !== undefined) edits.push({ ...meta, from: meta.at, text: metaText })
+  if (meta !== undefined) edits.push(replace(meta, metaText))
   else if (era === 'modern') more.push(`"_meta":${metaText}`)
   if (more.length > 0) edits.push(insertInto(text, params, inner, more.join(',')))
   return edits
@@ -70,16 +70,26 @@ interface Metadata {
 }
 
 function metaFor(text: string, found: readonly Member[], { era, token, envelope }: Metadata): string {
-  const kept = found.filter(({ key }) =>
-    era === 'modern' ? !envelopeKeys.has(key) : !key.startsWith('io.modelcontextprotocol/'),
-  )
-  const tokens = kept.filter(({ key }) => token !== undefined && key === 'progressToken')
-  const rest = kept.filter((member) => !tokens.includes(member))
-  const added = tokens.map(() => `"progressToken":${token}`)
-  const { [metaKeys.client]: _, ...unnamed } = envelope
-  const isNamed = rest.some(({ key }) => key === metaKeys.client)
-  if (era === 'modern') added.push(JSON.stringify(isNamed ? unnamed : envelope).slice(1, -1))
+  const rest: Member[] = []
+  const added: string[] = []
+  for (const member of found) {
+    const { key } = member
+    if (era === 'modern' ? envelopeKeys.has(key) : key.startsWith('io.modelcontextprotocol/')) continue
+    if (token !== undefined && key === 'progressToken') added.push(`"progressToken":${token}`)
+    else rest.push(member)
+  }
+  if (era === 'modern') added.push(envelopeText(envelope, rest))
   return objectOf(text, rest, added)
+}
+
+const ownText = JSON.stringify(ownEnvelope).slice(1, -1)
+
+/** What the client says of itself stays. */
+function envelopeText(envelope: Metadata['envelope'], meta: readonly Member[]): string {
+  const isNamed = meta.some(({ key }) => key === metaKeys.client)
+  if (envelope === ownEnvelope && !isNamed) return ownText
+  const { [metaKeys.client]: _, ...unnamed } = envelope
+  return JSON.stringify(isNamed ? unnamed : envelope).slice(1, -1)
 }
 
 /** An upstream's response in the words of the client's era, with the client's id. */
@@ -87,16 +97,12 @@ export function toClient(text: string, eras: { readonly from: Era; readonly to: 
   const found = members(text)
   const edits: Edit[] = []
   const own = found.find(({ key }) => key === 'id')
-  if (own !== undefined) edits.push({ ...own, from: own.at, text: id })
+  if (own !== undefined) edits.push(replace(own, id))
   const error = found.find(({ key }) => key === 'error')
   if (error !== undefined && eras.from === 'legacy' && eras.to === 'modern') edits.push(...modernCode(text, error))
   const result = found.find(({ key }) => key === 'result')
   if (result !== undefined && text[result.at] === '{' && eras.from !== eras.to)
-    edits.push({
-      ...result,
-      from: result.at,
-      text: eras.to === 'legacy' ? legacyResult(text, result) : modernResult(text, result),
-    })
+    edits.push(replace(result, eras.to === 'legacy' ? legacyResult(text, result) : modernResult(text, result)))
   return splice(text, edits)
 }
 
@@ -107,17 +113,13 @@ export function keepPrivate(text: string): string {
   const found = members(text, result.at)
   if (found.some(({ key, at, to }) => key === 'resultType' && text.slice(at, to) !== '"complete"')) return text
   const kept = found.filter(({ key }) => key !== 'ttlMs' && key !== 'cacheScope')
-  return splice(text, [
-    { ...result, from: result.at, text: objectOf(text, kept, ['"ttlMs":0', '"cacheScope":"private"']) },
-  ])
+  return splice(text, [replace(result, objectOf(text, kept, ['"ttlMs":0', '"cacheScope":"private"']))])
 }
 
 /** The newer era has no code of its own for a resource that is not there. */
 function modernCode(text: string, error: Member): readonly Edit[] {
   const code = find(text, ['code'], error.at)
-  return code !== undefined && text.slice(code.at, code.to) === '-32002'
-    ? [{ ...code, from: code.at, text: '-32602' }]
-    : []
+  return code !== undefined && text.slice(code.at, code.to) === '-32002' ? [replace(code, '-32602')] : []
 }
 
 function modernResult(text: string, result: Member): string {
@@ -152,7 +154,7 @@ export function restoreToken(text: string, ours: string, theirs: string | undefi
   if (theirs === undefined || !isRecord(message.params) || JSON.stringify(message.params.progressToken) !== ours)
     return undefined
   const token = find(text, ['params', 'progressToken'])
-  return token === undefined ? undefined : splice(text, [{ ...token, from: token.at, text: theirs }])
+  return token === undefined ? undefined : splice(text, [replace(token, theirs)])
 }
 
 function insert(found: readonly Member[], member: string): Edit {

@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import type { Grant } from '#manifests/table.ts'
+import { wholeOf } from './body.ts'
 import { keepPrivate } from './bridge.ts'
 import { type CutterOptions, createEventCutter } from './event-cutter.ts'
 import { isWhole } from './grant.ts'
@@ -69,11 +70,12 @@ const colon = 0x3a
 /** A comment of an event stream keeps a connection open and is no progress. */
 function observed(receiver: Receiver, { progress }: Carriage): Receiver {
   return {
-    ...receiver,
     write: (chunk) => {
       if (chunk[0] !== colon) progress(chunk.length)
       return receiver.write(chunk)
     },
+    drained: (resume) => receiver.drained(resume),
+    end: () => receiver.end(),
   }
 }
 
@@ -146,7 +148,7 @@ function sealText(head: Head, carriage: Carriage, sealed: (text: string) => stri
   let onward: Receiver | undefined
   const pass = () => {
     onward = asItIs(head, carriage)
-    return onward.write(Buffer.concat(chunks.splice(0)))
+    return onward.write(wholeOf(chunks.splice(0)))
   }
   return {
     write: (chunk) => {
@@ -157,7 +159,7 @@ function sealText(head: Head, carriage: Carriage, sealed: (text: string) => stri
     },
     drained: (resume) => void carriage.response.once('drain', resume),
     end: () => {
-      const text = onward === undefined ? Buffer.concat(chunks).toString() : ''
+      const text = onward === undefined ? wholeOf(chunks).toString() : ''
       if (!mayHoldState.test(text)) {
         if (onward === undefined) pass()
         onward?.end()

@@ -2,7 +2,7 @@ import { NotAnswered } from './hosted.ts'
 import { isRecord, type Message } from './message.ts'
 import { errorText } from './refusal.ts'
 import { find } from './relabel.ts'
-import { splice } from './splice.ts'
+import { replace, splice } from './splice.ts'
 
 /** Puts a server's question to whoever may answer it; throws `NotAnswered`. */
 export type Put = (method: string, params: string) => Promise<Message>
@@ -18,7 +18,7 @@ export async function replyTo(text: string, put: Put): Promise<string | undefine
   try {
     const answer = await put(parsed.method, params === undefined ? '{}' : text.slice(params.at, params.to))
     const theirs = find(answer.text, ['id'])
-    return theirs === undefined ? answer.text : splice(answer.text, [{ ...theirs, from: theirs.at, text: idText }])
+    return theirs === undefined ? answer.text : splice(answer.text, [replace(theirs, idText)])
   } catch (error) {
     return errorText(idText, { code: -32601, message: error instanceof NotAnswered ? error.message : 'ended' })
   }

@@ -31,5 +31,5 @@ export function wayHere(): string {
 /** `Via` for what is sent on now. */
 export function viaOf(pseudonym: string): string {
   const through = passed.getStore()
-  return (through === undefined ? [pseudonym] : [...through, pseudonym]).map((name) => `1.1 ${name}`).join(', ')
+  return through === undefined ? `1.1 ${pseudonym}` : [...through, pseudonym].map((name) => `1.1 ${name}`).join(', ')
 }

@@ -77,7 +77,11 @@ export async function walk(gateway: Gateway, question: Question, leg: Leg): Prom
 function readAnswer(text: string, { era, message }: Question, { from, id }: Leg): Answer | undefined {
   const parsed: unknown = JSON.parse(text)
   if (!isRecord(parsed) || parsed.method !== undefined) return undefined
-  if (parsed.id !== JSON.parse(id) && !(isRecord(parsed.error) && (parsed.id ?? null) === null)) return undefined
+  if (
+    !(typeof parsed.id === 'number' && String(parsed.id) === id) &&
+    !(isRecord(parsed.error) && (parsed.id ?? null) === null)
+  )
+    return undefined
   const code = isRecord(parsed.error) ? Number(parsed.error.code) : undefined
   const result = isRecord(parsed.result) ? parsed.result : {}
   return { text: toClient(text, { from, to: era }, message.id ?? 'null'), code, result }

@@ -8,7 +8,7 @@ import { Refusal } from './refusal.ts'
 import { find } from './relabel.ts'
 import { startStream, takesStream, writeOn } from './reply.ts'
 import { ownerOfUri } from './resolve.ts'
-import { members, objectOf, splice } from './splice.ts'
+import { members, objectOf, replace, splice } from './splice.ts'
 import { eventOf } from './sse.ts'
 import { Subscriptions } from './subscriptions.ts'
 import { grantOf, holds, type Snapshot } from './table.ts'
@@ -56,7 +56,7 @@ function tagged(text: string, id: string): string {
   const params = find(text, ['params'])
   if (params === undefined) return text
   const kept = members(text, params.at).filter(({ key }) => key !== '_meta')
-  return splice(text, [{ ...params, from: params.at, text: objectOf(text, kept, [meta]) }])
+  return splice(text, [replace(params, objectOf(text, kept, [meta]))])
 }
 
 /** Tells a modern client what changes, until it goes or loses its token (2026-07-28, basic/patterns/subscriptions). */

@@ -8,12 +8,12 @@ import { Refusal } from './refusal.ts'
  * but does not keep to it (2026-07-28, basic/transports and basic/versioning).
  */
 export function eraOf(body: Body, headers: IncomingHttpHeaders): 'modern' | 'legacy' {
-  const claims = body.messages.filter((message) => claimedVersion(message) !== undefined)
+  const claims = body.messages.some((message) => claimedVersion(message) !== undefined)
   const [message] = body.messages
   const header = textOf(headers['mcp-protocol-version'])
-  if (claims.length > 0 && body.batch) throw new Refusal('batch', { why: `${modernVersion} has no batches` })
-  if (claims.length === 0 && header === modernVersion && message?.kind === 'request') refuseUnclaimed(message)
-  return claims.length > 0 ? 'modern' : 'legacy'
+  if (claims && body.batch) throw new Refusal('batch', { why: `${modernVersion} has no batches` })
+  if (!claims && header === modernVersion && message?.kind === 'request') refuseUnclaimed(message)
+  return claims ? 'modern' : 'legacy'
 }
 
 function refuseUnclaimed({ method }: Message): never {

@@ -22,8 +22,11 @@ export function paramHeadersOf(schema: unknown, path: readonly string[] = []): r
   return [...own, ...properties.flatMap(([key, child]) => paramHeadersOf(child, [...path, key]))]
 }
 
+const none = {} as const
+
 /** The headers of a call with these arguments. */
 export function writeParams(declared: readonly ParamHeader[], args: unknown): Readonly<Record<string, string>> {
+  if (declared.length === 0) return none
   const pairs = declared.flatMap(({ header, path }) => {
     const text = primitiveText(valueAt(args, path))
     return text === undefined ? [] : [[header, encodeHeader(text)] as const]

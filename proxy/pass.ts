@@ -47,9 +47,10 @@ function pick(headers: IncomingHttpHeaders, wanted: (name: string) => boolean): 
 }
 
 /** Headers of an answer that passes as it is: rebuilt, so that nothing of the upstream's own gets through. */
-export function clientHeaders({ type, header }: Head): Readonly<Record<string, string>> {
+export function clientHeaders(head: Head): Readonly<Record<string, string>> {
   const headers: Record<string, string> = {}
-  const length = header('content-length')
+  const { type } = head
+  const length = head.header('content-length')
   if (type !== '') headers['content-type'] = type
   if (length !== undefined) headers['content-length'] = length
   return headers

@@ -1,6 +1,7 @@
+import { wholeOf } from './body.ts'
 import { createMessageParser, type Place } from './sse.ts'
 import { Unfit } from './unfit.ts'
-import type { Receiver, Sending, Upstreams } from './upstream.ts'
+import type { Head, Receiver, Sending, Upstreams } from './upstream.ts'
 
 export interface Reply {
   readonly status: number
@@ -18,22 +19,27 @@ function isJson(type: string): boolean {
 /** The longest answer that is held in memory, bytes. */
 export const answerLimit = 64 * 1024 * 1024
 
+type Take = (text: string, status: number, head: Head) => void
+
 /** Sends one request and waits for the whole answer; `take` gets each JSON-RPC message of a stream as it comes, or the one body. */
-export async function post(
-  upstreams: Upstreams,
-  sending: Sending,
-  take: (text: string, status: number, reply: Reply) => void,
-): Promise<Reply> {
-  let reply: Reply = { status: 0, type: '', sessionId: undefined, text: '' }
-  await upstreams.send(sending, ({ status, type, header }) => {
-    reply = { status, type, sessionId: header('mcp-session-id'), text: '' }
-    if (type === 'text/event-stream') return streamReceiver((text) => take(text, status, reply))
+export async function post(upstreams: Upstreams, sending: Sending, take: Take): Promise<Reply> {
+  let reply = nothing
+  await upstreams.send(sending, (head) => {
+    const { status, type } = head
+    reply = replyOf(head, '')
+    if (type === 'text/event-stream') return streamReceiver((text) => take(text, status, head))
     return textReceiver((text) => {
-      reply = { ...reply, text }
-      if (isJson(type) && text.trim() !== '') take(text, status, reply)
+      reply = replyOf(head, text)
+      if (isJson(type) && text.trim() !== '') take(text, status, head)
     })
   })
   return reply
+}
+
+const nothing: Reply = { status: 0, type: '', sessionId: undefined, text: '' }
+
+function replyOf(head: Head, text: string): Reply {
+  return { status: head.status, type: head.type, sessionId: head.header('mcp-session-id'), text }
 }
 
 /** The longest that a stream stays open after what was asked for, ms. */
@@ -46,38 +52,49 @@ export function postUntil(
   take: (text: string, status: number) => boolean,
 ): Promise<Reply> {
   const { promise, resolve, reject } = Promise.withResolvers<Reply>()
-  const { signal } = sending
-  const leaving = new AbortController()
-  const leave = () => leaving.abort(signal.reason)
-  signal.addEventListener('abort', leave, { once: true })
-  if (signal.aborted) leave()
   let timer: NodeJS.Timeout | undefined
-  post(upstreams, { ...sending, signal: leaving.signal }, (text, status, reply) => {
-    if (!take(text, status) || timer !== undefined) return
-    if (reply.type === 'text/event-stream') timer = setTimeout(leave, linger)
-    resolve(reply)
-  })
-    .then(resolve, reject)
-    .finally(() => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', leave)
-    })
+  const settle = (act: () => void) => {
+    clearTimeout(timer)
+    act()
+  }
+  post(upstreams, sending, (text, status, head) => {
+    if (!take(text, status) || timer !== undefined || head.type !== 'text/event-stream') return
+    timer = setTimeout(() => head.leave(), linger)
+    resolve(replyOf(head, ''))
+  }).then(
+    (reply) => settle(() => resolve(reply)),
+    (error: unknown) => settle(() => reject(error)),
+  )
   return promise
 }
 
 /** Gathers a body and hands it on as one text. */
 export function textReceiver(done: (text: string) => void): Receiver {
-  const chunks: Buffer[] = []
-  let size = 0
-  return {
-    write: (chunk) => {
-      size += chunk.length
-      if (size > answerLimit) throw new Unfit(`more than ${answerLimit} bytes`)
-      chunks.push(chunk)
-      return true
-    },
-    drained: (resume) => resume(),
-    end: () => done(Buffer.concat(chunks).toString()),
+  return new TextReceiver(done)
+}
+
+class TextReceiver implements Receiver {
+  readonly #done: (text: string) => void
+  readonly #chunks: Buffer[] = []
+  #size = 0
+
+  constructor(done: (text: string) => void) {
+    this.#done = done
+  }
+
+  write(chunk: Buffer): boolean {
+    this.#size += chunk.length
+    if (this.#size > answerLimit) throw new Unfit(`more than ${answerLimit} bytes`)
+    this.#chunks.push(chunk)
+    return true
+  }
+
+  drained(resume: () => void): void {
+    resume()
+  }
+
+  end(): void {
+    this.#done(wholeOf(this.#chunks).toString())
   }
 }
 

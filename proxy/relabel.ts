@@ -1,13 +1,11 @@
 import { isRecord } from './message.ts'
-import { type Edit, elements, type Member, members, splice } from './splice.ts'
+import { type Edit, elements, type Member, members, replace, splice } from './splice.ts'
 import { jointUri } from './uri.ts'
-
-/** A key can be written with escapes. */
-const mayHaveUri = /"uri"|\\u/
 
 /** A response of one server in which each URI of its resources reads as on the joint endpoint; all else stays as it was written. */
 export function relabel(text: string, lead: string): string {
-  if (lead === '' || !mayHaveUri.test(text)) return text
+  // A key can be written with escapes.
+  if (lead === '' || !(text.includes('"uri"') || text.includes('\\u'))) return text
   return splice(text, [
     ...within(text, ['result', 'contents'], (list) => each(list, (entry) => renamed(entry, ['uri'], lead))),
     ...within(text, ['result', 'content'], (list) => each(list, (block) => relabelBlock(block, lead))),
@@ -22,9 +20,9 @@ export function find(text: string, path: readonly string[], start = 0): Member |
 }
 
 /** The same from the members of an object. */
-export function findIn(text: string, found: readonly Member[], [key, ...rest]: readonly string[]): Member | undefined {
-  const own = found.find((member) => member.key === key)
-  return own === undefined || rest.length === 0 ? own : find(text, rest, own.at)
+export function findIn(text: string, found: readonly Member[], path: readonly string[]): Member | undefined {
+  const own = found.find(({ key }) => key === path[0])
+  return own === undefined || path.length === 1 ? own : find(text, path.slice(1), own.at)
 }
 
 function within(text: string, path: readonly string[], change: (value: string) => string): readonly Edit[] {
@@ -32,7 +30,7 @@ function within(text: string, path: readonly string[], change: (value: string) =
   if (found === undefined) return []
   const value = text.slice(found.at, found.to)
   const changed = change(value)
-  return changed === value ? [] : [{ ...found, from: found.at, text: changed }]
+  return changed === value ? [] : [replace(found, changed)]
 }
 
 function each(list: string, change: (element: string) => string): string {
@@ -64,7 +62,7 @@ export function renamed(text: string, path: readonly string[], lead: string): st
   const found = find(text, path)
   const uri: unknown = found && JSON.parse(text.slice(found.at, found.to))
   if (found === undefined || typeof uri !== 'string') return text
-  return splice(text, [{ ...found, from: found.at, text: JSON.stringify(jointUri(lead, uri)) }])
+  return splice(text, [replace(found, JSON.stringify(jointUri(lead, uri)))])
 }
 
 /** A question of one server that says whose it is: the joint endpoint hides it, and people must know. */

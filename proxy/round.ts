@@ -8,7 +8,7 @@ import { isRecord, type Message } from './message.ts'
 import { Refusal } from './refusal.ts'
 import { find } from './relabel.ts'
 import type { Seal } from './seal.ts'
-import { type Member, members, splice } from './splice.ts'
+import { type Member, members, replace, splice } from './splice.ts'
 
 /** So often may a server ask for input before it answers (2026-07-28, basic/patterns/mrtr). */
 export const roundLimit = 8
@@ -40,7 +40,7 @@ export function sealed(seal: Seal, question: Question, unsigned: Answer): Answer
   const { requestState } = answer.result
   if (found === undefined || typeof requestState !== 'string') return answer
   const text = JSON.stringify(seal.close(requestState, { agent, server: target.server, message }))
-  return { ...answer, text: splice(answer.text, [{ ...found, from: found.at, text }]) }
+  return { ...answer, text: splice(answer.text, [replace(found, text)]) }
 }
 
 /** Each question says whose it is, where the client could not know. */
@@ -52,7 +52,7 @@ function signed({ asker }: Question, answer: Answer): Answer {
     const method = textAt(answer.text, find(answer.text, ['method'], at))
     const params = find(answer.text, ['params'], at)
     if (params === undefined || answer.text[params.at] !== '{') return []
-    return [{ ...params, from: params.at, text: sign(String(method), answer.text.slice(params.at, params.to)) }]
+    return [replace(params, sign(String(method), answer.text.slice(params.at, params.to)))]
   })
   return { ...answer, text: splice(answer.text, edits) }
 }

@@ -2,7 +2,7 @@ import type { Grant } from '#manifests/table.ts'
 import { allows } from './grant.ts'
 import { listings } from './listing.ts'
 import { isRecord } from './message.ts'
-import { elements, type Member, members, splice } from './splice.ts'
+import { elements, type Member, members, replace, splice } from './splice.ts'
 
 /** By the list's name in a result. */
 const lists = new Map([...listings.values()].map((listing) => [listing.member, listing]))
@@ -22,7 +22,7 @@ export function sift(grant: Grant, text: string): string {
   if (result === undefined) return text
   const edits = members(text, result.at).flatMap((member) => {
     const sifted = siftList(grant, text, member)
-    return sifted === undefined ? [] : [{ ...member, from: member.at, text: sifted }]
+    return sifted === undefined ? [] : [replace(member, sifted)]
   })
   return splice(text, edits)
 }

@@ -68,7 +68,7 @@ export class Spending implements Disposable {
       }
     }
     return {
-      ...receiver,
+      drained: (resume) => receiver.drained(resume),
       write: (chunk) => {
         attempt((open) => open.write(chunk))
         return receiver.write(chunk)

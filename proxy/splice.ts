@@ -20,14 +20,14 @@ export function members(text: string, start = 0): readonly Member[] {
     const keyEnd = stringEnd(text, from)
     const at = skipBlank(text, skipBlank(text, keyEnd) + 1)
     const to = valueEnd(text, at)
-    found.push({ key: unescaped(text.slice(from, keyEnd)), from, at, to })
+    found.push({ key: unescaped(text.slice(from + 1, keyEnd - 1)), from, at, to })
     from = skipSeparator(text, to)
   }
   return found
 }
 
 function unescaped(key: string): string {
-  return key.includes('\\') ? String(JSON.parse(key)) : key.slice(1, -1)
+  return key.includes('\\') ? String(JSON.parse(`"${key}"`)) : key
 }
 
 const ascii = /^[\0-\x7f]*$/
@@ -49,15 +49,20 @@ export function elements(text: string, start = 0): readonly string[] {
   return found
 }
 
+/** Writes another text in the place of a member's value. */
+export function replace({ at, to }: Member, text: string): Edit {
+  return { from: at, to, text }
+}
+
 /** Applies edits that do not overlap, in any order. */
 export function splice(text: string, edits: readonly Edit[]): string {
-  const parts: string[] = []
+  let spliced = ''
   let done = 0
-  for (const edit of edits.toSorted((a, b) => a.from - b.from)) {
-    parts.push(text.slice(done, edit.from), edit.text)
+  for (const edit of edits.length > 1 ? edits.toSorted((a, b) => a.from - b.from) : edits) {
+    spliced += text.slice(done, edit.from) + edit.text
     done = edit.to
   }
-  return parts.join('') + text.slice(done)
+  return spliced + text.slice(done)
 }
 
 /** Writes an object from the text of its members. */

@@ -2,7 +2,7 @@ import type { Errand } from './errand.ts'
 import type { Body, Message } from './message.ts'
 import { find } from './relabel.ts'
 import { unsealed } from './round.ts'
-import { splice } from './splice.ts'
+import { replace, splice } from './splice.ts'
 
 const stateful: ReadonlySet<string> = new Set(['tools/call', 'prompts/get', 'resources/read'])
 /** What the text must have for a state to be in it, however its key is written. */
@@ -20,7 +20,7 @@ export function openState({ visit: { gateway, agent }, server }: Errand, body: B
   const [state] = unsealed(gateway.seal, { message, agent, target: { server } })
   const found = find(message.text, ['params', 'requestState'])
   if (state === undefined || found === undefined) return bytes
-  return Buffer.from(splice(message.text, [{ ...found, from: found.at, text: JSON.stringify(state.value) }]))
+  return Buffer.from(splice(message.text, [replace(found, JSON.stringify(state.value))]))
 }
 
 /** Seals what a server wants back, which it would take from whoever comes through the gateway; absent where it can want nothing back. */
@@ -32,6 +32,6 @@ export function stateSealer({ visit: { gateway, agent }, server }: Errand, body:
     const state: unknown = found && JSON.parse(text.slice(found.at, found.to))
     if (found === undefined || typeof state !== 'string') return text
     const sealed = JSON.stringify(gateway.seal.close(state, { agent, server, message }))
-    return splice(text, [{ ...found, from: found.at, text: sealed }])
+    return splice(text, [replace(found, sealed)])
   }
 }

@@ -10,7 +10,7 @@ import { Refusal } from './refusal.ts'
 import { find } from './relabel.ts'
 import { expired, unsealed } from './round.ts'
 import { lasts } from './seal.ts'
-import { members, objectOf, splice } from './splice.ts'
+import { members, objectOf, replace, splice } from './splice.ts'
 import { askable } from './stand-in.ts'
 import { grantOf } from './table.ts'
 
@@ -214,5 +214,5 @@ function modernParams(params: string): string {
 
 function withId(text: string, { id = 'null' }: Message): string {
   const own = find(text, ['id'])
-  return own === undefined ? text : splice(text, [{ ...own, from: own.at, text: id }])
+  return own === undefined ? text : splice(text, [replace(own, id)])
 }

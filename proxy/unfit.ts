@@ -7,26 +7,25 @@ export class Unfit extends Error {
 }
 
 interface Answered {
-  readonly server: string
-  readonly credential: Credential | undefined
   readonly status: number
-  readonly header: (name: string) => string | undefined
+  header(name: string): string | undefined
 }
 
 /**
  * Why an answer is none, whatever it holds; undefined where it may be one. What an upstream says of credentials and of other
  * addresses is said to the gateway alone: no client sees a challenge, and no redirect is followed.
  */
-export function unfit({ server, credential, status, header }: Answered): Refusal | undefined {
+export function unfit(server: string, credential: Credential | undefined, head: Answered): Refusal | undefined {
+  const { status } = head
   const why = `HTTP ${status}`
   if (status === 401 || status === 403 || status === 407)
     return new Refusal(credential === undefined ? 'no-credential' : 'credential', { server, why })
   if (status >= 300 && status < 400)
     return new Refusal('answer', {
       server,
-      why: header('location') === undefined ? why : `${why}, a redirect, which is not followed`,
+      why: head.header('location') === undefined ? why : `${why}, a redirect, which is not followed`,
     })
-  const encoding = header('content-encoding') ?? 'identity'
+  const encoding = head.header('content-encoding') ?? 'identity'
   if (encoding !== 'identity')
     return new Refusal('answer', { server, why: `Content-Encoding: ${encoding.slice(0, 40)}` })
   return undefined

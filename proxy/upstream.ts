@@ -1,6 +1,7 @@
 import type { Dispatcher } from 'undici'
 import Agent from 'undici/lib/dispatcher/agent.js'
 import { Bag } from './bag.ts'
+import { mediaType } from './body.ts'
 import { pseudonymOf, viaOf } from './hops.ts'
 import { createStateIds, type Holder } from './state-id.ts'
 import type { Snapshot, Target } from './table.ts'
@@ -24,7 +25,9 @@ export interface Head {
   readonly status: number
   /** The media type alone, lower case; empty if there is none. */
   readonly type: string
-  readonly header: (name: string) => string | undefined
+  header(name: string): string | undefined
+  /** Ends it, whatever else would come. */
+  leave(): void
 }
 
 /** Takes a response's body as it comes. */
@@ -82,23 +85,17 @@ export function createUpstreams({ current, taken, key }: UpstreamsOptions): Upst
     maxOrigins: Number.POSITIVE_INFINITY,
   })
   const connecting = new Bag<Exchanging>()
-  const means = { agent, connecting, pseudonym: pseudonymOf(key) }
+  const pseudonym = pseudonymOf(key)
   return {
     send: (sending, receive) => {
-      const { target } = sending
+      const { target, signal } = sending
+      if (signal.aborted) return Promise.reject(signal.reason)
       // Sessions outlive credentials. What was one host's is never another's.
       const now = current(target.generation) ?? target
       const credential = now.origin === target.origin ? now.credential : undefined
-      if (credential === undefined) return send(means, sending, judging(sending, undefined, receive))
-      const signed = { ...sending, headers: { ...sending.headers, [credential.header]: credential.value } }
-      return send(
-        means,
-        signed,
-        judging(sending, credential, (head) => {
-          taken(target.generation)
-          return receive(head)
-        }),
-      )
+      const exchanging = new Exchanging({ sending, receive, credential, taken, connecting })
+      agent.dispatch(wordsOf(sending, viaOf(pseudonym), credential), exchanging)
+      return exchanging.done
     },
     review: (snapshot) => {
       for (const exchanging of connecting) exchanging.review(snapshot)
@@ -108,92 +105,76 @@ export function createUpstreams({ current, taken, key }: UpstreamsOptions): Upst
   }
 }
 
-function judging(
-  { target: { server } }: Sending,
+function wordsOf(
+  { target, path, method, headers, body }: Sending,
+  via: string,
   credential: Target['credential'],
-  receive: (head: Head) => Receiver,
-): (head: Head) => Receiver {
-  return (head) => {
-    const refusal = unfit({ server, credential, ...head })
-    if (refusal !== undefined) throw refusal
-    return receive(head)
-  }
+): Dispatcher.DispatchOptions {
+  const own: Record<string, string> = { ...plain, via, ...headers }
+  if (credential !== undefined) own[credential.header] = credential.value
+  return { origin: target.origin, path: path ?? target.path, method, headers: own, body: body ?? null }
 }
 
-interface Means {
-  readonly agent: Agent
+interface Order {
+  readonly sending: Sending
+  readonly receive: (head: Head) => Receiver
+  readonly credential: Target['credential']
+  readonly taken: (generation: string) => void
   /** What was not sent yet. */
   readonly connecting: Bag<Exchanging>
-  readonly pseudonym: string
-}
-
-function send(
-  { agent, connecting, pseudonym }: Means,
-  sending: Sending,
-  receive: (head: Head) => Receiver,
-): Promise<void> {
-  const { target, path, method, headers, body, signal } = sending
-  if (signal.aborted) return Promise.reject(signal.reason)
-  const { promise, resolve, reject } = Promise.withResolvers<void>()
-  const handler = new Exchanging(sending, receive, { resolve, reject, sent: () => settled() })
-  const settled = connecting.add(handler)
-  const stop = () => handler.stop()
-  signal.addEventListener('abort', stop, { once: true })
-  agent.dispatch(
-    {
-      origin: target.origin,
-      path: path ?? target.path,
-      method,
-      headers: { ...plain, via: viaOf(pseudonym), ...headers },
-      body: body ?? null,
-    },
-    handler,
-  )
-  return promise.finally(() => {
-    settled()
-    signal.removeEventListener('abort', stop)
-  })
-}
-
-interface Settle {
-  readonly resolve: () => void
-  readonly reject: (reason: unknown) => void
-  readonly sent: () => void
 }
 
 class Exchanging implements Dispatcher.DispatchHandler {
+  readonly done: Promise<void>
   #controller: Dispatcher.DispatchController | undefined
   #receiver: Receiver | undefined
   #isLeft = false
-  readonly #sending: Sending
-  readonly #receive: (head: Head) => Receiver
-  readonly #settle: Settle
+  readonly #order: Order
+  readonly #connected: () => void
+  readonly #resolve: () => void
+  readonly #reject: (reason: unknown) => void
 
-  constructor(sending: Sending, receive: (head: Head) => Receiver, settle: Settle) {
-    this.#sending = sending
-    this.#receive = receive
-    this.#settle = settle
+  constructor(order: Order) {
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    this.done = promise
+    this.#order = order
+    this.#resolve = resolve
+    this.#reject = reject
+    this.#connected = order.connecting.add(this)
+    order.sending.signal.addEventListener('abort', this)
   }
 
-  /** While it still connects there is nothing to abort: it is aborted when it starts. */
-  stop(): void {
-    this.#settle.reject(this.#sending.signal.reason)
-    this.#controller?.abort(new Error('ended', { cause: this.#sending.signal.reason }))
+  #settle(): void {
+    this.#connected()
+    this.#order.sending.signal.removeEventListener('abort', this)
+  }
+
+  #fail(reason: unknown): void {
+    this.#settle()
+    this.#reject(reason)
+  }
+
+  /** Its signal was aborted. While it still connects there is nothing to abort: it is aborted when it starts. */
+  handleEvent(): void {
+    const { reason } = this.#order.sending.signal
+    this.#fail(reason)
+    this.#controller?.abort(new Error('ended', { cause: reason }))
   }
 
   review({ targets }: Snapshot): void {
-    const { target } = this.#sending
+    const { target } = this.#order.sending
     if (target.role !== 'serving' || targets.get(target.generation)?.role === 'serving') return
     this.#isLeft = true
-    this.#settle.reject(new UpstreamFailed(target, false, new Error('it no longer serves')))
+    this.#fail(new UpstreamFailed(target, false, new Error('it no longer serves')))
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
+    const { signal, started } = this.#order.sending
     this.#controller = controller
-    this.#settle.sent()
+    this.#connected()
     if (this.#isLeft) controller.abort(new Error('sent elsewhere'))
-    else if (this.#sending.signal.aborted) this.stop()
-    else this.#sending.started?.()
+    else if (signal.aborted) controller.abort(new Error('ended', { cause: signal.reason }))
+    else started?.()
   }
 
   onResponseStart(
@@ -202,22 +183,33 @@ class Exchanging implements Dispatcher.DispatchHandler {
     headers: NodeJS.Dict<string | string[]>,
   ): void {
     if (status < 200) return
-    try {
-      this.#receiver = this.#receive(headOf(status, headers))
-    } catch (error) {
-      this.#settle.reject(error)
-      controller.abort(new Error('refused', { cause: error }))
-    }
+    this.#attempt(controller, () => {
+      this.#receiver = this.#receive(new ResponseHead(status, headers, controller))
+    })
+  }
+
+  #receive(head: Head): Receiver {
+    const { sending, receive, credential, taken } = this.#order
+    const refusal = unfit(sending.target.server, credential, head)
+    if (refusal !== undefined) throw refusal
+    if (credential !== undefined) taken(sending.target.generation)
+    return receive(head)
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     const receiver = this.#receiver
-    try {
+    this.#attempt(controller, () => {
       if (receiver === undefined || receiver.write(chunk)) return
       controller.pause()
       receiver.drained(() => controller.resume())
+    })
+  }
+
+  #attempt(controller: Dispatcher.DispatchController, act: () => void): void {
+    try {
+      act()
     } catch (error) {
-      this.#settle.reject(error)
+      this.#fail(error)
       controller.abort(new Error('refused', { cause: error }))
     }
   }
@@ -225,22 +217,37 @@ class Exchanging implements Dispatcher.DispatchHandler {
   onResponseEnd(): void {
     try {
       this.#receiver?.end()
-      this.#settle.resolve()
+      this.#settle()
+      this.#resolve()
     } catch (error) {
-      this.#settle.reject(error)
+      this.#fail(error)
     }
   }
 
   onResponseError(_: Dispatcher.DispatchController, error: Error): void {
-    this.#settle.reject(new UpstreamFailed(this.#sending.target, this.#controller !== undefined, error))
+    this.#fail(new UpstreamFailed(this.#order.sending.target, this.#controller !== undefined, error))
   }
 }
 
-function headOf(status: number, headers: NodeJS.Dict<string | string[]>): Head {
-  const header = (name: string) => {
-    const value = headers[name]
+class ResponseHead implements Head {
+  readonly status: number
+  readonly type: string
+  readonly #headers: NodeJS.Dict<string | string[]>
+  readonly #controller: Dispatcher.DispatchController
+
+  constructor(status: number, headers: NodeJS.Dict<string | string[]>, controller: Dispatcher.DispatchController) {
+    this.status = status
+    this.#headers = headers
+    this.#controller = controller
+    this.type = mediaType(this.header('content-type'))
+  }
+
+  header(name: string): string | undefined {
+    const value = this.#headers[name]
     return Array.isArray(value) ? value[0] : value
   }
-  const type = header('content-type')?.split(';')[0]?.trim().toLowerCase() ?? ''
-  return { status, type, header }
+
+  leave(): void {
+    this.#controller.abort(new Error('left'))
+  }
 }

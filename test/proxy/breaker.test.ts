@@ -34,7 +34,12 @@ function openBench() {
     if (way === 'is replaced') throw new UpstreamFailed(target, false, new Error('it no longer serves'))
     if (way === 'refuses') throw new UpstreamFailed(target, false, failure('ECONNREFUSED'))
     if (way === 'breaks off') throw new UpstreamFailed(target, true, failure('ECONNRESET'))
-    receive({ status: way === 'answers' ? 200 : 401, type: 'application/json', header: () => undefined })
+    receive({
+      status: way === 'answers' ? 200 : 401,
+      type: 'application/json',
+      header: () => undefined,
+      leave: () => undefined,
+    })
   }
   const guarded = withBreaker({ send }, () => now)
   const ask = (more: Partial<Sending> = {}, upstreams = guarded) => {
