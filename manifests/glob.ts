@@ -1,5 +1,6 @@
 /** Whether a name is what a pattern of a grant means: `*` is any run of characters. Quick whatever the pattern, as no regular expression is. */
 export function matches(pattern: string, name: string): boolean {
+  if (pattern === '*') return true
   const [first = '', ...others] = pattern.split('*')
   const last = others.pop()
   if (last === undefined) return name === pattern

@@ -1,29 +1,25 @@
 import type { Body, Message } from './message.ts'
 import { Refusal } from './refusal.ts'
-import { createSink, type Sink, sendJson, sendRefusal, takesStream } from './reply.ts'
+import { type Sink, sendJson, sendRefusal, takesStream, WholeSink } from './reply.ts'
 import type { Visit } from './visit.ts'
 
 type Era = 'modern' | 'legacy'
+/** Gives JSON text of the response to one request; throws a `Refusal`. */
+type AnswerOne = (message: Message, sink: Sink) => Promise<string> | string
 
 /** Answers each request of a body by itself; a body without one is taken note of. */
 export async function answerEach(
   visit: Visit,
   { body, era }: { readonly body: Body; readonly era: Era },
-  answer: (message: Message, sink: Sink) => Promise<string>,
+  answer: AnswerOne,
 ): Promise<void> {
   const { response, request } = visit
-  const requests = body.messages.filter(({ kind }) => kind === 'request')
-  const [first] = requests
+  const first = body.messages.find(({ kind }) => kind === 'request')
   if (first === undefined) response.writeHead(202).end()
-  else if (body.batch)
-    sendJson(
-      response,
-      200,
-      `[${(await Promise.all(requests.map((message) => settled(visit, message, answer)))).join(',')}]`,
-    )
+  else if (body.batch) await answerBatch(visit, body, answer)
   else {
     const streams = takesStream(request.headers.accept)
-    const sink = visit.session?.sink(response, streams) ?? createSink(response, streams)
+    const sink = visit.session?.sink(response, streams) ?? new WholeSink(response, streams)
     try {
       sink.end(200, await answer(first, sink))
     } catch (error) {
@@ -34,13 +30,15 @@ export async function answerEach(
   }
 }
 
+async function answerBatch(visit: Visit, { messages }: Body, answer: AnswerOne): Promise<void> {
+  const requests = messages.filter(({ kind }) => kind === 'request')
+  const answers = await Promise.all(requests.map((message) => settled(visit, message, answer)))
+  sendJson(visit.response, 200, `[${answers.join(',')}]`)
+}
+
 const silent: Sink = { ask: undefined, note: () => undefined, end: () => undefined }
 
-async function settled(
-  visit: Visit,
-  message: Message,
-  answer: (message: Message, sink: Sink) => Promise<string>,
-): Promise<string> {
+async function settled(visit: Visit, message: Message, answer: AnswerOne): Promise<string> {
   try {
     return await answer(message, silent)
   } catch (error) {

@@ -18,48 +18,64 @@ const times = { headersTimeout: 60_000, requestTimeout: 60_000, keepAliveTimeout
 
 /** The HTTP server that agents reach; `listen` is the caller's. */
 export function createApp(gateway: Gateway): Server {
+  const unwritten = (err: unknown) => gateway.log.error({ err }, 'an answer could not be written')
   const server = createServer(times, (request, response) => {
     // One that nobody listens to would end the proxy, and with it everybody's calls.
-    response.on('error', (err) => gateway.log.error({ err }, 'an answer could not be written'))
-    route(gateway, request, response).catch((error: unknown) => refuse(gateway, response, error))
+    response.on('error', unwritten)
+    void handle(gateway, request, response)
   })
   cutOffSlow(server, gateway.limits)
   return server
 }
 
-const oneServer = /^\/mcp\/([^/]+)$/
+async function handle(gateway: Gateway, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  try {
+    await route(gateway, request, response)
+  } catch (error) {
+    refuse(gateway, response, error)
+  }
+}
 
-async function route(gateway: Gateway, request: IncomingMessage, response: ServerResponse): Promise<void> {
+const oneServer = '/mcp/'
+
+function route(gateway: Gateway, request: IncomingMessage, response: ServerResponse): Promise<void> | undefined {
   const path = pathOf(request)
   if (path === '/mcp') return admit(gateway, request, response, serveJoint)
-  const server = oneServer.exec(path)?.[1]
-  if (server !== undefined) return admit(gateway, request, response, (visit) => serveOne(visit, server))
+  const server = path.startsWith(oneServer) ? path.slice(oneServer.length) : ''
+  if (server !== '' && !server.includes('/'))
+    return admit(gateway, request, response, (visit) => serveOne(visit, server))
   knock(request, response, gateway.config.url)
   if (path !== '/health' || (request.method !== 'GET' && request.method !== 'HEAD')) throw new Refusal('not-found')
   const [status, body] = healthOf(gateway)
   sendJson(response, status, JSON.stringify(body))
+  return undefined
 }
 
 /** Names of servers need no escapes: one that is written with them is found as it would be if it did not exist. */
 function pathOf({ url = '' }: IncomingMessage): string {
-  const [path = ''] = url.split('?', 1)
+  const query = url.indexOf('?')
+  const path = query < 0 ? url : url.slice(0, query)
   return path.endsWith('/') ? path.slice(0, -1) : path
 }
 
 /** authenticate → authorize → route → forward, of which the last three are `serve`'s. */
-async function admit(
+function admit(
   gateway: Gateway,
   request: IncomingMessage,
   response: ServerResponse,
   serve: (visit: Visit) => Promise<void>,
-): Promise<void> {
+): Promise<void> | undefined {
   gateway.counters.requests++
   knock(request, response, gateway.config.url)
-  if (request.method === 'OPTIONS') return answerPreflight(request, response)
+  if (request.method === 'OPTIONS') {
+    answerPreflight(request, response)
+    return undefined
+  }
   const snapshot = gateway.holder.current
   if (snapshot === undefined) throw new Refusal('starting')
   const { agent, hash } = authenticate(snapshot, request, Date.now())
-  await countHops(request, gateway.pseudonym, () => serve({ gateway, snapshot, agent, hash, request, response }))
+  const visit = { gateway, snapshot, agent, hash, request, response }
+  return countHops(request, gateway.pseudonym, () => serve(visit))
 }
 
 /** Every refusal ends here. Clients that look for OAuth find a plain JSON 404, without a token too. */

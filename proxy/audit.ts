@@ -16,8 +16,11 @@ export interface Audited {
 const called: ReadonlySet<string> = new Set(['tools/call', 'prompts/get', 'resources/read'])
 
 /** Writes the one line that stays of a call. Never what was said in it. */
-export function audit({ gateway, agent }: Visit, { since, ...audited }: Audited): void {
-  const line = { agent, ...audited, duration: Math.round(performance.now() - since) }
-  if (called.has(audited.method)) gateway.log.info(line, 'call')
-  else gateway.log.debug(line, 'request')
+export function audit({ gateway: { log }, agent }: Visit, audited: Audited): void {
+  const isCall = called.has(audited.method)
+  if (!log.isLevelEnabled(isCall ? 'info' : 'debug')) return
+  const { server, method, tool, outcome, bytes, since } = audited
+  const line = { agent, server, method, tool, outcome, bytes, duration: Math.round(performance.now() - since) }
+  if (isCall) log.info(line, 'call')
+  else log.debug(line, 'request')
 }

@@ -4,7 +4,7 @@ import type { Errand } from './errand.ts'
 import { judge } from './judge.ts'
 import type { Answer } from './leg.ts'
 import type { Message } from './message.ts'
-import { createPatience, endWithClient, reach, refusalOf, withTarget } from './reach.ts'
+import { endWithClient, Patience, reach, refusalOf, withTarget } from './reach.ts'
 import type { Sink } from './reply.ts'
 import { sift } from './sift.ts'
 import { grantOf, holds, servingTarget } from './table.ts'
@@ -50,7 +50,7 @@ async function askBare({ visit, server }: Errand, message: Message, sink: Sink):
   try {
     const again = () => reach(gateway, server, signal)
     const first = await again()
-    using patience = createPatience(exchange, first.timeout, gateway.limits.call)
+    using patience = new Patience(exchange, first.timeout, gateway.limits.call)
     using spending = gateway.budgets.reserve(server, [message])
     const note = (text: string) => {
       patience.progress()

@@ -1,6 +1,7 @@
 import { Refusal } from './refusal.ts'
 import type { Target } from './table.ts'
-import { type Head, type Sending, UpstreamFailed, type Upstreams } from './upstream.ts'
+import { type Head, type Sending, UpstreamFailed } from './transfer.ts'
+import type { Upstreams } from './upstream.ts'
 
 /** Failures in a row after which an upstream is let alone, and how long they must have gone on, ms: calls wait for one that starts again. */
 const mostFailures = 5

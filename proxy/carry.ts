@@ -13,8 +13,8 @@ import type { Session } from './session.ts'
 import { sift } from './sift.ts'
 import { eventOf } from './sse.ts'
 import { mayHoldState } from './state-seal.ts'
+import type { Head, Receiver } from './transfer.ts'
 import { Unfit } from './unfit.ts'
-import type { Head, Receiver } from './upstream.ts'
 
 /** Where and how an upstream's answer is carried to the client. */
 export interface Carriage {

@@ -21,13 +21,8 @@ export function openExchange({ visit, session }: Errand, purpose: Omit<Purpose, 
   endWithClient(visit, exchange)
   if (session === undefined) return exchange
   session.open++
-  return {
-    ...exchange,
-    close: () => {
-      session.open--
-      exchange.close()
-    },
-  }
+  exchange.atClose(() => session.open--)
+  return exchange
 }
 
 /** Where it goes now: its session's generation, or what serves. Throws a `Refusal`. */

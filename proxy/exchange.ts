@@ -37,6 +37,8 @@ export interface Exchange {
   /** Counts it for a generation from now on. */
   move(generation: string): void
   end(reason: Ended): void
+  /** Called once, when it is closed. */
+  atClose(act: () => void): void
   close(): void
 }
 
@@ -52,66 +54,77 @@ export interface Exchanges {
   endAll(kind: 'stream' | 'all'): void
 }
 
-interface Entry {
-  readonly purpose: Purpose
-  readonly controller: AbortController
-  generation: string | undefined
-}
-
 /** `idle` is called when a generation has no call any more. */
 export function createExchanges(idle: (generation: string) => void): Exchanges {
-  const open = new Bag<Entry>()
+  const open = new Bag<Open>()
   const tally = createTally(idle)
   return {
-    open: (purpose) => openEntry({ open, tally }, purpose),
+    open: (purpose) => {
+      const exchange = new Open(purpose, tally)
+      exchange.atClose(open.add(exchange))
+      return exchange
+    },
     calls: tally.of,
     get size() {
       return open.size
     },
     review: (snapshot) => {
-      for (const entry of open) review(entry, snapshot)
+      for (const exchange of open) exchange.review(snapshot)
     },
     endAll: (kind) => {
       const reason = new Ended('stopping', 'this proxy is being replaced, send it again')
-      for (const { purpose, controller } of open) if (kind === 'all' || purpose.kind === kind) controller.abort(reason)
+      for (const exchange of open) if (kind === 'all' || exchange.kind === kind) exchange.end(reason)
     },
   }
 }
 
-interface Register {
-  readonly open: Bag<Entry>
-  readonly tally: Tally
-}
+class Open implements Exchange {
+  readonly signal: AbortSignal
+  readonly #controller = new AbortController()
+  readonly #purpose: Purpose
+  readonly #tally: Tally
+  readonly #closing: (() => void)[] = []
+  #generation: string | undefined
+  #isOpen = true
 
-function openEntry({ open, tally }: Register, purpose: Purpose): Exchange {
-  const entry: Entry = { purpose, controller: new AbortController(), generation: undefined }
-  const remove = open.add(entry)
-  let isOpen = true
-  return {
-    signal: entry.controller.signal,
-    move: (generation) => {
-      if (purpose.kind === 'call') {
-        tally.add(generation, 1)
-        if (entry.generation !== undefined) tally.add(entry.generation, -1)
-      }
-      entry.generation = generation
-    },
-    end: (reason) => entry.controller.abort(reason),
-    close: () => {
-      if (isOpen && purpose.kind === 'call' && entry.generation !== undefined) tally.add(entry.generation, -1)
-      isOpen = false
-      remove()
-    },
+  constructor(purpose: Purpose, tally: Tally) {
+    this.signal = this.#controller.signal
+    this.#purpose = purpose
+    this.#tally = tally
   }
-}
 
-function review({ purpose, controller, generation }: Entry, snapshot: Snapshot): void {
-  if (!purpose.allowed(snapshot))
-    controller.abort(new Ended('revoked', 'the access that it was made with was taken away'))
-  else if (
-    purpose.kind === 'stream' &&
-    generation !== undefined &&
-    snapshot.targets.get(generation)?.role !== 'serving'
-  )
-    controller.abort(new Ended('draining', 'its server was replaced, connect again'))
+  get kind(): Purpose['kind'] {
+    return this.#purpose.kind
+  }
+
+  move(generation: string): void {
+    const before = this.#generation
+    this.#generation = generation
+    if (this.kind === 'stream') return
+    this.#tally.add(generation, 1)
+    if (before !== undefined) this.#tally.add(before, -1)
+  }
+
+  end(reason: Ended): void {
+    this.#controller.abort(reason)
+  }
+
+  atClose(act: () => void): void {
+    this.#closing.push(act)
+  }
+
+  close(): void {
+    if (!this.#isOpen) return
+    this.#isOpen = false
+    if (this.kind === 'call' && this.#generation !== undefined) this.#tally.add(this.#generation, -1)
+    for (const act of this.#closing) act()
+  }
+
+  review(snapshot: Snapshot): void {
+    const generation = this.#generation
+    if (!this.#purpose.allowed(snapshot))
+      this.end(new Ended('revoked', 'the access that it was made with was taken away'))
+    else if (this.kind === 'stream' && generation !== undefined && snapshot.targets.get(generation)?.role !== 'serving')
+      this.end(new Ended('draining', 'its server was replaced, connect again'))
+  }
 }

@@ -12,14 +12,14 @@ import { type Body, claimedVersion, type Message } from './message.ts'
 import { sessionHeaders, upstreamHeaders } from './pass.ts'
 import { pinAnswer, refuseWithheldCalls } from './pinned-call.ts'
 import { isStrict } from './pinning.ts'
-import { createPatience, refusalOf } from './reach.ts'
+import { Patience, refusalOf } from './reach.ts'
 import { Refusal } from './refusal.ts'
 import { takesStream } from './reply.ts'
 import type { Session } from './session.ts'
 import type { Spending } from './spending.ts'
 import { stateSealer } from './state-seal.ts'
 import { grantOf, holds, type Target } from './table.ts'
-import type { Head, Receiver, Sending } from './upstream.ts'
+import type { Head, Receiver, Sending } from './transfer.ts'
 import type { Visit } from './visit.ts'
 
 /** Sends a POST on as it is and carries the answer back. Throws a `Refusal` if nothing was answered so far. */
@@ -40,7 +40,7 @@ export async function forwardPost(errand: Errand, body: Body, bytes: Buffer): Pr
     if (opens(body)) visit.gateway.sessions.makeRoom(visit.agent)
     const first = await targetOf(errand, exchange.signal)
     using spending = visit.gateway.budgets.reserve(server, body.messages)
-    using patience = createPatience(exchange, timeout, visit.gateway.limits.call)
+    using patience = new Patience(exchange, timeout, visit.gateway.limits.call)
     const status = await run(errand, {
       first,
       exchange,

@@ -22,7 +22,7 @@ export async function serveJoint(visit: Visit): Promise<void> {
 }
 
 /** Answers what was posted, in either era, whatever the eras of the servers. */
-export async function joinPost(visit: Visit, body: Body): Promise<void> {
+export function joinPost(visit: Visit, body: Body): Promise<void> {
   const { headers } = visit.request
   const era = eraOf(body, headers)
   const [message] = body.messages

@@ -12,8 +12,7 @@ import { listJoint } from './list.ts'
 import { type Listing, listings } from './listing.ts'
 import { isRecord, type Message } from './message.ts'
 import { offerOf, offers } from './offer.ts'
-import { paramHeaders } from './pass.ts'
-import { createPatience, endWithClient, type Patience, reach, refusalOf, withTarget } from './reach.ts'
+import { endWithClient, Patience, reach, refusalOf, withTarget } from './reach.ts'
 import { Refusal } from './refusal.ts'
 import { relabel, signNote, signQuestion } from './relabel.ts'
 import type { Sink } from './reply.ts'
@@ -27,7 +26,7 @@ type Era = 'modern' | 'legacy'
 const lookLimit = 10_000
 
 /** Answers one request to the joint endpoint: JSON text of the response. Throws a `Refusal`. */
-export async function answerJointly(visit: Visit, message: Message, era: Era, sink: Sink): Promise<string> {
+export function answerJointly(visit: Visit, message: Message, era: Era, sink: Sink): Promise<string> | string {
   const { method } = message
   if (!offers(visit, method)) throw new Refusal('unknown-method', { method })
   const listing = listings.get(method)
@@ -46,8 +45,7 @@ export async function answerJointly(visit: Visit, message: Message, era: Era, si
     case 'resources/subscribe':
     case 'resources/unsubscribe':
       if (visit.session === undefined) break
-      await change(visit, visit.session, message)
-      return resultText(visit, message, { result: {}, era })
+      return change(visit, visit.session, message).then(() => resultText(visit, message, { result: {}, era }))
     case 'tools/call':
     case 'prompts/get':
     case 'resources/read':
@@ -122,16 +120,20 @@ async function listJointly(
 
 async function callJointly(visit: Visit, message: Message, era: Era, sink: Sink): Promise<string> {
   const since = performance.now()
-  const owner = await ownerOf({ visit, era, signal: () => AbortSignal.timeout(lookLimit) }, message)
-  const line = { server: owner.server, method: message.method, tool: owner.named.value, since }
+  const { method } = message
+  const found = ownerOf({ visit, era, signal: () => AbortSignal.timeout(lookLimit) }, message)
+  const owner = found instanceof Promise ? await found : found
+  const { server, lead } = owner
+  const tool = owner.named.value
   try {
     const { text, code, result } = await callOwner(visit, message, { owner, era, sink })
     const outcome = code === undefined ? (result.isError === true ? 'tool-error' : 'ok') : `error ${code}`
-    audit(visit, { ...line, outcome, bytes: text.length })
-    const shown = relabel(text, owner.lead)
-    return era === 'modern' && message.method === 'resources/read' ? keepPrivate(shown) : shown
+    audit(visit, { server, method, tool, since, outcome, bytes: text.length })
+    const shown = relabel(text, lead)
+    return era === 'modern' && method === 'resources/read' ? keepPrivate(shown) : shown
   } catch (error) {
-    audit(visit, { ...line, outcome: error instanceof Refusal ? error.refusal : 'failed', bytes: 0 })
+    const outcome = error instanceof Refusal ? error.refusal : 'failed'
+    audit(visit, { server, method, tool, since, outcome, bytes: 0 })
     throw error
   }
 }
@@ -154,7 +156,7 @@ async function callOwner(visit: Visit, message: Message, { owner, era, sink }: C
   let over: (() => void) | undefined
   try {
     const first = await reach(gateway, server, signal)
-    using patience = createPatience(exchange, timeout, gateway.limits.call)
+    using patience = new Patience(exchange, timeout, gateway.limits.call)
     using spending = gateway.budgets.reserve(server, [message], named.value)
     const note = (text: string) => {
       patience.progress()
@@ -162,13 +164,13 @@ async function callOwner(visit: Visit, message: Message, { owner, era, sink }: C
     }
     const asker = askerFor(visit, message, { server, sink, patience })
     if (asker.ask !== undefined) over = visit.session?.callers.begin(server, asker.ask)
-    const asked = { agent, era, message, named, asker, headers: paramHeaders(visit.request.headers), signal, note }
+    const { headers } = visit.request
     return await withTarget(
       first,
       () => reach(gateway, server, signal),
       (target) => {
         exchange.move(target.generation)
-        return ask(gateway, { ...asked, target, spending })
+        return ask(gateway, { target, agent, era, message, named, asker, headers, signal, note, spending })
       },
     )
   } catch (error) {
@@ -194,13 +196,10 @@ function askerFor(
 ): Asker {
   const sign = (method: string, params: string) =>
     visit.only === undefined ? signQuestion(server, method, params) : params
-  const asker = { ...askerOf(message, sink, visit.session), sign }
+  const asker = askerOf(message, sink, visit.session)
   const { ask: put } = asker
-  if (put === undefined) return asker
-  return {
-    ...asker,
-    ask: (method, params, signal) => patience.during(put(method, sign(method, params), signal)),
-  }
+  if (put === undefined) return { ...asker, sign }
+  return { ...asker, sign, ask: (method, params, ends) => patience.during(put(method, sign(method, params), ends)) }
 }
 
 /** A session's client can cancel what it asked, by its id. */
@@ -208,12 +207,6 @@ function openExchange(visit: Visit, { id = '' }: Message, allowed: (table: Visit
   const { session } = visit
   const exchange = visit.gateway.exchanges.open({ agent: visit.agent, kind: 'call', allowed })
   endWithClient(visit, exchange)
-  const over = session?.inFlight.add({ id, exchange })
-  return {
-    ...exchange,
-    close: () => {
-      over?.()
-      exchange.close()
-    },
-  }
+  if (session !== undefined) exchange.atClose(session.inFlight.add({ id, exchange }))
+  return exchange
 }

@@ -32,9 +32,11 @@ export function answerPreflight(request: IncomingMessage, response: ServerRespon
   response.writeHead(204, { ...allowed, 'access-control-allow-headers': [headers, ...params].join(', ') }).end()
 }
 
+const hostPattern = /^(\[[^\]]*\]|[^:]*)(?::\d*)?$/
+
 /** The name in a Host header, as a URL has it. */
 function nameIn(host: string): string | undefined {
-  return /^(\[[^\]]*\]|[^:]*)(?::\d*)?$/.exec(host)?.[1]?.toLowerCase()
+  return hostPattern.exec(host)?.[1]?.toLowerCase()
 }
 
 function isOurs(name: string | undefined, url: URL | undefined): boolean {

@@ -19,7 +19,7 @@ export function prepareLeaving(server: Server, exchanges: Exchanges): () => Prom
   let leaving = false
   server.prependListener('request', (_request, response) => {
     if (leaving) response.setHeader('connection', 'close')
-    response.once('close', open.add(response))
+    response.on('close', open.add(response))
   })
   return async () => {
     leaving = true

@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from 'node:http'
 import { type Asker, putTo } from './asker.ts'
 import { type Named, toClient } from './bridge.ts'
 import { replyTo } from './demand.ts'
@@ -10,7 +11,7 @@ import { post, postUntil, type Reply } from './post.ts'
 import { Refusal } from './refusal.ts'
 import type { Spending } from './spending.ts'
 import type { Target } from './table.ts'
-import type { Sending } from './upstream.ts'
+import type { Sending } from './transfer.ts'
 
 /** One request to be put to one upstream, whatever the eras of the two sides. */
 export interface Question {
@@ -21,8 +22,8 @@ export interface Question {
   readonly message: Message
   /** What is asked for as it is called there, if that differs. */
   readonly named?: Named
-  /** `Mcp-Param-*` of a modern client. */
-  readonly headers?: Readonly<Record<string, string>>
+  /** Of a modern client. */
+  readonly headers?: IncomingHttpHeaders
   /** Who wants to know; absent where nobody can be asked anything. */
   readonly asker?: Asker
   readonly signal: AbortSignal

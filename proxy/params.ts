@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from 'node:http'
 import { decodeHeader, encodeHeader } from './envelope.ts'
 import { isRecord } from './message.ts'
 import { Refusal } from './refusal.ts'
@@ -35,17 +36,13 @@ export function writeParams(declared: readonly ParamHeader[], args: unknown): Re
 }
 
 /** Refuses a call whose headers do not repeat its arguments. */
-export function checkParams(
-  declared: readonly ParamHeader[],
-  args: unknown,
-  headers: Readonly<Record<string, string>>,
-): void {
+export function checkParams(declared: readonly ParamHeader[], args: unknown, headers: IncomingHttpHeaders): void {
   for (const { header, path } of declared) {
     const value = valueAt(args, path)
     const text = primitiveText(value)
     if (text === undefined) continue
     const said = headers[header]
-    if (said === undefined) throw new Refusal('header-mismatch', { why: `${header} is missing` })
+    if (typeof said !== 'string') throw new Refusal('header-mismatch', { why: `${header} is missing` })
     const decoded = decodeHeader(said)
     const same =
       decoded === text ||

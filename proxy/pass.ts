@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { Session } from './session.ts'
 import { stateHeader } from './state-id.ts'
-import type { Head } from './upstream.ts'
+import type { Head } from './transfer.ts'
 
 const passed: ReadonlySet<string> = new Set([
   'mcp-protocol-version',
@@ -30,11 +30,6 @@ export function upstreamHeaders(
 export function sessionHeaders(headers: IncomingHttpHeaders, session: Session): Readonly<Record<string, string>> {
   const kept = pick(headers, (name) => name === 'last-event-id' || name === 'mcp-protocol-version')
   return { ...kept, accept: 'text/event-stream', 'mcp-session-id': session.place.upstreamId }
-}
-
-/** The `Mcp-Param-*` of a request. */
-export function paramHeaders(headers: IncomingHttpHeaders): Readonly<Record<string, string>> {
-  return pick(headers, (name) => name.startsWith(param))
 }
 
 function pick(headers: IncomingHttpHeaders, wanted: (name: string) => boolean): Record<string, string> {

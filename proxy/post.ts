@@ -1,7 +1,8 @@
 import { wholeOf } from './body.ts'
 import { createMessageParser, type Place } from './sse.ts'
+import type { Head, Receiver, Sending } from './transfer.ts'
 import { Unfit } from './unfit.ts'
-import type { Head, Receiver, Sending, Upstreams } from './upstream.ts'
+import type { Upstreams } from './upstream.ts'
 
 export interface Reply {
   readonly status: number

@@ -6,7 +6,8 @@ import { type Finding, inquire } from './inquire.ts'
 import { isRefused, NotGood } from './not-good.ts'
 import { Refusal } from './refusal.ts'
 import type { Snapshot, Target } from './table.ts'
-import { UpstreamFailed, type Upstreams } from './upstream.ts'
+import { UpstreamFailed } from './transfer.ts'
+import type { Upstreams } from './upstream.ts'
 
 /** What is known of the generations, by asking them again and again. */
 export interface Probes {

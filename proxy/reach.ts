@@ -3,8 +3,8 @@ import { Ended, type Exchange, Late } from './exchange.ts'
 import type { Gateway } from './gateway.ts'
 import { Refusal } from './refusal.ts'
 import { servingTarget, type Target } from './table.ts'
+import { UpstreamFailed } from './transfer.ts'
 import { Unfit } from './unfit.ts'
-import { UpstreamFailed } from './upstream.ts'
 import type { Visit } from './visit.ts'
 
 /** How long a call waits for a server that is being replaced, ms. */
@@ -53,37 +53,60 @@ export async function withTarget<T>(
 }
 
 /** The end of a call that makes no progress, or takes too long with it. */
-export interface Patience extends Disposable {
-  progress(): void
+export class Patience implements Disposable {
+  readonly #exchange: Exchange
+  readonly #timeout: number
+  readonly #longest: number
+  readonly #begun = performance.now()
+  #heard = this.#begun
+  #waits = 0
+  #timer: NodeJS.Timeout
+
+  /** `timeout` is for a call without progress, `longest` for one with any; ms. */
+  constructor(exchange: Exchange, timeout: number, longest: number) {
+    this.#exchange = exchange
+    this.#timeout = timeout
+    this.#longest = Math.max(longest, timeout)
+    this.#timer = setTimeout(look, timeout, this)
+  }
+
+  progress(): void {
+    this.#heard = performance.now()
+  }
+
   /** Waits for somebody without being late for it. */
-  during<T>(wait: Promise<T>): Promise<T>
+  async during<T>(wait: Promise<T>): Promise<T> {
+    this.#waits++
+    try {
+      return await wait
+    } finally {
+      this.#waits--
+      this.progress()
+    }
+  }
+
+  look(): void {
+    const now = performance.now()
+    const whole = this.#begun + this.#longest - now
+    const idle = this.#waits > 0 ? this.#timeout : this.#heard + this.#timeout - now
+    const late = (limit: number, words: string) => this.#exchange.end(new Late(limit, words))
+    if (whole <= 0) late(this.#longest, `not finished within ${this.#longest / 1000} s`)
+    else if (idle <= 0) late(this.#timeout, `no progress within ${this.#timeout / 1000} s`)
+    else this.#timer = setTimeout(look, Math.min(whole, idle), this)
+  }
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.#timer)
+  }
 }
 
-/** `timeout` is for a call without progress, `longest` for one with any; ms. */
-export function createPatience(exchange: Exchange, timeout: number, longest: number): Patience {
-  const give = () => exchange.end(new Late(timeout, `no progress within ${timeout / 1000} s`))
-  const most = Math.max(longest, timeout)
-  let idle = setTimeout(give, timeout)
-  const whole = setTimeout(() => exchange.end(new Late(most, `not finished within ${most / 1000} s`)), most)
-  return {
-    progress: () => void idle.refresh(),
-    during: (wait) => {
-      clearTimeout(idle)
-      return wait.finally(() => {
-        clearTimeout(idle)
-        idle = setTimeout(give, timeout)
-      })
-    },
-    [Symbol.dispose]: () => {
-      clearTimeout(idle)
-      clearTimeout(whole)
-    },
-  }
+function look(patience: Patience): void {
+  patience.look()
 }
 
 /** Ends an exchange when its client goes away before it has the answer. */
 export function endWithClient({ response, session }: Visit, exchange: Exchange): void {
-  response.once('close', () => {
+  response.on('close', () => {
     // A session's client that has begun to read a stream may come back for the rest of it.
     if (session !== undefined && response.headersSent) return
     if (!response.writableFinished) exchange.end(new Ended('left', 'the client went away'))

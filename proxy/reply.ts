@@ -60,18 +60,26 @@ export interface Sink {
   end(status: number, text: string): void
 }
 
-export function createSink(response: ServerResponse, streams: boolean): Sink {
-  return {
-    ask: undefined,
-    note: (text) => {
-      if (!streams || response.writableEnded) return
-      if (!response.headersSent) startStream(response, 200)
-      writeOn(response, eventOf(text))
-    },
-    end: (status, text) => {
-      if (response.headersSent) response.end(eventOf(text))
-      else sendJson(response, status, text)
-    },
+export class WholeSink implements Sink {
+  readonly ask = undefined
+  readonly #response: ServerResponse
+  readonly #streams: boolean
+
+  constructor(response: ServerResponse, streams: boolean) {
+    this.#response = response
+    this.#streams = streams
+  }
+
+  note(text: string): void {
+    const response = this.#response
+    if (!this.#streams || response.writableEnded) return
+    if (!response.headersSent) startStream(response, 200)
+    writeOn(response, eventOf(text))
+  }
+
+  end(status: number, text: string): void {
+    if (this.#response.headersSent) this.#response.end(eventOf(text))
+    else sendJson(this.#response, status, text)
   }
 }
 

@@ -7,7 +7,7 @@ import { type Listing, promptListing, resourceListing, templateListing } from '.
 import { isRecord, type Message } from './message.ts'
 import { jointName, leadOf, originals } from './names.ts'
 import { Refusal } from './refusal.ts'
-import { grantedServers, grantOf, inOrder, servingTarget } from './table.ts'
+import { grantOf, type Place, placesOf, servingTarget } from './table.ts'
 import { mayMake, ownUri, uriLead } from './uri.ts'
 import type { Visit } from './visit.ts'
 
@@ -30,8 +30,8 @@ interface Look {
   readonly signal: () => AbortSignal
 }
 
-/** Whose it is that a request asks for; refuses alike what does not exist and what the agent may not use. */
-export async function ownerOf(look: Look, { method, params }: Message): Promise<Owner> {
+/** Whose it is that a request asks for, at once where that is known; refuses alike what does not exist and what the agent may not use. */
+export function ownerOf(look: Look, { method, params }: Message): Promise<Owner> | Owner {
   switch (method) {
     case 'tools/call':
       return byName(look, 'tools', { at: ['name'], value: textIn(params, 'name') })
@@ -57,53 +57,77 @@ function textIn(params: Readonly<Record<string, unknown>>, key: string): string 
 }
 
 interface Claim {
-  readonly server: string
   readonly kind: 'tools' | 'prompts'
-  readonly name: string
+  readonly named: Named
 }
 
 /** What a server is known to have goes before what another may have; of two that have it, the list shows the same one. */
-async function byName(look: Look, kind: 'tools' | 'prompts', { at, value }: Named): Promise<Owner> {
+function byName(look: Look, kind: Claim['kind'], named: Named): Promise<Owner> | Owner {
   const { visit } = look
-  const granted = grantedServers(visit.snapshot, visit.agent)
-  const isMeant = (server: string) => value.startsWith(leadOf(prefixOf(visit, server)))
-  const servers = inOrder(visit.snapshot, granted.filter(isMeant))
-  for (const own of [ownKnown, ownSupposed])
-    for (const server of servers) {
-      const named = visit.only === undefined ? await own(look, { server, kind, name: value }) : value
-      const grant = grantOf(visit.snapshot, visit.agent, server)
-      if (named !== undefined && grant !== undefined && allows(grant, kind, named))
-        return { server, kind, named: { at, value: named }, lead: uriLead(server, prefixOf(visit, server)) }
-    }
-  throw new Refusal(kind === 'tools' ? 'unknown-tool' : 'unknown-prompt', { name: value })
+  const claim = { kind, named }
+  const prefixed = placesOf(visit.snapshot, visit.agent)
+  const places = prefixed.filter(({ prefix }) => named.value.startsWith(leadOf(prefix)))
+  for (const place of places) {
+    const finding = knownOf(visit, place.server)
+    if (finding === undefined && visit.only === undefined) break
+    const owner = owned(visit, place, claim, ownIn(finding, place, claim))
+    if (owner !== undefined) return owner
+  }
+  return search(look, places, claim)
 }
 
-function prefixOf({ snapshot }: Visit, server: string): string {
-  return snapshot.servers.get(server)?.prefix ?? ''
+/** The same where servers have to be asked first. */
+async function search(look: Look, places: readonly Place[], claim: Claim): Promise<Owner> {
+  const { visit } = look
+  for (const place of places) {
+    const owner = owned(visit, place, claim, ownIn(await findingOf(visit, place.server), place, claim))
+    if (owner !== undefined) return owner
+  }
+  for (const place of places) {
+    const owner = owned(visit, place, claim, await ownSupposed(look, place, claim))
+    if (owner !== undefined) return owner
+  }
+  throw new Refusal(claim.kind === 'tools' ? 'unknown-tool' : 'unknown-prompt', { name: claim.named.value })
+}
+
+/** A server as the owner of what is called `own` there, if there is that and the agent may use it. */
+function owned(visit: Visit, { server, prefix }: Place, { kind, named }: Claim, own?: string): Owner | undefined {
+  // One server alone is spoken to in its own names.
+  const value = visit.only === undefined ? own : named.value
+  const grant = grantOf(visit.snapshot, visit.agent, server)
+  if (value === undefined || grant === undefined || !allows(grant, kind, value)) return undefined
+  return { server, kind, named: { at: named.at, value }, lead: uriLead(server, prefix) }
 }
 
 /** What a server calls it that the last look at it showed. */
-async function ownKnown({ visit }: Look, { server, kind, name }: Claim): Promise<string | undefined> {
-  const finding = await findingOf(visit, server)
+function ownIn(finding: Finding | undefined, { prefix }: Place, { kind, named }: Claim): string | undefined {
   const names = (kind === 'tools' ? finding?.tools : finding?.inventory.prompts) ?? []
-  return originals(prefixOf(visit, server), names).get(name)
+  return originals(prefix, names).get(named.value)
 }
 
 /**
  * What the last look did not show may be new: a name can be read from the joint one, but where it had to be changed, or has no prefix
  * that says whose it is.
  */
-async function ownSupposed(look: Look, { server, kind, name }: Claim): Promise<string | undefined> {
-  const prefix = prefixOf(look.visit, server)
-  const rest = name.slice(leadOf(prefix).length)
-  if (prefix !== '' && rest !== '' && jointName(prefix, rest) === name) return rest
-  return kind === 'tools' ? undefined : originals(prefix, await entries(look, server, promptListing)).get(name)
+async function ownSupposed(
+  look: Look,
+  { server, prefix }: Place,
+  { kind, named: { value } }: Claim,
+): Promise<string | undefined> {
+  const rest = value.slice(leadOf(prefix).length)
+  if (prefix !== '' && rest !== '' && jointName(prefix, rest) === value) return rest
+  return kind === 'tools' ? undefined : originals(prefix, await entries(look, server, promptListing)).get(value)
 }
 
-async function findingOf({ gateway, snapshot }: Visit, server: string): Promise<Finding | undefined> {
+function knownOf({ gateway, snapshot }: Visit, server: string): Finding | undefined {
   const target = servingTarget(snapshot, server)
+  return target && gateway.probes.known(target.generation)
+}
+
+async function findingOf(visit: Visit, server: string): Promise<Finding | undefined> {
+  const target = servingTarget(visit.snapshot, server)
   if (target === undefined) return undefined
-  return gateway.probes.known(target.generation) ?? gateway.probes.finding(target).catch(() => undefined)
+  return knownOf(visit, server) ?? visit.gateway.probes.finding(target).catch(() => undefined)
 }
 
 /** Whose a resource is. Throws a `Refusal` as `ownerOf` does. */
@@ -114,8 +138,8 @@ export function ownerOfUri(look: Look, uri: string): Promise<Owner> {
 /** Whose list has it, or a template that may have made it; if nobody's, that server's which it names. */
 async function byUri(look: Look, { at, value }: Named): Promise<Owner> {
   const { visit } = look
-  const candidates = inOrder(visit.snapshot, grantedServers(visit.snapshot, visit.agent)).flatMap((server) => {
-    const lead = uriLead(server, prefixOf(visit, server))
+  const candidates = placesOf(visit.snapshot, visit.agent).flatMap(({ server, prefix }) => {
+    const lead = uriLead(server, prefix)
     const own = ownUri(lead, value)
     const grant = grantOf(visit.snapshot, visit.agent, server)
     if (own === undefined || grant === undefined || !allows(grant, 'resources', own)) return []

@@ -4,6 +4,7 @@ import { answerBare, answersBare } from './bare.ts'
 import { readBytes } from './body.ts'
 import type { Errand } from './errand.ts'
 import { forwardPost, forwardSession } from './forward.ts'
+import type { Finding } from './inquire.ts'
 import { joinPost, serveHosted } from './join.ts'
 import { judge } from './judge.ts'
 import { type Body, isRecord, type Message, readBody } from './message.ts'
@@ -14,6 +15,8 @@ import { eventOf } from './sse.ts'
 import { openState } from './state-seal.ts'
 import { grantOf, narrow, servingTarget } from './table.ts'
 import type { Visit } from './visit.ts'
+
+type Era = Finding['era']
 
 /** `/mcp/<server>`: one server, names untouched, any version of the protocol. */
 export async function serveOne(visit: Visit, server: string): Promise<void> {
@@ -54,7 +57,7 @@ async function passPost(errand: Omit<Errand, 'session'>, body: Body, bytes: Buff
 interface Sent {
   readonly body: Body
   readonly bytes: Buffer
-  readonly era: 'modern' | 'legacy'
+  readonly era: Era
 }
 
 async function forward(errand: Errand, { body, bytes, era }: Sent): Promise<void> {
@@ -84,12 +87,12 @@ function breakOff(response: ServerResponse, { messages }: Body, refusal: Refusal
 }
 
 function judged(body: Body, refuse: (message: Message) => Refusal | undefined): ReadonlyMap<Message, Refusal> {
-  return new Map(
-    body.messages.flatMap((message) => {
-      const refusal = refuse(message)
-      return refusal === undefined ? [] : [[message, refusal] as const]
-    }),
-  )
+  const refusals = new Map<Message, Refusal>()
+  for (const message of body.messages) {
+    const refusal = refuse(message)
+    if (refusal !== undefined) refusals.set(message, refusal)
+  }
+  return refusals
 }
 
 /** The session that a legacy request names; refuses alike one that does not exist and another agent's. */
@@ -106,15 +109,24 @@ function sessionOf(visit: Visit, server: string): Session | undefined {
  * changes, which depend on its grant too. A server that answers legacy clients too, but keeps no session for them, could neither ask
  * them anything nor tell them of a change: it is spoken to in the newer era, in which it can.
  */
-async function isBridged({ visit, server }: Omit<Errand, 'session'>, body: Body, era: 'modern' | 'legacy') {
+function isBridged({ visit, server }: Omit<Errand, 'session'>, body: Body, era: Era): Promise<boolean> | boolean {
   const opens = body.messages.some(({ method }) => method === 'initialize')
   if (era === 'legacy' && !opens) return isHosted(visit, server)
   if (era === 'modern' && body.messages.some(({ method }) => method === 'subscriptions/listen')) return true
   const target = servingTarget(visit.snapshot, server)
   if (target === undefined) return false
-  const found = await visit.gateway.probes.finding(target).catch(() => undefined)
-  if (era === 'modern') return found?.era === 'legacy'
-  return found?.era === 'modern' && (found.strict || found.bare)
+  const { probes } = visit.gateway
+  const known = probes.known(target.generation)
+  if (known !== undefined) return isOther(known, era)
+  return probes.finding(target).then(
+    (found) => isOther(found, era),
+    () => false,
+  )
+}
+
+/** Whether a server is to be spoken to in the other era. */
+function isOther(found: Finding, era: Era): boolean {
+  return era === 'modern' ? found.era === 'legacy' : found.era === 'modern' && (found.strict || found.bare)
 }
 
 /** Whether a request belongs to a session of the gateway's own. */

@@ -1,6 +1,6 @@
 import { isRecord } from './message.ts'
 import { streamReceiver, textReceiver } from './post.ts'
-import type { Head, Receiver } from './upstream.ts'
+import type { Head, Receiver } from './transfer.ts'
 
 /** A call that a budget counts. */
 export interface Call {

@@ -30,11 +30,12 @@ function unescaped(key: string): string {
   return key.includes('\\') ? String(JSON.parse(`"${key}"`)) : key
 }
 
-const ascii = /^[\0-\x7f]*$/
+/** ASCII without capital letters. */
+const plain = /^[\0-@[-\x7f]*$/
 
 /** A key as the most lenient of parsers reads it: some take those that differ only in case, or in form, for the same. */
 export function folded(key: string): string {
-  return (ascii.test(key) ? key : key.normalize('NFKC')).toLowerCase()
+  return plain.test(key) ? key : key.normalize('NFKC').toLowerCase()
 }
 
 /** The text of each element of the array whose text begins at `start`. */
@@ -58,11 +59,20 @@ export function replace({ at, to }: Member, text: string): Edit {
 export function splice(text: string, edits: readonly Edit[]): string {
   let spliced = ''
   let done = 0
-  for (const edit of edits.length > 1 ? edits.toSorted((a, b) => a.from - b.from) : edits) {
+  for (const edit of inOrder(edits)) {
     spliced += text.slice(done, edit.from) + edit.text
     done = edit.to
   }
   return spliced + text.slice(done)
+}
+
+function inOrder(edits: readonly Edit[]): readonly Edit[] {
+  let last = 0
+  for (const { from } of edits) {
+    if (from < last) return edits.toSorted((a, b) => a.from - b.from)
+    last = from
+  }
+  return edits
 }
 
 /** Writes an object from the text of its members. */

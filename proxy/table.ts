@@ -143,6 +143,28 @@ export function grantedServers(snapshot: Snapshot, agent: string): readonly stri
   return servers
 }
 
+/** A server beside what begins its names on the joint endpoint. */
+export interface Place {
+  readonly server: string
+  readonly prefix: string
+}
+
+/** The servers that an agent may use, in the order in which one is taken where something could be of several. */
+export function placesOf(snapshot: Snapshot, agent: string): readonly Place[] {
+  const { grants } = snapshot.agents.get(agent) ?? { grants: none }
+  const known = places.get(grants)
+  if (known !== undefined) return known
+  const made = inOrder(snapshot, grantedServers(snapshot, agent)).map((server) => {
+    return { server, prefix: snapshot.servers.get(server)?.prefix ?? '' }
+  })
+  places.set(grants, made)
+  return made
+}
+
+/** Every joint call asks. */
+const granted = new WeakMap<Grants, readonly string[]>()
+const places = new WeakMap<Grants, readonly Place[]>()
+
 /** Who sees the servers that an agent may use, or the one of them that it is about. */
 export interface Onlooker {
   readonly agent: string
@@ -153,9 +175,6 @@ export interface Onlooker {
 export function seenBy(snapshot: Snapshot, { agent, only }: Onlooker): readonly string[] {
   return grantedServers(snapshot, agent).filter((server) => only === undefined || server === only)
 }
-
-/** Every joint call asks. */
-const granted = new WeakMap<Grants, readonly string[]>()
 
 /** Servers, by name, in the order in which one is taken where something could be of several: the longest prefix first. */
 export function inOrder({ servers }: Snapshot, names: readonly string[]): readonly string[] {
