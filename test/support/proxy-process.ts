@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import { proxyCommand, proxyMemory } from '../../controller/host.ts'
 import { usual } from './environment.ts'
 import { until } from './until.ts'
 
@@ -24,14 +25,16 @@ export interface ProxyProcessOptions {
   readonly environment?: Readonly<Record<string, string>>
 }
 
-const program = fileURLToPath(new URL('../../proxy/main.ts', import.meta.url))
+const cwd = fileURLToPath(new URL('../..', import.meta.url))
+const [, ...command] = proxyCommand
 
 export function spawnProxy(environment: Readonly<Record<string, string>>): {
   child: ChildProcess
   output: () => string
 } {
-  const child = spawn(process.execPath, [program], {
-    env: { ...usual, ...environment },
+  const child = spawn(process.execPath, command, {
+    cwd,
+    env: { ...usual, ...proxyMemory, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let output = ''
