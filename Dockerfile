@@ -26,11 +26,12 @@ RUN mkdir /opt/stdio && cd /opt/stdio \
   && mv ld-linux*.so.* ld.so \
   && ./ld.so --library-path . ./node --version >whole
 
-# Compiled once, here, so that a proxy is there in a third of the time; each user's is in a folder of its own. Both say
-# what they lack and end.
+# Compiled once, here, so that a proxy is there in a third of the time; each user's is in a folder of its own, and so is
+# what was compiled under other flags: a proxy is started here as its host starts it. Both say what they lack and end.
 ENV NODE_COMPILE_CACHE=/app/.compile-cache
 RUN mkdir "$NODE_COMPILE_CACHE" && chown node "$NODE_COMPILE_CACHE" \
-  && ! setpriv --reuid node --regid node --clear-groups node proxy/main.ts 2>/dev/null \
+  && proxy="$(node -p "require('./controller/host.ts').proxyCommand.join(' ')")" \
+  && ! setpriv --reuid node --regid node --clear-groups $proxy 2>/dev/null \
   && ! node controller/main.ts 2>/dev/null
 
 # Root, because whoever may use the engine's socket is root on the machine whatever its number here. Edge and proxies do

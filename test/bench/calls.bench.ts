@@ -21,6 +21,8 @@ interface Cell {
 interface Course {
   readonly way: Way
   readonly open: OpenWay
+  /** Of three starts, ms. */
+  readonly startUp: number
   /** MB, before any load. */
   readonly idle: number
   readonly cells: Map<number, Cell[]>
@@ -31,14 +33,21 @@ export async function callsBench(): Promise<Figures> {
   const { origins } = stack.use(await openUpstreams('plain', { servers: 5 }))
   const courses: Course[] = []
   for (const way of ways) {
+    const before = [await startUpOf(way, origins), await startUpOf(way, origins)]
     const open = stack.use(await way.open(origins))
-    courses.push({ way, open, idle: memoryOf(open.pids()), cells: new Map(connections.map((one) => [one, []])) })
+    const [startUp, idle] = [median([...before, open.startUp]), memoryOf(open.pids())]
+    courses.push({ way, open, startUp, idle, cells: new Map(connections.map((one) => [one, []])) })
   }
   for (const { open } of courses) await fire(open.target, 16, warmUp)
   for (let round = 0; round < rounds; round++)
     for (const count of connections)
       for (const { open, cells } of courses) cells.get(count)?.push(await measure(open, count))
   return figuresOf(courses)
+}
+
+async function startUpOf(way: Way, origins: readonly string[]): Promise<number> {
+  await using open = await way.open(origins)
+  return open.startUp
 }
 
 async function measure({ target, pids }: OpenWay, count: number): Promise<Cell> {
@@ -62,10 +71,10 @@ function figuresOf(courses: readonly Course[]): Figures {
     return [course.open.pids().length === 0 ? '–' : Math.round(cpu(course, count)), rate, `${p50} / ${p99}`]
   }
   const row = (course: Course) => {
-    const { way, open, idle } = course
+    const { way, open, startUp, idle } = course
     const isThere = open.pids().length > 0
     const own = isThere
-      ? [Math.round(idle), Math.round(memoryOf(open.pids())), Math.round(open.startUp), ratio(course).toFixed(2)]
+      ? [Math.round(idle), Math.round(memoryOf(open.pids())), Math.round(startUp), ratio(course).toFixed(2)]
       : ['–', '–', '–', '–']
     return [way.name, ...connections.flatMap((count) => cell(course, count)), ...own]
   }
@@ -74,7 +83,7 @@ function figuresOf(courses: readonly Course[]): Figures {
     tables: [
       {
         title: 'A call, by each way to the same server',
-        about: `Five servers with ten tools each that do nothing but answer (mcp-proxy and supergateway bridge one over stdio); ${warmUp} s to warm up, then ${rounds} rounds of ${seconds} s at 1, 16 and 64 connections, medians. CPU µs is what the thing between takes for a call: the figure that other load on the machine changes least. Memory before and after load, and the time from its start until it answers a call, in MB and ms; the last column is its CPU for a call at 16 connections beside that of a bare Node proxy in the same round (the median of all), which hashes the token and forwards.`,
+        about: `Five servers with ten tools each that do nothing but answer (mcp-proxy and supergateway bridge one over stdio); ${warmUp} s to warm up, then ${rounds} rounds of ${seconds} s at 1, 16 and 64 connections, medians. CPU µs is what the thing between takes for a call: the figure that other load on the machine changes least. Memory before and after load, and the time from its start until it answers a call (the median of three), in MB and ms; the last column is its CPU for a call at 16 connections beside that of a bare Node proxy in the same round (the median of all), which hashes the token and forwards.`,
         columns: ['way', ...heads, 'MB idle', 'MB loaded', 'start ms', 'CPU beside bare'],
         rows: courses.map(row),
       },

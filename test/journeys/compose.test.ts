@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { z } from 'zod'
 import { openEngine } from '../../controller/docker/docker.ts'
 import { labelsOf, mark } from '../../controller/docker/labels.ts'
+import { proxyCommand } from '../../controller/host.ts'
 import { checkoutFiles } from '../support/checkout.ts'
 import { readComposition } from '../support/composition.ts'
 import { post as askEngine, inspect } from '../support/engine.ts'
@@ -53,6 +54,14 @@ suite('the gateway on a machine for good', ['docker', 'product'], () => {
     const ours = await units()
     expect(ours.map(({ role }) => role).sort()).toEqual(['edge', 'proxy', 'server', 'server'])
     for (const { role, image } of ours) if (role !== 'server') expect(image).toBe(stack.image)
+  })
+
+  test('has the code of proxies compiled for the way in which they are started', async () => {
+    const asNode = ['setpriv', '--reuid', 'node', '--regid', 'node', '--clear-groups']
+    const [, ...flags] = proxyCommand.slice(0, -1)
+    const count = "fs.readdirSync(require('node:module').getCompileCacheDir()).length"
+    const { output } = await stack.exec(...asNode, 'node', ...flags, '-p', count)
+    expect(Number(output)).toBeGreaterThan(100)
   })
 
   test('lets no log grow without bound', async () => {
