@@ -25,7 +25,7 @@ export interface InspectionMeans {
 }
 
 /** Between two looks, ms: agents do not wait for what is only reported. */
-const pause = 50
+const pause = 200
 /** Of each kind and generation, so that no server can fill a report. */
 const most = 50
 
