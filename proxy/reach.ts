@@ -38,16 +38,20 @@ export async function withTarget<T>(
   again: () => Promise<Target>,
   act: (target: Target) => Promise<T>,
 ): Promise<T> {
-  const since = performance.now()
+  let unreached = 0
   for (let target = first; ; target = await again()) {
+    const since = performance.now()
     try {
       return await act(target)
     } catch (error) {
       if (!(error instanceof UpstreamFailed) || error.sent) throw error
+      unreached += performance.now() - since
+      // It waits while nothing serves, which is no time in which what serves cannot be reached.
       const { generation } = await again()
       if (generation !== target.generation) continue
-      if (performance.now() - since > unreachedLimit) throw error
+      if (unreached > unreachedLimit) throw error
       await sleep(retryPause)
+      unreached += retryPause
     }
   }
 }

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { openDeafServer } from '../support/deaf-server.ts'
 import { aboutEcho, openPlain, openUpstream, type Upstream } from '../support/mcp-upstream.ts'
@@ -44,6 +45,21 @@ describe.each(['/mcp', '/mcp/s'])('a call at %s', (path) => {
     await until('the call is on its way', () => proxy.gateway.exchanges.size === 1)
     proxy.use({ agents, servers: { s: serverAt('s', good.origin, { generation }) } })
     expect((await again).json.result.content[0].text).toBe('hi')
+  })
+
+  test('that could not be sent is served when what served before comes back, however long it was away', async () => {
+    await using deaf = await openDeafServer()
+    const known = serverAt('s', good.origin)
+    const { generation } = known
+    proxy.use({ agents, servers: { s: known } })
+    await call(path)
+    proxy.use({ agents, servers: { s: serverAt('s', deaf.origin, { generation }) } })
+    const waiting = call(path)
+    await until('the call is on its way', () => proxy.gateway.exchanges.calls(generation) === 1)
+    proxy.use({ agents, servers: { s: serverAt('s', undefined, { generation }) } })
+    await sleep(3_500)
+    proxy.use({ agents, servers: { s: known } })
+    expect((await waiting).json.result.content[0].text).toBe('hi')
   })
 
   test('that still connects to what no longer serves goes to what serves then', async () => {

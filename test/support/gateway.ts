@@ -134,7 +134,9 @@ class TestGateway implements Gateway {
   async #start(program?: string): Promise<void> {
     this.#printed = this.output()
     this.#process = spawnController(this.#env, program)
-    await until('the controller answers', () => this.#isUp(), 60_000)
+    await until('the controller answers', () => this.#isUp(), 60_000).catch((cause: unknown) => {
+      throw new Error(`the controller does not answer:\n${this.output()}`, { cause })
+    })
   }
 
   startRival(): AsyncDisposable {
