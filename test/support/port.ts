@@ -8,8 +8,11 @@ export function portOf(server: Pick<Server, 'address'>): number {
   return address.port
 }
 
-/** Below the ports that kernels give to whoever connects, and beside those that a process host gives to its servers. */
-const ports = { from: 10_000, count: 10_000 }
+/**
+ * Below the ports that kernels give to whoever connects, and beside those that a process host gives to its servers; above 10080, which
+ * `fetch` refuses.
+ */
+const ports = { from: 10_100, count: 9_900 }
 let next = randomInt(ports.count)
 
 /** A port of loopback that nobody listened on a moment ago. */
