@@ -30,7 +30,7 @@ RUN mkdir /opt/stdio && cd /opt/stdio \
 # what was compiled under other flags: a proxy is started here as its host starts it. Both say what they lack and end.
 ENV NODE_COMPILE_CACHE=/app/.compile-cache
 RUN mkdir "$NODE_COMPILE_CACHE" && chown node "$NODE_COMPILE_CACHE" \
-  && proxy="$(node -p "require('./controller/host.ts').proxyCommand.join(' ')")" \
+  && proxy="$(node -p "require('./controller/proxy-program.ts').proxyCommand.join(' ')")" \
   && ! setpriv --reuid node --regid node --clear-groups $proxy 2>/dev/null \
   && ! node controller/main.ts 2>/dev/null
 

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
-import { type ProxyVariable, proxyCommand, proxyMemory, unitName } from '../host.ts'
+import { unitName } from '../host.ts'
+import { type ProxyVariable, proxyCommand, proxyMemory } from '../proxy-program.ts'
 import { confined, grace, pairs } from './container.ts'
 import { proxyPort, runningEdge } from './edge.ts'
 import type { ContainerOptions } from './engine.ts'

@@ -11,11 +11,11 @@ import {
   type HostOptions,
   type Keep,
   lastCalls,
-  proxyCommand,
   type Sight,
   unitName,
   type Wanted,
 } from '../host.ts'
+import { proxyCommand } from '../proxy-program.ts'
 import { Builds } from './builds.ts'
 import { isFree } from './child.ts'
 import { blameMachine } from './fault.ts'

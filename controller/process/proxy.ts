@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
-import { addressOf, type HostOptions, type ProxyVariable, proxyCommand, proxyMemory } from '../host.ts'
+import { addressOf, type HostOptions } from '../host.ts'
+import { type ProxyVariable, proxyCommand, proxyMemory } from '../proxy-program.ts'
 
 /** Hash of all that a proxy of this checkout is made from, and of all that it is told. */
 export async function proxySpec(product: string, options: HostOptions): Promise<string> {

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import { proxyCommand, proxyMemory } from '../../controller/host.ts'
+import { proxyCommand, proxyMemory } from '../../controller/proxy-program.ts'
 import { usual } from './environment.ts'
 import { until } from './until.ts'
 
