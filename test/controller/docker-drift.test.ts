@@ -6,7 +6,7 @@ import { type DockerFixture, openDockerFixture } from '../support/docker-fixture
 import { post } from '../support/engine.ts'
 import { suite } from '../support/machine.ts'
 import { clear, find, generationOf } from '../support/stage.ts'
-import { made, makeReady, patient, signal } from './host-contract/stand.ts'
+import { made, makeReady, signal } from './host-contract/stand.ts'
 
 vi.setConfig({ testTimeout: 60_000 })
 
@@ -31,7 +31,7 @@ suite('what somebody changes on the engine', ['docker'], () => {
 
   function answers() {
     const { upstream = '' } = before
-    return expect.poll(() => fixture.fetchFromProxy(upstream).catch(String), patient).toBe('here')
+    return expect.poll(() => fixture.fetchFromProxy(upstream).catch(String)).toBe('here')
   }
 
   const network = () => `${fixture.instance}-witness`
@@ -107,7 +107,7 @@ suite('what somebody changes on the engine', ['docker'], () => {
     await fixture.host.startEdge(signal)
     expect((await fixture.host.observe(signal)).edge).toEqual(edge)
     await answers()
-    await expect.poll(() => fetch(fixture.published).then(({ status }) => status, String), patient).toBe(200)
+    await expect.poll(() => fetch(fixture.published).then(({ status }) => status, String)).toBe(200)
   })
 
   test('(27) is put right in place: a proxy that was paused and renamed', async () => {
@@ -118,7 +118,7 @@ suite('what somebody changes on the engine', ['docker'], () => {
     expect((await fixture.host.observe(signal)).proxies[0]?.drift).toContain('it was paused by hand')
     await fixture.host.startProxy(signal)
     expect((await fixture.host.observe(signal)).proxies).toEqual(proxies)
-    await expect.poll(() => fetch(fixture.published).then(({ status }) => status, String), patient).toBe(200)
+    await expect.poll(() => fetch(fixture.published).then(({ status }) => status, String)).toBe(200)
   })
 
   test('starts a server that was taken from its network while it was stopped', async () => {

@@ -12,7 +12,6 @@ import { witness } from '../support/witness.ts'
 vi.setConfig({ testTimeout: 60_000 })
 
 const signal = new AbortController().signal
-const patient = { timeout: 20_000, interval: 50 }
 const asNode = {
   ...witness,
   Dockerfile: `FROM ${baseImage}\nRUN mkdir /data && chown 1000 /data && echo a >/data/seed\nWORKDIR /srv\nCOPY . .\nUSER node\n`,
@@ -40,7 +39,7 @@ suite('a container of a server', ['docker'], () => {
     const generation = generationOf(made, of)
     await fixture.host.start(generation, signal)
     const { id, upstream = '' } = await find(fixture.host, generation.spec)
-    await expect.poll(() => fixture.fetchFromProxy(upstream).catch(String), patient).toBe('here')
+    await expect.poll(() => fixture.fetchFromProxy(upstream).catch(String)).toBe('here')
     return { id, upstream }
   }
 

@@ -18,7 +18,7 @@ import { fetchIn, removeInstance, runIn, testInstance } from '../support/engine.
 import { baseImage, suite } from '../support/machine.ts'
 import { freePort, portOf } from '../support/port.ts'
 import { clear, find, generationOf, requestOf, running } from '../support/stage.ts'
-import { made, makeReady, patient, signal } from './host-contract/stand.ts'
+import { made, makeReady, signal } from './host-contract/stand.ts'
 
 vi.setConfig({ testTimeout: 60_000 })
 
@@ -44,7 +44,7 @@ suite('a Docker host', ['docker'], () => {
 
   describe('and its edge', () => {
     test('keep an open connection and the way out while servers come', async () => {
-      await expect.poll(() => fetch(fixture.published).then(({ status }) => status, String), patient).toBe(200)
+      await expect.poll(() => fetch(fixture.published).then(({ status }) => status, String)).toBe(200)
       const { port } = fixture.options.listen
       const connection = connect(port, '127.0.0.1')
       await once(connection, 'connect')
@@ -92,7 +92,7 @@ suite('a Docker host', ['docker'], () => {
         }
         await host.startProxy(signal)
         const published = `http://127.0.0.1:${options.listen.port}`
-        await expect.poll(() => fetch(published).then(({ status }) => status, String), patient).toBe(200)
+        await expect.poll(() => fetch(published).then(({ status }) => status, String)).toBe(200)
       } finally {
         await removeInstance(instance)
       }
@@ -108,7 +108,7 @@ suite('a Docker host', ['docker'], () => {
       expect(after.edge).toMatchObject({ id: edge?.id, state: 'running' })
       expect(after.proxies).toHaveLength(1)
       expect(after.proxies[0]?.id).not.toBe(old)
-      await expect.poll(() => fetch(fixture.published).then(({ status }) => status, String), patient).toBe(200)
+      await expect.poll(() => fetch(fixture.published).then(({ status }) => status, String)).toBe(200)
     })
 
     test('move to another address, and keep the servers in reach', async () => {
@@ -123,11 +123,11 @@ suite('a Docker host', ['docker'], () => {
           await step.start(generationOf(made), signal)
         }
         expect((await moved.host.observe(signal)).edge?.address).toBe(moved.host.wantedFrom().address)
-        await expect.poll(() => fetch(moved.published).then(({ status }) => status, String), patient).toBe(200)
+        await expect.poll(() => fetch(moved.published).then(({ status }) => status, String)).toBe(200)
         const upstreams = (await moved.host.observe(signal)).generations.map(({ upstream = '' }) => upstream)
         expect(upstreams).toHaveLength(2)
         for (const upstream of upstreams)
-          await expect.poll(() => moved.fetchFromProxy(upstream).catch(String), patient).toBe('here')
+          await expect.poll(() => moved.fetchFromProxy(upstream).catch(String)).toBe('here')
       } finally {
         await moved.close()
         await own.close()
@@ -270,9 +270,7 @@ suite('a Docker host', ['docker'], () => {
         if (theirs === 'taken') throw new Error('the name is taken')
         foreign.push(theirs.id)
         await engine.startContainer(theirs.id, signal)
-        await expect
-          .poll(() => own.fetchFromProxy(`http://${own.instance}-theirs`).catch(String), patient)
-          .toBe('theirs')
+        await expect.poll(() => own.fetchFromProxy(`http://${own.instance}-theirs`).catch(String)).toBe('theirs')
         await own.host.down({ volumes: true }, signal)
         expect((await engine.networks(signal)).map(({ Name }) => Name)).toContain(name)
         expect((await engine.container(theirs.id, signal))?.State.Status).toBe('running')
@@ -375,7 +373,7 @@ suite('a Docker host', ['docker'], () => {
       const generation = generationOf(made, { image: { kind: 'ref', ref: baseImage }, command })
       await fixture.host.start(generation, signal)
       const { upstream = '', context } = await find(fixture.host, generation.spec)
-      await expect.poll(() => fixture.fetchFromProxy(upstream).catch(String), patient).toBe('here')
+      await expect.poll(() => fixture.fetchFromProxy(upstream).catch(String)).toBe('here')
       expect(context).toBeUndefined()
       const ref = `registry.invalid/none@sha256:${'0'.repeat(64)}`
       const absent = fixture.host.start(generationOf(made, { image: { kind: 'ref', ref } }), signal)
@@ -430,7 +428,7 @@ suite('a Docker host', ['docker'], () => {
       try {
         await engine.startContainer(container.id, signal)
         const lines = async () => String(await engine.logs(container.id, 10, signal))
-        await expect.poll(lines, patient).toContain('must be a volume of its own')
+        await expect.poll(lines).toContain('must be a volume of its own')
         const told = (await lines()).slice(8).split('\n')[0] ?? ''
         expect(JSON.parse(told)).toEqual({
           id: container.id,

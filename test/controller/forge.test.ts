@@ -27,7 +27,7 @@ const shown = (commit: string) =>
     .map(({ context, state }) => `${context} ${state}`)
     .toSorted()
 const becomesShown = (commit: string, ...rows: readonly string[]) =>
-  expect.poll(() => shown(commit), { timeout: 20_000, interval: 20 }).toEqual(rows.toSorted())
+  expect.poll(() => shown(commit)).toEqual(rows.toSorted())
 
 test('shows a commit and each server that it changes, each transition once', async () => {
   told = await openToldCore()

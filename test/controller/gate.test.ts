@@ -12,7 +12,6 @@ import { probe } from '../support/memory-proxy.ts'
 const wiki = make.server('wiki', { start: 1_000 })
 const { spec } = make.runTarget(wiki).generation
 const key = `wiki@${spec}`
-const patience = { timeout: 10_000 }
 
 let host: MemoryHost
 let publisher: Publisher
@@ -68,7 +67,7 @@ test('does not pass while another live proxy has a bad answer', async () => {
   addProxy('other')
   report({ probe: probe() })
   report({ name: 'other', probe: probe({ ok: false, good: 0, error: 'HTTP 500' }) })
-  await expect.poll(gate().state, patience).toBe('not ready within 1 s: HTTP 500')
+  await expect.poll(gate().state).toBe('not ready within 1 s: HTTP 500')
 })
 
 test('does not pass a server that lacks a tool which one of its budgets counts', async () => {
@@ -79,7 +78,7 @@ test('does not pass a server that lacks a tool which one of its budgets counts',
   report({ probe: probe() })
   const passing = watch(passGate(counted, spec, { host, stir, publisher }, ending.signal))
   await expect
-    .poll(passing.state, patience)
+    .poll(passing.state)
     .toBe(
       'not ready within 1 s: its budget "serch" counts the tool "serch", which it does not have (did you mean "search"?)',
     )
@@ -95,7 +94,7 @@ test('does not ask a proxy that no longer runs', async () => {
 test('counts no answer from before the generation was started', async () => {
   host.generations = [make.running(wiki, { startedAt: Date.now() + 60_000 })]
   report({ probe: probe() })
-  await expect.poll(gate().state, patience).toBe('not ready within 1 s: no answer yet')
+  await expect.poll(gate().state).toBe('not ready within 1 s: no answer yet')
 })
 
 test('lets no time pass while there is no proxy to ask', async () => {
@@ -103,7 +102,7 @@ test('lets no time pass while there is no proxy to ask', async () => {
   const passing = gate()
   let looks = 0
   host.fault = () => void looks++
-  await expect.poll(() => looks, patience).toBeGreaterThan(2)
+  await expect.poll(() => looks).toBeGreaterThan(2)
   expect(passing.state()).toBe('waits')
 })
 
@@ -173,7 +172,7 @@ test('waits until nobody has a call or a session on it', async () => {
   report({ calls: 0, sessions: 1 })
   let looks = 0
   host.fault = () => void looks++
-  await expect.poll(() => looks, patience).toBeGreaterThan(0)
+  await expect.poll(() => looks).toBeGreaterThan(0)
   expect(waiting.state()).toBe('waits')
   report({})
   await expect.poll(waiting.state).toBe('passed')

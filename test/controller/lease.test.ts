@@ -35,15 +35,13 @@ async function kill(child: ChildProcess): Promise<void> {
   await ended
 }
 
-const patience = { timeout: 15_000 }
-
 test('is held by one process, and passes to the next when that is killed', async () => {
   const first = contender()
-  await expect.poll(first.says, patience).toBe('holds\n')
+  await expect.poll(first.says).toBe('holds\n')
   const second = contender()
-  await expect.poll(second.says, patience).toBe('waits\n')
+  await expect.poll(second.says).toBe('waits\n')
   await kill(first.child)
-  await expect.poll(second.says, patience).toBe('waits\nholds\n')
+  await expect.poll(second.says).toBe('waits\nholds\n')
 })
 
 test('is free again once it is let go', async () => {

@@ -11,7 +11,6 @@ import { find, generationOf, requestOf } from '../support/stage.ts'
 import { witness } from '../support/witness.ts'
 
 const signal = new AbortController().signal
-const patient = { timeout: 20_000, interval: 20 }
 
 describe('a build of the process host', { timeout: 60_000 }, () => {
   let fixture: ProcessFixture
@@ -70,7 +69,7 @@ describe('a build of the process host', { timeout: 60_000 }, () => {
     const busy = 'for (let at = 0; ; at++) { try { require("node:fs").mkdirSync(String(at)) } catch {} }'
     const child = spawn(process.execPath, ['-e', busy], { cwd: folder, stdio: 'ignore' })
     const ended = once(child, 'exit')
-    await expect.poll(() => readdir(folder), patient).not.toEqual([])
+    await expect.poll(() => readdir(folder)).not.toEqual([])
     await fixture.reopen()
     expect(await ended).toEqual([null, 'SIGKILL'])
     expect(await leftOvers()).toEqual([])
@@ -116,7 +115,7 @@ describe('a build of the process host', { timeout: 60_000 }, () => {
       const generation = generationOf(made, { server: 'a' })
       await fixture.host.start(generation, signal)
       const { id } = await find(fixture.host, generation.spec)
-      await expect.poll(() => fixture.host.logs(id, 10, signal), patient).toContain('tiny says hello')
+      await expect.poll(() => fixture.host.logs(id, 10, signal)).toContain('tiny says hello')
       expect((await lstat(join(treeOf(made), 'servers/node_modules'))).isSymbolicLink()).toBe(true)
     })
 

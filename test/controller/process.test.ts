@@ -19,7 +19,6 @@ hostContract('process host', () => openProcessFixture())
 
 const signal = new AbortController().signal
 const made = buildInputOf(witness)
-const patient = { timeout: 20_000, interval: 20 }
 
 describe('process host', () => {
   let fixture: ProcessFixture
@@ -33,7 +32,7 @@ describe('process host', () => {
     const generation = generationOf(made, of)
     await fixture.host.start(generation, signal)
     const unit = await find(fixture.host, generation.spec)
-    await expect.poll(() => fixture.fetchFromProxy(`${unit.upstream}`).catch(String), patient).toBe('here')
+    await expect.poll(() => fixture.fetchFromProxy(`${unit.upstream}`).catch(String)).toBe('here')
     return unit
   }
 
@@ -77,7 +76,7 @@ describe('process host', () => {
     earlier.kill('SIGKILL')
     await once(earlier, 'exit')
     const unit = await find(fixture.host, specOf('earlier'))
-    await expect.poll(() => fixture.fetchFromProxy(`${unit.upstream}`).catch(String), patient).toBe('here')
+    await expect.poll(() => fixture.fetchFromProxy(`${unit.upstream}`).catch(String)).toBe('here')
     return unit
   }
 
@@ -129,7 +128,7 @@ describe('process host', () => {
     expect(children.map(isAlive)).toEqual([true, true])
     await fixture.host.stop(stopped.id, signal)
     await fixture.fetchFromProxy(`${crashed.upstream}/exit?code=1`).catch(() => {})
-    await expect.poll(() => children.map(isAlive), patient).toEqual([false, false])
+    await expect.poll(() => children.map(isAlive)).toEqual([false, false])
   })
 
   async function childOf({ id }: ObservedGeneration): Promise<Birth> {
@@ -177,7 +176,7 @@ describe('process host', () => {
     await fixture.host.build(requestOf('witness', made), signal)
     const generation = generationOf(made, { command: ['no-such-program'] })
     await fixture.host.start(generation, signal)
-    await expect.poll(() => find(fixture.host, generation.spec), patient).toMatchObject({ exitCode: 127 })
+    await expect.poll(() => find(fixture.host, generation.spec)).toMatchObject({ exitCode: 127 })
     const { id } = await find(fixture.host, generation.spec)
     expect(await fixture.host.logs(id, 10, signal)).toContain('no-such-program')
   })
@@ -188,7 +187,7 @@ describe('process host', () => {
     const ending = new AbortController()
     const telling = fixture.host.changes(ending.signal)[Symbol.asyncIterator]().next()
     await writeFile(log, 'long\n'.repeat(2_000_000))
-    await expect.poll(async () => (await stat(log)).size, patient).toBeLessThan(1_000_000)
+    await expect.poll(async () => (await stat(log)).size).toBeLessThan(1_000_000)
     ending.abort()
     await telling
   })
@@ -209,7 +208,7 @@ describe('a child', () => {
       throw new Error('no space left')
     })
     await expect(failing).rejects.toThrow('no space left')
-    await expect.poll(() => child !== undefined && isAlive(child), patient).toBe(false)
+    await expect.poll(() => child !== undefined && isAlive(child)).toBe(false)
     expect(existsSync(join(folder, 'ran'))).toBe(false)
   })
 

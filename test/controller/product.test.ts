@@ -28,7 +28,7 @@ describe('the gateway, run from what the commit says', () => {
     core.host.fault = (verb) => (verb === 'startProxy' ? ready.promise : undefined)
     const built = await core.publish({ [gatewayYaml]: `${bake}proxy: { build: product }\n` })
     const said = 'deploying gateway'
-    await expect.poll(async () => (await core.steward().commit(built, 0, never))?.reason, patient).toBe(said)
+    await expect.poll(async () => (await core.steward().commit(built, 0, never))?.reason).toBe(said)
     ready.resolve()
     const status = await core.becomes(built, 'applied')
     expect(status.plan).toEqual(['+/- proxy   the gateway has a new version', '0 to build, 0 to replace, 0 to remove'])
@@ -120,5 +120,4 @@ describe('where a commit says what the gateway runs from', () => {
 })
 
 const never = AbortSignal.timeout(600_000)
-const patient = { timeout: 15_000, interval: 20 }
 const inherited = { PATH: process.env.PATH ?? '' }

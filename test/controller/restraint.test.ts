@@ -44,7 +44,7 @@ describe('a branch that goes back', () => {
   test('is followed where nobody need sign, and status says that it went back', async () => {
     const { old, now } = await twoCommits(false)
     await goBack(old)
-    await expect.poll(running, { timeout: 20_000 }).toEqual(['wiki'])
+    await expect.poll(running).toEqual(['wiki'])
     const status = await core.becomes(old, 'applied')
     expect(status.warnings).toEqual([`the branch went back: ${now.slice(0, 12)}, applied last, is no longer in it`])
   })
@@ -78,7 +78,7 @@ describe('a branch that goes back', () => {
     await core.becomes(old, 'applied')
     await goBack(now)
     // Its record says applied from the first time.
-    await expect.poll(() => core.journal().accepted(), { timeout: 20_000 }).toBe(now)
+    await expect.poll(() => core.journal().accepted()).toBe(now)
     await goBack(old)
     await core.becomes(old, 'held')
   })

@@ -97,7 +97,7 @@ suite('a controller on the Docker engine', ['docker', 'product'], () => {
       await post(`/containers/${edge?.Id}/${how}`, {})
       await until('the plan says so', () => scene.gateway.output().slice(before).includes(cause), minutes)
       await until('agents are served', async () => (await call().catch(String)) === word, minutes)
-      expect(scene.gateway.output().slice(before)).toContain('-/+ proxy   edge restarted')
+      await expect.poll(() => scene.gateway.output().slice(before)).toContain('-/+ proxy   edge restarted')
       await settled(scene)
       await isAtRest(scene)
     },

@@ -237,7 +237,9 @@ suite('stories on the Docker engine', ['docker', 'product'], () => {
       expect(Date.now() - began).toBeLessThan(10_000)
       const [line = ''] = await fresh()
       expect(line).toMatch(new RegExp(`^20\\S+Z ${name}: (${cause.source})$`))
-      expect(gateway.output()).toMatch(new RegExp(`"what":"${name}","because":"(${cause.source})","msg":"put right"`))
+      await expect
+        .poll(gateway.output)
+        .toMatch(new RegExp(`"what":"${name}","because":"(${cause.source})","msg":"put right"`))
       await settled()
       expect(await typed(gateway, 'history')).toContain(`  put right ${line}\n`)
     },

@@ -9,10 +9,11 @@ import { promisify } from 'node:util'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { spawnController } from '../support/controller-process.ts'
 import { usual } from '../support/environment.ts'
-import { type Gateway, type Setting, settingOf, startGateway, testToken } from '../support/gateway.ts'
+import { type Gateway, startGateway, testToken } from '../support/gateway.ts'
 import { serveGit } from '../support/git-server.ts'
 import { freePort } from '../support/port.ts'
 import { createRepository, type Repository } from '../support/repository.ts'
+import { type Setting, settingOf } from '../support/setting.ts'
 import { callSmall, smallServer } from '../support/small-server.ts'
 import { unitsOf } from '../support/units.ts'
 import { until } from '../support/until.ts'
@@ -120,9 +121,9 @@ describe('a repository that cannot be read', () => {
     await mend()
     expect(await gateway.becomes(head)).toMatchObject({ phase: 'applied' })
     expect((await gateway.status()).source.ok).toBe(true)
-    expect(linesWith(gateway.output(), 'the repository does not answer')).toEqual([
-      expect.objectContaining({ reason: source.reason }),
-    ])
+    await expect
+      .poll(() => linesWith(gateway.output(), 'the repository does not answer'))
+      .toEqual([expect.objectContaining({ reason: source.reason })])
     expect(gateway.output()).not.toContain('    at ')
     return gateway.output()
   }
@@ -202,10 +203,9 @@ describe('a machine that is not as it should be', () => {
     await new Promise<void>((done) => engine.listen(socket, done))
     const reason = 'the Docker engine fails: half awake'
     await until('it is asked again', async () => (await hostReason(setting)) === reason)
-    expect(linesWith(controller.stdout(), 'the host does not answer').map((line) => line.reason)).toEqual([
-      absent,
-      reason,
-    ])
+    await expect
+      .poll(() => linesWith(controller.stdout(), 'the host does not answer').map((line) => line.reason))
+      .toEqual([absent, reason])
     expect(controller.stderr()).toBe('')
   })
 
@@ -224,7 +224,9 @@ describe('a machine that is not as it should be', () => {
       'the status says so',
       async () => (await gateway.status()).attempted?.reason === `no proxy runs: ${words}`,
     )
-    expect(linesWith(gateway.output(), 'tried again later')[0]).toMatchObject({ lane: 'gateway', reason: words })
+    await expect
+      .poll(() => linesWith(gateway.output(), 'tried again later')[0])
+      .toMatchObject({ lane: 'gateway', reason: words })
     await taken[Symbol.asyncDispose]()
     expect(await gateway.becomes(head)).toMatchObject({ phase: 'applied' })
     expect(gateway.output()).not.toContain('    at ')

@@ -3,10 +3,11 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { checkoutFiles } from '../support/checkout.ts'
 import { callers, openStream, post } from '../support/clients.ts'
-import { type Gateway, type Runtime, startGateway, testToken } from '../support/gateway.ts'
+import { type Gateway, startGateway, testToken } from '../support/gateway.ts'
 import { type GitServer, serveGit } from '../support/git-server.ts'
 import { startLoad } from '../support/load.ts'
 import { createRepository, type Repository } from '../support/repository.ts'
+import type { Runtime } from '../support/setting.ts'
 
 /** What runs on a host, by identity: container or process. */
 export type Units = () => Promise<readonly string[]>

@@ -1,7 +1,8 @@
 import { expect } from 'vitest'
-import { type Gateway, type Runtime, startGateway, testToken } from '../support/gateway.ts'
+import { type Gateway, startGateway, testToken } from '../support/gateway.ts'
 import type { Change } from '../support/repository.ts'
 import { createRepository } from '../support/repository.ts'
+import type { Runtime } from '../support/setting.ts'
 import { callSmall, smallServer } from '../support/small-server.ts'
 
 /**

@@ -5,10 +5,11 @@ import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { callers } from '../support/clients.ts'
-import { type Gateway, type Runtime, startGateway, testToken } from '../support/gateway.ts'
+import { type Gateway, startGateway, testToken } from '../support/gateway.ts'
 import { suite } from '../support/machine.ts'
 import { readPage } from '../support/page.ts'
 import { createRepository, type Repository } from '../support/repository.ts'
+import type { Runtime } from '../support/setting.ts'
 
 const agent = testToken()
 const minutes = 60_000

@@ -277,6 +277,6 @@ suite('midjourney, held to its service’s contract', ['shared-data'], () => {
   test('would have been told of what departs from the contract', async () => {
     fake.quoted = true
     await tell('generate_image', { prompt: 'a result as text' })
-    expect(prism.faults()).toEqual([expect.stringContaining('Request/Response not valid')])
+    await expect.poll(prism.faults).toEqual([expect.stringContaining('Request/Response not valid')])
   })
 })

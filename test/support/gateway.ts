@@ -1,26 +1,16 @@
 import type { ChildProcess } from 'node:child_process'
 import { createHash, createHmac, randomBytes } from 'node:crypto'
-import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
+import { rename, rm, writeFile } from 'node:fs/promises'
 import { request } from 'node:http'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { CommitStatus, Status } from '#manifests/status.ts'
 import { type ControllerProcess, mortal, spawnController, verdictOf } from './controller-process.ts'
-import { usual } from './environment.ts'
-import { freePort } from './port.ts'
+import { type Runtime, type Setting, settingOf, webhookSecret } from './setting.ts'
 import { endUnits } from './units.ts'
 import { until } from './until.ts'
 
-export type Runtime = 'docker' | 'process'
-
 /** A controller in a process of its own, with everything that it runs, as an operator has it. Disposing removes all of it. */
-export interface Gateway extends AsyncDisposable {
-  readonly instance: string
-  readonly state: string
-  /** Where agents connect, without `/mcp`. */
-  readonly endpoint: string
-  /** The status page. */
-  readonly face: string
+export interface Gateway extends Omit<Setting, 'env'>, AsyncDisposable {
   /** All that the controller has printed. */
   readonly output: () => string
   readonly controller: () => ChildProcess
@@ -39,15 +29,10 @@ export interface Gateway extends AsyncDisposable {
   startMortal(): Promise<void>
   /** Has a mortal one killed after so many boundaries from now on. */
   doom(boundaries: number): Promise<void>
+  /** Has a mortal one live on. If it was being killed already, it is known to be dead once this is done. */
+  spare(): Promise<void>
   /** Delivers a signed webhook of a push; gives the HTTP status. */
   deliver(): Promise<number>
-}
-
-const webhookSecret = randomBytes(16).toString('hex')
-
-/** Where a gateway is to be, and what its controller finds in its environment. */
-export interface Setting extends Pick<Gateway, 'instance' | 'state' | 'endpoint' | 'face'> {
-  readonly env: Readonly<Record<string, string>>
 }
 
 export async function startGateway(runtime: Runtime, env: Readonly<Record<string, string>>): Promise<Gateway> {
@@ -59,43 +44,6 @@ export async function startGateway(runtime: Runtime, env: Readonly<Record<string
     throw error
   }
   return gateway
-}
-
-/** An instance, a state folder and ports of its own. */
-export async function settingOf(runtime: Runtime, env: Readonly<Record<string, string>>): Promise<Setting> {
-  const state = await mkdtemp(join(tmpdir(), 'gateway-'))
-  const instance = env.GATEWAY_INSTANCE ?? `test-${randomBytes(3).toString('hex')}`
-  const [agents, people] = [await freePort(), await freePort()]
-  return {
-    instance,
-    state,
-    endpoint: `http://127.0.0.1:${agents}`,
-    face: `http://127.0.0.1:${people}`,
-    env: {
-      ...usual,
-      LANG: 'C.UTF-8',
-      ...networkVariables(),
-      GATEWAY_INSTANCE: instance,
-      GATEWAY_STATE: state,
-      GATEWAY_SECRETS: join(state, 'secrets.env'),
-      GATEWAY_RUNTIME: runtime,
-      GATEWAY_POLL: '*/1 * * * * *',
-      GATEWAY_PROXY_LISTEN: `127.0.0.1:${agents}`,
-      GATEWAY_LISTEN: `127.0.0.1:${people}`,
-      GATEWAY_WEBHOOK_SECRET: webhookSecret,
-      ...env,
-    },
-  }
-}
-
-/** What a machine behind a proxy of its own needs to reach a package registry. */
-function networkVariables(): Record<string, string> {
-  const wanted = /^(https?_proxy|no_proxy|npm_config_\w+|NODE_EXTRA_CA_CERTS|SSL_CERT_FILE)$/i
-  return Object.fromEntries(
-    Object.entries(process.env).flatMap(([name, value]) =>
-      wanted.test(name) && value !== undefined ? [[name, value]] : [],
-    ),
-  )
 }
 
 class TestGateway implements Gateway {
@@ -148,6 +96,13 @@ class TestGateway implements Gateway {
     const verdict = verdictOf(this.state)
     await writeFile(`${verdict}.new`, String(boundaries))
     await rename(`${verdict}.new`, verdict)
+  }
+
+  async spare(): Promise<void> {
+    await this.doom(0)
+    // One that answers now has passed each boundary of which it had not heard this.
+    const answers = () => this.status().then(Boolean, () => false)
+    await until('it answers, or is dead', () => this.controller().signalCode !== null || answers(), 60_000)
   }
 
   async #isUp(): Promise<boolean> {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { find, generationOf } from '../../support/stage.ts'
-import { type Fixture, made, makeReady, patient, type Stand, signal } from './stand.ts'
+import { type Fixture, made, makeReady, type Stand, signal } from './stand.ts'
 
 /** How all of an instance goes. */
 export function downContract(stand: Stand): void {
@@ -27,7 +27,7 @@ export function downContract(stand: Stand): void {
       const generation = generationOf(made, { mounts, env: { DATA: '/data' } })
       await host.start(generation, signal)
       const { upstream } = await find(host, generation.spec)
-      await expect.poll(() => fetchFromProxy(`${upstream}/`).catch(String), patient).toBe('here')
+      await expect.poll(() => fetchFromProxy(`${upstream}/`).catch(String)).toBe('here')
       return fetchFromProxy(`${upstream}/${path}`)
     }
   })

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { buildInputOf } from '../../support/build-input.ts'
 import { find, generationOf, requestOf, running } from '../../support/stage.ts'
 import { witness } from '../../support/witness.ts'
-import { made, patient, type Stand, signal } from './stand.ts'
+import { made, type Stand, signal } from './stand.ts'
 
 /** How a host ends what it started, and what stays. */
 export function endingContract(stand: Stand): void {
@@ -46,7 +46,7 @@ export function endingContract(stand: Stand): void {
       const { id, spec } = await stand.start({ env: { STUBBORN: '1' } })
       const ending = new AbortController()
       const stopping = stand.host.stop(id, ending.signal)
-      await expect.poll(() => stand.host.logs(id, 10, signal), patient).toContain('SIGTERM seen')
+      await expect.poll(() => stand.host.logs(id, 10, signal)).toContain('SIGTERM seen')
       ending.abort()
       await expect(stopping).rejects.toThrow()
       await stand.host.stop(id, signal)

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { StubAnswer } from '../../support/stub-product.ts'
-import { patient, type Stand, signal } from './stand.ts'
+import { type Stand, signal } from './stand.ts'
 
 /** What stands between agents and servers. */
 export function entranceContract(stand: Stand): void {
@@ -14,7 +14,7 @@ export function entranceContract(stand: Stand): void {
     })
 
     test('answer at the published address, with what a proxy needs in its environment', async () => {
-      await expect.poll(() => askProxy().catch(String), patient).toMatchObject({ version: 'one' })
+      await expect.poll(() => askProxy().catch(String)).toMatchObject({ version: 'one' })
       const [proxy] = (await stand.host.observe(signal)).proxies
       expect((await askProxy()).env).toMatchObject({
         GATEWAY_PROXY_NAME: proxy?.name,
@@ -31,12 +31,12 @@ export function entranceContract(stand: Stand): void {
       await newer.startProxy(signal)
       const both = (await stand.host.observe(signal)).proxies
       expect(both.map(({ state }) => state)).toEqual(['running', 'running'])
-      await expect.poll(versionOf, patient).toBe('two')
-      await expect.poll(versionOf, patient).toBe('one')
+      await expect.poll(versionOf).toBe('two')
+      await expect.poll(versionOf).toBe('one')
       await stopProxy(stand.host.wantedFrom().proxy)
-      await expect.poll(versionOf, patient).toBe('two')
+      await expect.poll(versionOf).toBe('two')
       await stand.host.startProxy(signal)
-      await expect.poll(versionOf, patient).toBe('one')
+      await expect.poll(versionOf).toBe('one')
       await stopProxy(newer.wantedFrom().proxy)
     })
 

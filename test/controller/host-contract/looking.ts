@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { unitName } from '../../../controller/host.ts'
 import { crashOf, find, specOf } from '../../support/stage.ts'
-import { made, patient, type Stand, signal } from './stand.ts'
+import { made, type Stand, signal } from './stand.ts'
 
 /** What a host says of what there is. */
 export function lookingContract(stand: Stand): void {
@@ -40,7 +40,7 @@ export function lookingContract(stand: Stand): void {
     test('sees a crash: the exit code, or that the host restarted it', async () => {
       const { spec, upstream } = await stand.start()
       await stand.fixture.fetchFromProxy(`${upstream}/exit?code=7`).catch(() => {})
-      await expect.poll(async () => crashOf(await find(stand.host, spec)), patient).toBe('crashed')
+      await expect.poll(async () => crashOf(await find(stand.host, spec))).toBe('crashed')
       const unit = await find(stand.host, spec)
       if (unit.restarts === 0) expect(unit).toMatchObject({ state: 'exited', exitCode: 7 })
       if (unit.state === 'exited') expect(unit.upstream).toBeUndefined()

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { buildInputOf } from '../../support/build-input.ts'
 import { crashOf, find, generationOf, running, specOf } from '../../support/stage.ts'
 import { witness } from '../../support/witness.ts'
-import { made, patient, type Stand, signal } from './stand.ts'
+import { made, type Stand, signal } from './stand.ts'
 
 /** What a host starts, and what it hands on. */
 export function runningContract(stand: Stand): void {
@@ -37,9 +37,9 @@ export function runningContract(stand: Stand): void {
 
     test('keeps what a server prints, also after it ended', async () => {
       const { id, spec, upstream } = await stand.start()
-      await expect.poll(() => stand.host.logs(id, 10, signal), patient).toContain('listening')
+      await expect.poll(() => stand.host.logs(id, 10, signal)).toContain('listening')
       await stand.fixture.fetchFromProxy(`${upstream}/exit?code=0`).catch(() => {})
-      await expect.poll(async () => crashOf(await find(stand.host, spec)), patient).toBe('crashed')
+      await expect.poll(async () => crashOf(await find(stand.host, spec))).toBe('crashed')
       expect(await stand.host.logs(id, 10, signal)).toContain('listening')
     })
 
@@ -47,7 +47,7 @@ export function runningContract(stand: Stand): void {
       const generation = generationOf(made, { command: ['node', 'absent.mjs'] })
       await stand.host.start(generation, signal)
       const { id } = await find(stand.host, generation.spec)
-      await expect.poll(() => stand.host.logs(id, 30, signal), patient).toContain('absent.mjs')
+      await expect.poll(() => stand.host.logs(id, 30, signal)).toContain('absent.mjs')
     })
 
     async function envOf(upstream: string): Promise<unknown> {

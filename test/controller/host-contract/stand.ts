@@ -20,7 +20,6 @@ export interface Fixture {
   close(): Promise<void>
 }
 
-export const patient = { timeout: 20_000, interval: 50 }
 export const { signal } = new AbortController()
 export const made = buildInputOf(witness)
 
@@ -59,7 +58,7 @@ export function standOn(fixture: () => Fixture, open: Stand['open']): Stand {
       const { upstream } = unit
       if (upstream === undefined)
         throw new Error(`${unit.name} has no upstream: ${await host.logs(unit.id, 20, signal)}`)
-      await expect.poll(() => fetchFromProxy(upstream).catch(String), patient).toBe('here')
+      await expect.poll(() => fetchFromProxy(upstream).catch(String)).toBe('here')
       return { ...unit, upstream }
     },
   }
