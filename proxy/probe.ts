@@ -64,11 +64,11 @@ export function createProbes(upstreams: Upstreams, changed: () => void, signal: 
   return {
     review: (snapshot) => {
       for (const [generation, watch] of watches)
-        if (!snapshot.targets.has(generation)) forget(watches, generation, watch)
+        if (!snapshot.targets.has(generation) && watches.delete(generation)) end(watch)
       for (const target of snapshot.targets.values()) {
         const known = watches.get(target.generation)
-        if (known !== undefined) retarget(known, target)
-        else watches.set(target.generation, startWatch(target, { upstreams, changed, signal }))
+        if (known !== undefined && !isBegun(known.target, target)) retarget(known, target)
+        else watches.set(target.generation, startWatch(target, known, { upstreams, changed, signal }))
       }
     },
     probe: (generation) => watches.get(generation)?.probe,
@@ -88,10 +88,9 @@ export function createProbes(upstreams: Upstreams, changed: () => void, signal: 
   }
 }
 
-function forget(watches: Map<string, Watch>, generation: string, watch: Watch): void {
+function end(watch: Watch): void {
   watch.stop.abort()
   clearTimeout(watch.again)
-  watches.delete(generation)
 }
 
 function askSoon(watch: Watch): void {
@@ -100,6 +99,11 @@ function askSoon(watch: Watch): void {
     delete watch.again
     watch.wake.abort()
   }, wait).unref()
+}
+
+/** What has to start again has yet to give its first good answer, whatever it gave before. */
+function isBegun(before: Target, now: Target): boolean {
+  return now.asked === 'often' && before.asked !== 'often'
 }
 
 function retarget(watch: Watch, target: Target): void {
@@ -114,7 +118,9 @@ interface Watching {
   readonly signal: AbortSignal
 }
 
-function startWatch(target: Target, { upstreams, changed, signal }: Watching): Watch {
+/** What is known of the same generation stays so: its content has not changed. */
+function startWatch(target: Target, before: Watch | undefined, { upstreams, changed, signal }: Watching): Watch {
+  if (before !== undefined) end(before)
   const stop = new AbortController()
   const watch: Watch = {
     target,
@@ -122,8 +128,8 @@ function startWatch(target: Target, { upstreams, changed, signal }: Watching): W
     wake: new AbortController(),
     probe: undefined,
     asking: false,
-    finding: undefined,
-    foundAt: 0,
+    finding: before?.finding,
+    foundAt: before?.foundAt ?? 0,
     askedAt: 0,
   }
   void keepAsking(watch, { upstreams, changed, signal: AbortSignal.any([signal, stop.signal]) })

@@ -73,10 +73,11 @@ describe('an operator who is locked out', () => {
     await until('its port is taken', () => listens(squatter, new URL(gateway.endpoint)))
     await gateway.start()
 
-    const told = await until('all that is wrong is told', async () => {
+    const look = async () => {
       const text = await typed(gateway, 'status')
       return /^repository {2}/m.test(text) && /^forge {2}/m.test(text) && text.includes('GATEWAY_PROXY_LISTEN') && text
-    })
+    }
+    const told = await until('all that is wrong is told', look, 2 * minutes)
     expect(told).toMatch(/^repository {2}.*cannot be reached/m)
     expect(told).toMatch(/^forge {2}.*the forge does not answer/m)
     expect(told).toMatch(/ not live +.* does not run: GATEWAY_PROXY_LISTEN: \S+ is in use by another program/)

@@ -128,3 +128,21 @@ test('what serves and has to start again is asked as often as what starts', asyn
   proxy.use({ ...again, starting: starting(upstream.origin) })
   await until('three good answers', () => probe()?.good === 3)
 })
+
+test('what has served and starts again is asked as if it never had, and that is told', async () => {
+  await using upstream = await openUpstream('v2')
+  const waiting = { servers: { s: serverAt('s', undefined, { generation: 's@1' }) } }
+  proxy.use({
+    servers: { s: serverAt('s', upstream.origin, { generation: 's@1' }) },
+    starting: starting(upstream.origin),
+  })
+  await until('three good answers', () => probe()?.good === 3)
+  proxy.use({ ...waiting, draining: starting(upstream.origin) })
+  const told = proxy.spoken()
+  proxy.use({ ...waiting, starting: starting(upstream.origin) })
+  expect(probe()).toBeUndefined()
+  expect(proxy.gateway.probes.known('s@1')?.era).toBe('modern')
+  await until('the first good answer is told', () => proxy.spoken() === told + 1)
+  await until('three good answers', () => probe()?.good === 3)
+  expect(proxy.spoken()).toBe(told + 2)
+})
