@@ -67,6 +67,11 @@ async function goOn(): Promise<void> {
   await writeFile(join(checkout, 'goes-on'), '')
 }
 
+/** Whom the lock names: the installation, and its npm. */
+async function locked(): Promise<readonly string[]> {
+  return (await readFile(join(checkout, '.gateway/install.lock'), 'utf8').catch(() => '')).split(' ')
+}
+
 const isLocked = () => existsSync(join(checkout, '.gateway/install.lock'))
 
 test('waits for another installation, says so, and does not repeat it', async () => {
@@ -95,7 +100,10 @@ test('ends npm when it is interrupted, and begins anew', async () => {
 test('waits for the npm of an installation that was killed', async () => {
   await goOn()
   const { child } = install()
-  await until('npm runs', async () => (await calls()).length === 1)
+  await until(
+    'npm runs, and the lock names it',
+    async () => (await calls()).length === 1 && (await locked()).length === 2,
+  )
   child.kill('SIGKILL')
   const second = install()
   await second.says('waiting for another installation in this checkout …')

@@ -12,7 +12,7 @@ import { unitsOf } from '../support/units.ts'
 import { until } from '../support/until.ts'
 
 const minutes = 60_000
-vi.setConfig({ testTimeout: 2 * minutes, hookTimeout: 2 * minutes })
+vi.setConfig({ testTimeout: 4 * minutes, hookTimeout: 2 * minutes })
 const agents = { alpha: testToken(), beta: testToken(), rescue: testToken() }
 type Agent = keyof typeof agents
 
