@@ -65,6 +65,8 @@ function glassOf(standing: Standing | undefined): Pick<Status, 'breakGlass'> {
 
 function proxiesOf({ heard, revision }: Facts, { sight, standing }: Looked['look']): Status['proxies'] {
   const trouble = standing.troubles.get(itself)
+  if (sight.proxies.length === 0 && trouble !== undefined)
+    return [{ name: 'proxy', have: 0, live: false, reason: `does not run: ${trouble}` }]
   return sight.proxies.map(({ name, state }) => {
     const have = heard.get(name)?.report.have ?? 0
     const live = state === 'running'

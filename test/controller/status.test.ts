@@ -142,6 +142,16 @@ test('believes no proxy that does not run', () => {
   expect(status.proxies).toEqual([{ name: 'gateway-proxy-p1', have: 7, live: false, reason: 'does not run' }])
 })
 
+test('says why there is no proxy at all', () => {
+  const { look, ...rest } = facts({
+    standing: { troubles: new Map([['gateway', 'its port is taken']]), liveProxies: 0 },
+  })
+  const none = (proxies: NonNullable<Facts['look']>['sight']['proxies']) =>
+    summarise({ ...rest, look: { ...look!, sight: { ...look!.sight, proxies } } }, 'public').proxies
+  expect(none([])).toEqual([{ name: 'proxy', have: 0, live: false, reason: 'does not run: its port is taken' }])
+  expect(none(look!.sight.proxies)).toHaveLength(1)
+})
+
 test.each<[string, Facts['heard'], string]>([
   ['has the table', heard({ calls: 0, sessions: 0 }), 'up to date'],
   ['lags behind', heard({ calls: 0, sessions: 0 }, { have: 6 }), 'has yet to take revision 7'],
