@@ -208,9 +208,8 @@ class DockerHost implements Host {
   }
 
   async down(options: { readonly volumes: boolean }, signal: AbortSignal): Promise<void> {
-    const all = await this.#engine.containers(labelsOf({ instance: this.#estate.instance }), signal)
-    await this.#refuseForeign(all)
-    await takeDown(this.#estate, all, options, signal)
+    await this.#refuseForeign(await this.#engine.containers(labelsOf({ instance: this.#estate.instance }), signal))
+    await takeDown(this.#estate, options, signal)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

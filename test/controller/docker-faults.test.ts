@@ -1,10 +1,14 @@
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
 import { openDockerHost, openEngine } from '../../controller/docker/docker.ts'
+import type { Engine } from '../../controller/docker/engine.ts'
+import { createDockerHost } from '../../controller/docker/host.ts'
+import { labelsOf } from '../../controller/docker/labels.ts'
 import { type Generation, type Host, HostDown, type ObservedGeneration } from '../../controller/host.ts'
 import { buildInputOf } from '../support/build-input.ts'
 import { type DockerFixture, openDockerFixture } from '../support/docker-fixture.ts'
+import { post } from '../support/engine.ts'
 import { type Fault, type FaultProxy, openFaultProxy } from '../support/engine-proxy.ts'
-import { suite } from '../support/machine.ts'
+import { baseImage, suite } from '../support/machine.ts'
 import { find, generationOf, requestOf, specOf } from '../support/stage.ts'
 import { witness } from '../support/witness.ts'
 
@@ -150,5 +154,34 @@ suite('an engine that answers wrongly', ['docker'], () => {
     await fixture.host.resume(other.id, signal)
     ending.abort()
     other = await find(fixture.host, specOf('other'))
+  })
+
+  test.each(['started', 'created'])('takes down also what was still being %s for who had given up', async (how) => {
+    const { instance } = fixture
+    await fixture.host.prepare(() => {}, signal)
+    await fixture.host.startEdge(signal)
+    const options = {
+      Image: baseImage,
+      Cmd: ['sleep', '60'],
+      Labels: labelsOf({ instance, role: 'server', server: 'late' }),
+      HostConfig: { NetworkMode: `${instance}-egress` },
+    }
+    let made = 0
+    const slow: Pick<Engine, 'networks'> = {
+      networks: async (...of) => {
+        const all = await engine.networks(...of)
+        if (made++ > 0) return all
+        const { Id } = JSON.parse(String(await post('/containers/create', options)))
+        if (how === 'started') await engine.startContainer(Id, signal)
+        return all
+      },
+    }
+    const slowly = await createDockerHost({ ...engine, ...slow }, fixture.options, signal)
+    made = 0
+    await slowly.down({ volumes: true }, signal)
+    expect(made).toBeGreaterThan(0)
+    expect(await engine.containers(labelsOf({ instance }), signal)).toEqual([])
+    const left = (await engine.networks(signal)).filter(({ Name }) => Name.includes(instance))
+    expect(left).toEqual([])
   })
 })
