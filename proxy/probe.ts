@@ -67,7 +67,7 @@ export function createProbes(upstreams: Upstreams, changed: () => void, signal: 
         if (!snapshot.targets.has(generation) && watches.delete(generation)) end(watch)
       for (const target of snapshot.targets.values()) {
         const known = watches.get(target.generation)
-        if (known !== undefined && !isBegun(known.target, target)) retarget(known, target)
+        if (known !== undefined && !startsAgain(known.target, target)) retarget(known, target)
         else watches.set(target.generation, startWatch(target, known, { upstreams, changed, signal }))
       }
     },
@@ -102,7 +102,7 @@ function askSoon(watch: Watch): void {
 }
 
 /** What has to start again has yet to give its first good answer, whatever it gave before. */
-function isBegun(before: Target, now: Target): boolean {
+function startsAgain(before: Target, now: Target): boolean {
   return now.asked === 'often' && before.asked !== 'often'
 }
 

@@ -54,7 +54,7 @@ async function removeContainers(engine: Engine, units: readonly EngineContainer[
 
 /** A network that a container runs in is not removed. */
 function isInUse(error: unknown): boolean {
-  return error instanceof EngineRefusal && (error.status === 403 || error.status === 409)
+  return error instanceof EngineRefusal && error.status === 403
 }
 
 /** Not the controller itself, nor what somebody runs from an image of ours: that has no role, as has what never ran. */

@@ -12,7 +12,7 @@ import { unitsOf } from '../support/units.ts'
 import { until } from '../support/until.ts'
 
 const minutes = 60_000
-vi.setConfig({ testTimeout: 4 * minutes, hookTimeout: 2 * minutes })
+vi.setConfig({ testTimeout: 2 * minutes, hookTimeout: 2 * minutes })
 const agents = { alpha: testToken(), beta: testToken(), rescue: testToken() }
 type Agent = keyof typeof agents
 
@@ -73,11 +73,10 @@ describe('an operator who is locked out', () => {
     await until('its port is taken', () => listens(squatter, new URL(gateway.endpoint)))
     await gateway.start()
 
-    const look = async () => {
+    const told = await until('all that is wrong is told', async () => {
       const text = await typed(gateway, 'status')
       return /^repository {2}/m.test(text) && /^forge {2}/m.test(text) && text.includes('GATEWAY_PROXY_LISTEN') && text
-    }
-    const told = await until('all that is wrong is told', look, 2 * minutes)
+    })
     expect(told).toMatch(/^repository {2}.*cannot be reached/m)
     expect(told).toMatch(/^forge {2}.*the forge does not answer/m)
     expect(told).toMatch(/ not live +.* does not run: GATEWAY_PROXY_LISTEN: \S+ is in use by another program/)
